@@ -1,0 +1,19 @@
+//! The words of the house as types: identifiers, secrets that mask themselves, what is desired,
+//! what is observed, and the pure plan that leads from one to the other.
+//!
+//! No I/O, no clock, no randomness: everything here can be driven by a test with simulated time.
+//!
+//! - [`id`]: stack, app and instance identifiers.
+//! - [`secret`]: text that never prints itself.
+//! - [`spec`]: the desired state, as a valid manifest gives it.
+//! - [`observed`]: what the keeper knows of each instance.
+//! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
+
+pub mod id;
+pub mod observed;
+pub mod plan;
+pub mod secret;
+pub mod spec;
+
+pub use id::{AppId, AppName, InstanceId, NameError, StackName};
+pub use secret::Secret;

@@ -1,0 +1,228 @@
+//! The desired state, as a valid manifest gives it. Paths are absolute, durations and sizes parsed, names
+//! resolved, defaults filled in: nobody downstream has to decide anything about it again.
+
+use crate::{AppName, Secret, StackName};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One manifest, valid and complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackSpec {
+    /// Its name.
+    pub name: StackName,
+    /// The folder its relative paths start from: where the manifest lies.
+    pub root: PathBuf,
+    /// Where the edge listens for plain HTTP.
+    pub http: Vec<SocketAddr>,
+    /// Peers whose `X-Forwarded-*`, `X-Real-IP` and `X-Request-Id` are believed.
+    pub trusted: Vec<IpNet>,
+    /// Sites in the order of the manifest.
+    pub sites: Vec<SiteSpec>,
+    /// Apps by name.
+    pub apps: BTreeMap<AppName, AppSpec>,
+}
+
+/// Host names and their ordered routes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteSpec {
+    /// Host names, lower case, without port; `*.example.com` stands for one more label; `*` for any name.
+    pub hosts: Vec<String>,
+    /// Routes in the order of the manifest; the first that matches answers.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// A match and what answers it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteSpec {
+    /// Path to match: `/exact`, or `/prefix/*` for `/prefix` and everything below it; `/*` matches all.
+    pub path: String,
+    /// What answers.
+    pub handler: HandlerSpec,
+    /// How long each stage may take.
+    pub timeouts: Timeouts,
+    /// Largest request body, in bytes; more is refused with 413 before the application is called.
+    pub body_limit: u64,
+}
+
+/// What answers a route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandlerSpec {
+    /// An app of this stack.
+    App(AppName),
+    /// A server that Mainstay does not run: `host:port` or `unix:/path`.
+    Proxy(UpstreamAddress),
+    /// Files below a folder.
+    Static(PathBuf),
+}
+
+/// Address of a server that Mainstay does not run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamAddress {
+    /// Host name or address, and port; looked up by the keeper, again at every reconcile.
+    Tcp(String, u16),
+    /// A unix stream socket.
+    Unix(PathBuf),
+}
+
+/// How long each stage of a proxied request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// To connect to the instance.
+    pub connect: Duration,
+    /// Between two writes of the request.
+    pub send: Duration,
+    /// Between two reads of the response; an event stream that speaks is not cut.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), send: Duration::from_secs(60), read: Duration::from_secs(60) }
+    }
+}
+
+/// Default of [`RouteSpec::body_limit`]: 10 MiB.
+pub const DEFAULT_BODY_LIMIT: u64 = 10 << 20;
+
+/// Code of the user's, run as instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppSpec {
+    /// Command and arguments; `$PORT` and `$SOCKET` in them are replaced when an instance starts. Never a shell line.
+    pub argv: Vec<String>,
+    /// Working folder.
+    pub dir: PathBuf,
+    /// Environment beyond what every app gets (`PATH`, `HOME`, `LANG`, `PORT`, `HOST`, `SOCKET`).
+    pub env: BTreeMap<String, EnvValue>,
+    /// How an instance listens.
+    pub listen: Listen,
+    /// How many instances.
+    pub instances: u32,
+    /// Apps that must be ready before this one starts; stopped after this one.
+    pub needs: Vec<AppName>,
+    /// How its health is found out, if not by connecting.
+    pub health: HealthSpec,
+    /// When and how it is started again.
+    pub restart: RestartSpec,
+    /// How it is stopped.
+    pub stop: StopSpec,
+    /// System user it runs as; none: the rule of `ARCHITECTURE.md`.
+    pub user: Option<String>,
+    /// How much of its output is kept.
+    pub logs: LogSpec,
+}
+
+/// A value of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvValue {
+    /// Written in the manifest or an `.env` file named as not secret.
+    Plain(String),
+    /// Read from a secret file, or from an `.env` file: masked wherever it would be shown.
+    Secret(Secret),
+}
+
+impl EnvValue {
+    /// The value the process gets.
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// How an instance listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listen {
+    /// On the unix socket given as `$SOCKET`.
+    Socket,
+    /// On a loopback port that Mainstay picks, given as `$PORT`.
+    AnyPort,
+    /// On this loopback port, also given as `$PORT`; only with one instance.
+    Port(u16),
+    /// It does not listen: ready once it runs.
+    Nothing,
+}
+
+/// How health is found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthSpec {
+    /// What is tried.
+    pub probe: Probe,
+    /// Time between two tries of a ready instance.
+    pub interval: Duration,
+    /// Longest time one try may take.
+    pub timeout: Duration,
+    /// Failures in a row until a ready instance is unhealthy.
+    pub retries: u32,
+    /// Time a starting instance has to become ready before it counts as failed.
+    pub start_period: Duration,
+}
+
+/// What a health check tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// `GET` this path; healthy when the status is 2xx or 3xx.
+    Http(String),
+    /// Connect to the instance's address.
+    Connect,
+    /// Run this command in the app's folder and environment; healthy when it exits with 0.
+    Command(Vec<String>),
+    /// Nothing: an instance is healthy while its process lives.
+    Alive,
+}
+
+/// When an instance that ended is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartSpec {
+    /// After which ends.
+    pub policy: RestartPolicy,
+    /// Time before the first start again; doubles with each unstable end.
+    pub delay: Duration,
+    /// Longest such time.
+    pub max_delay: Duration,
+    /// An instance that lived as long as this ends the count of unstable ends.
+    pub min_uptime: Duration,
+    /// Unstable ends in a row until the instance is `failed` and not started again.
+    pub max_restarts: u32,
+}
+
+/// After which ends an instance is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// After every end but an administrator's stop.
+    Always,
+    /// After every end but exit status 0 and an administrator's stop.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// How an instance is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopSpec {
+    /// The signal its main process gets first, as a number of signal(7).
+    pub signal: i32,
+    /// Time until every process of the instance gets SIGKILL.
+    pub timeout: Duration,
+    /// Time that requests in flight have, before that, to end by themselves.
+    pub drain: Duration,
+}
+
+/// How much output is kept for each instance and stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// Size of a file, in bytes, at which the next one is begun.
+    pub max_size: u64,
+    /// How many full files are kept beside the current one.
+    pub keep: u32,
+}

@@ -1,0 +1,116 @@
+//! Keeper ↔ edge, over a unix stream socket on which the *edge* listens: so a restarted keeper finds the edge, not the
+//! other way round. One keeper at a time; a new connection replaces the former.
+//!
+//! ```text
+//! keeper                                edge
+//!   ── connect ──────────────────────────▶
+//!   ◀─ Hello { version, pid, revision, listeners } + one descriptor for each listener it holds
+//!   ── Listen { listeners } + descriptors ▶   (what it holds and is not named, it closes)
+//!   ── Snapshot { revision } + memory file▶   decoded away from the request threads
+//!   ◀─ Applied { revision }
+//!   ◀─ Drained { instance, revision }         each time the last claim on a draining instance ends
+//!   ── Shutdown { deadline_ms } ──────────▶   stop accepting, drain, exit 0
+//! ```
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// A listening socket. Several with the same address are the accept queues of one address (`SO_REUSEPORT`),
+/// one for each worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Listener {
+    /// Where it is bound (the port that was given, if 0 was asked for).
+    pub address: SocketAddr,
+    /// Which of the address's accept queues.
+    pub queue: u32,
+}
+
+/// What the keeper says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum ToEdge {
+    /// Serve on exactly these; their descriptors come with the frame, in this order.
+    Listen {
+        /// In the order of the descriptors.
+        listeners: Vec<Listener>,
+    },
+    /// Serve from this; one descriptor comes with the frame: a sealed memory file that holds a
+    /// [`crate::snapshot::Snapshot`].
+    Snapshot {
+        /// Its revision.
+        revision: u64,
+    },
+    /// Say what you see.
+    Stats,
+    /// Stop accepting, let what runs end, exit.
+    Shutdown {
+        /// Milliseconds until what still runs is cut.
+        deadline_ms: u64,
+    },
+}
+
+/// What the edge says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum FromEdge {
+    /// First, on each connection. The descriptors of `listeners` come with the frame, in this order.
+    Hello {
+        /// [`crate::VERSION`].
+        version: u32,
+        /// Its process id.
+        pid: u32,
+        /// Revision of the snapshot it serves from; 0 for none.
+        revision: u64,
+        /// What it holds.
+        listeners: Vec<Listener>,
+    },
+    /// It serves from this revision now, on every core.
+    Applied {
+        /// That revision.
+        revision: u64,
+    },
+    /// It could not use this revision and serves from the former one.
+    Rejected {
+        /// The refused revision.
+        revision: u64,
+        /// Why.
+        reason: String,
+    },
+    /// No claim on this draining instance is left, and none can be made from this revision on.
+    Drained {
+        /// [`crate::snapshot::Endpoint::instance`].
+        instance: String,
+        /// The revision in which it drains.
+        revision: u64,
+    },
+    /// Answer to [`ToEdge::Stats`].
+    Stats(Stats),
+}
+
+/// What the edge sees.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Client connections open now.
+    pub connections: u64,
+    /// Exchanges under way now.
+    pub in_flight: u64,
+    /// Exchanges ended since start.
+    pub requests: u64,
+    /// Access-log lines that were lost because the disk was too slow.
+    pub log_lost: u64,
+    /// By instance: [`crate::snapshot::Endpoint::instance`].
+    pub instances: Vec<InstanceStats>,
+}
+
+/// What the edge sees of one instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStats {
+    /// [`crate::snapshot::Endpoint::instance`].
+    pub instance: String,
+    /// Claims held now.
+    pub in_flight: u64,
+    /// Requests sent to it since it was first seen.
+    pub requests: u64,
+    /// Requests that failed there: refused, reset, timed out.
+    pub failures: u64,
+}

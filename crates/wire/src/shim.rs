@@ -1,0 +1,127 @@
+//! Keeper ↔ shim. The shim reads a [`ShimSpec`] as one frame from descriptor 3 (a pipe: no secret stands in an
+//! argument list or in its own environment), then listens on [`ShimSpec::socket`]. On each connection it answers
+//! requests in order, and after [`ToShim::Watch`] it says every change unasked.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything a shim needs to run one instance. Holds secrets: never logged, never written to disk.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ShimSpec {
+    /// `model::InstanceId` as text.
+    pub instance: String,
+    /// Command and arguments, `$PORT` and `$SOCKET` already replaced.
+    pub argv: Vec<String>,
+    /// The whole environment of the process: nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Working folder.
+    pub dir: PathBuf,
+    /// Credentials; none: those of the shim.
+    pub user: Option<Credentials>,
+    /// Where the shim listens.
+    pub socket: PathBuf,
+    /// Where it writes [`ShimStatus`] durably at each change.
+    pub status: PathBuf,
+    /// Where standard output goes (see `telemetry::journal`).
+    pub out: PathBuf,
+    /// Where standard error goes.
+    pub err: PathBuf,
+    /// Size in bytes at which a log file is rotated.
+    pub log_size: u64,
+    /// Full log files kept.
+    pub log_keep: u32,
+    /// Signal of an orderly stop.
+    pub stop_signal: i32,
+    /// Milliseconds from that signal to SIGKILL of every process of the instance.
+    pub stop_ms: u64,
+    /// Descriptor 4 is the read end of a pipe: when it closes, the instance is stopped and the shim exits.
+    pub lifetime: bool,
+}
+
+/// User, group and supplementary groups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// What the keeper says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum ToShim {
+    /// Answer with [`FromShim::Status`], and again at every change.
+    Watch,
+    /// Send this signal to the main process.
+    Signal {
+        /// Number of signal(7).
+        signal: i32,
+    },
+    /// Stop: the stop signal to the main process, after the deadline SIGKILL to every process of the instance.
+    Stop {
+        /// Milliseconds until then; none: that of the specification.
+        deadline_ms: Option<u64>,
+    },
+    /// The end was taken note of: remove socket and status, exit. Refused while the process lives.
+    Release,
+}
+
+/// What the shim says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum FromShim {
+    /// How things stand.
+    Status(ShimStatus),
+    /// The request could not be done.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How an instance stands, as its shim knows it. Also the content of the status file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShimStatus {
+    /// `model::InstanceId` as text.
+    pub instance: String,
+    /// The shim's process id.
+    pub shim: u32,
+    /// State of the main process.
+    pub state: ShimState,
+    /// Milliseconds since the Unix epoch at which the process was started; 0 when it never was.
+    pub started_ms: u64,
+}
+
+/// State of the main process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum ShimState {
+    /// Executed (its `execve` succeeded) and alive.
+    Running {
+        /// Main process id.
+        pid: u32,
+    },
+    /// Could not be executed.
+    NotStarted {
+        /// Why: the missing program, the unreachable folder.
+        reason: String,
+    },
+    /// Gone, and so is every other process of the instance.
+    Ended {
+        /// Main process id it had.
+        pid: u32,
+        /// Exit status, if it exited.
+        code: Option<i32>,
+        /// Signal, if one ended it.
+        signal: Option<i32>,
+        /// The stop was asked for.
+        stopped: bool,
+        /// The kernel's out-of-memory killer did it.
+        out_of_memory: bool,
+        /// Milliseconds since the Unix epoch.
+        ended_ms: u64,
+    },
+}
