@@ -1,0 +1,191 @@
+//! The control API's words: JSON over HTTP/1.1 on `run/control.sock`. The command line is its first client.
+//!
+//! | call | takes | gives |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`] |
+//! | `PUT /v1/stacks` | [`StackRequest`] | [`Accepted`] |
+//! | `POST /v1/stacks/{stack}/reload` | [`ReloadRequest`] | [`Accepted`] |
+//! | `DELETE /v1/stacks/{stack}` | | [`Accepted`]; the stack is gone when `status` no longer shows it |
+//! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
+//! | `POST /v1/shutdown` | | `{}`; everything is stopped in order, then the keeper ends |
+//!
+//! An error is [`Failure`] with 400 (wrong request), 404 (no such stack or app), 409 (changed by somebody else
+//! meanwhile), 422 (the manifest has errors) or 500. Answers to changes come when the change is recorded, not when it is done: `status`
+//! tells ([`StackStatus::change`]).
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Run this manifest, or let it take the place of what runs under the same stack name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackRequest {
+    /// Absolute path of the manifest.
+    pub manifest: PathBuf,
+    /// Listen here instead of where the manifest says; empty: as the manifest says. Kept for later reloads.
+    #[serde(default)]
+    pub http: Vec<SocketAddr>,
+}
+
+/// Read the manifest again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadRequest {
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The stack.
+    pub stack: String,
+    /// Its revision now.
+    pub revision: u64,
+    /// What changes, a line each; empty: nothing does.
+    pub changes: Vec<String>,
+}
+
+/// Why a call was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// One line for people: the cause and the next step.
+    pub error: String,
+    /// The manifest's diagnostics, rendered for a terminal without colour; empty unless the manifest is at fault.
+    #[serde(default)]
+    pub diagnostics: String,
+}
+
+/// Everything there is to know now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The keeper itself.
+    pub keeper: KeeperStatus,
+    /// The edge; none while it is being (re)started.
+    pub edge: Option<EdgeStatus>,
+    /// By name.
+    pub stacks: Vec<StackStatus>,
+}
+
+/// The keeper itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeeperStatus {
+    /// Process id.
+    pub pid: u32,
+    /// Version of the binary.
+    pub version: String,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+    /// Its home.
+    pub home: PathBuf,
+}
+
+/// The edge, as it reports itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EdgeStatus {
+    /// Process id.
+    pub pid: u32,
+    /// Name of the user it runs as.
+    pub user: String,
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// Revision it serves from.
+    pub revision: u64,
+    /// Client connections open now.
+    pub connections: u64,
+    /// Exchanges under way now.
+    pub in_flight: u64,
+    /// Exchanges ended since the edge started.
+    pub requests: u64,
+    /// Access-log lines lost.
+    pub log_lost: u64,
+}
+
+/// One stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackStatus {
+    /// Name.
+    pub name: String,
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// Revision that is served.
+    pub revision: u64,
+    /// `starting`, `ready`, `degraded` (something is unhealthy or restarting), `failed`, `stopping`, `stopped`.
+    pub state: String,
+    /// Where its sites answer, as URLs.
+    pub urls: Vec<String>,
+    /// The latest change.
+    pub change: Option<ChangeStatus>,
+    /// By name.
+    pub apps: Vec<AppStatus>,
+}
+
+/// The latest change of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeStatus {
+    /// Revision it leads to.
+    pub revision: u64,
+    /// `preparing`, `committed`, `dropped`.
+    pub state: String,
+    /// Why it was dropped, with the last lines of what failed.
+    pub reason: Option<String>,
+}
+
+/// One app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// Name.
+    pub name: String,
+    /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `waiting` (for what it needs).
+    pub state: String,
+    /// Instances wanted.
+    pub wanted: u32,
+    /// Instances ready.
+    pub ready: u32,
+    /// What is wrong, if something is: cause, and the last lines of output.
+    pub reason: Option<String>,
+    /// By slot.
+    pub instances: Vec<InstanceStatus>,
+    /// Latest changes of state, oldest first.
+    pub history: Vec<Transition>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// `app.slot`.
+    pub label: String,
+    /// Run number.
+    pub run: u64,
+    /// `starting`, `ready`, `unhealthy`, `draining`, `stopping`, `ended`, `failed`.
+    pub state: String,
+    /// Main process id.
+    pub pid: Option<u32>,
+    /// Where it takes requests.
+    pub address: Option<String>,
+    /// Milliseconds since its process started.
+    pub uptime_ms: Option<u64>,
+    /// Starts of this slot after the first.
+    pub restarts: u32,
+    /// How the slot's last run ended.
+    pub last_end: Option<String>,
+    /// Resident memory of all its processes, in bytes.
+    pub memory: Option<u64>,
+    /// Requests sent to it.
+    pub requests: u64,
+    /// Requests there now.
+    pub in_flight: u64,
+}
+
+/// A change of state, with its time and reason (OBS-16).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// `app.slot`.
+    pub instance: String,
+    /// The new state.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,115 @@
+//! Where a keeper keeps its files and sockets (the table in `ARCHITECTURE.md`).
+
+use model::{AppId, InstanceId};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The folders of one keeper. Two keepers with different homes never meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    home: PathBuf,
+    run: PathBuf,
+}
+
+impl Home {
+    /// The folders for this home, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When the home cannot be made or its path not be resolved.
+    pub fn open(home: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(home)?;
+        let home = home.canonicalize()?;
+        let id = model::id::fnv1a(home.as_os_str().as_encoded_bytes());
+        Ok(Self { run: run_base().join(format!("{id:016x}")), home })
+    }
+
+    /// The home of `start`: `/var/lib/mainstay` for root, else `$XDG_STATE_HOME/mainstay`.
+    pub fn of_host() -> PathBuf {
+        if sys::user::is_root() {
+            return PathBuf::from("/var/lib/mainstay");
+        }
+        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let fallback = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".local/state");
+        state.unwrap_or_else(fallback).join("mainstay")
+    }
+
+    /// The home of `up`: `.mainstay` in the stack's folder.
+    pub fn of_stack(root: &Path) -> PathBuf {
+        root.join(".mainstay")
+    }
+
+    /// The home itself.
+    pub fn path(&self) -> &Path {
+        &self.home
+    }
+    /// Folder of the sockets.
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+    /// The state store.
+    pub fn database(&self) -> PathBuf {
+        self.home.join("state.db")
+    }
+    /// Held while a keeper lives.
+    pub fn lock(&self) -> PathBuf {
+        self.home.join("keeper.lock")
+    }
+    /// Folder of all logs.
+    pub fn logs(&self) -> PathBuf {
+        self.home.join("logs")
+    }
+    /// The keeper's own diagnostics.
+    pub fn keeper_log(&self) -> PathBuf {
+        self.logs().join("keeper.log")
+    }
+    /// Folder of the edge's logs.
+    pub fn edge_logs(&self) -> PathBuf {
+        self.logs().join("edge")
+    }
+    /// Folder of a stack's logs.
+    pub fn stack_logs(&self, stack: &str) -> PathBuf {
+        self.logs().join(stack)
+    }
+    /// Log file of one stream (`out` or `err`) of an app's slot.
+    pub fn app_log(&self, app: &AppId, slot: u32, stream: &str) -> PathBuf {
+        self.stack_logs(app.stack.as_str()).join(format!("{}.{slot}.{stream}.log", app.app))
+    }
+    /// Folder of what is known of instances.
+    pub fn instances(&self) -> PathBuf {
+        self.home.join("instances")
+    }
+    /// An instance's status file, which its shim writes.
+    pub fn instance_status(&self, id: &InstanceId) -> PathBuf {
+        self.instances().join(format!("{}.json", id.short()))
+    }
+    /// What the keeper needs to adopt an instance.
+    pub fn instance_meta(&self, id: &InstanceId) -> PathBuf {
+        self.instances().join(format!("{}.meta.json", id.short()))
+    }
+    /// The control API's socket.
+    pub fn control_socket(&self) -> PathBuf {
+        self.run.join("control.sock")
+    }
+    /// The edge's socket.
+    pub fn edge_socket(&self) -> PathBuf {
+        self.run.join("edge.sock")
+    }
+    /// An instance's shim.
+    pub fn shim_socket(&self, id: &InstanceId) -> PathBuf {
+        self.run.join("shim").join(format!("{}.sock", id.short()))
+    }
+    /// `$SOCKET` of an instance.
+    pub fn app_socket(&self, id: &InstanceId) -> PathBuf {
+        self.run.join("app").join(id.short()).join("s")
+    }
+}
+
+fn run_base() -> PathBuf {
+    if sys::user::is_root() {
+        return PathBuf::from("/run/mainstay");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(runtime) => runtime.join("mainstay"),
+        None => std::env::temp_dir().join(format!("mainstay-{}", sys::user::uid())),
+    }
+}
