@@ -17,7 +17,9 @@ pub enum NameError {
     #[error("a name has at most {MAX_NAME} characters")]
     TooLong,
     /// A character outside `a-z`, `0-9`, `-`, `_`, or a first character that is not a letter or digit.
-    #[error("a name holds lower-case letters, digits, `-` and `_`, and starts with a letter or digit; {0:?} does not fit")]
+    #[error(
+        "a name holds lower-case letters, digits, `-` and `_`, and starts with a letter or digit; {0:?} does not fit"
+    )]
     Character(char),
 }
 
@@ -133,7 +135,9 @@ impl fmt::Display for InstanceId {
 
 /// FNV-1a, 64 bits. For names, never for anything an attacker may choose.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -10,15 +10,115 @@
 //!                      ▼                        │               │
 //!                    Ended ◀────────────────────┴───────────────┘
 //! ```
+//!
+//! An event that does not fit (an instance that is not known, a phase that is over) changes nothing: events may come twice, late,
+//! or about a former run. A run number is never used again, so a late event cannot hit a later run.
 
-use crate::InstanceId;
+use crate::{AppId, InstanceId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A moment on the keeper's clock, as the time since an origin of the keeper's choice. Simulated in tests.
 pub type Moment = Duration;
+
+/// What is known. Built anew from [`Event::Adopted`] when a keeper starts; `runs` must be filled from the store first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Instances that are there or whose end was not taken note of yet.
+    pub instances: BTreeMap<InstanceId, Instance>,
+    /// What is remembered of each slot between two runs.
+    pub slots: BTreeMap<SlotId, SlotRecord>,
+    /// Last run number given out, by app.
+    pub runs: BTreeMap<AppId, u64>,
+}
+
+/// A slot of an app.
+pub type SlotId = (AppId, u32);
+
+/// What is remembered of a slot between two runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRecord {
+    /// Specification of the run that ended; another one starts with a clean record.
+    pub spec: u64,
+    /// Unstable ends (before `min_uptime`, or never ready) in a row.
+    pub unstable: u32,
+    /// Starts after the first.
+    pub restarts: u32,
+    /// When the last run ended.
+    pub ended: Moment,
+    /// How it ended.
+    pub end: End,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A start was asked for. Ignored if the run number is not greater than every former one of the app.
+    Started {
+        /// The new run.
+        instance: InstanceId,
+        /// Its specification.
+        spec: u64,
+    },
+    /// An instance of a former keeper was found alive (or its end was found written down: then in phase `Ended`).
+    Adopted {
+        /// The run.
+        instance: InstanceId,
+        /// The specification it was started with.
+        spec: u64,
+        /// Where it stands. `Starting` when it is not known whether it is ready: the supervisor then says.
+        phase: Phase,
+    },
+    /// It takes requests: for the first time, or its checks succeed again.
+    Ready {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Its checks fail.
+    Unhealthy {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// It was taken out of rotation.
+    Draining {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// No claim on it is left and none can be made.
+    Drained {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// It was told to stop (again).
+    Stopping {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Its process is gone, and all its children.
+    Ended {
+        /// The instance.
+        instance: InstanceId,
+        /// How it ended.
+        end: End,
+        /// How long it had lived; zero if it never did.
+        uptime: Duration,
+    },
+    /// Its end was taken note of.
+    Forgotten {
+        /// The instance.
+        instance: InstanceId,
+        /// As in [`crate::plan::Step::Forget`].
+        unstable: bool,
+    },
+    /// An administrator asked for a new try (start, restart, reload): records of crashes of this app no longer count.
+    Cleared {
+        /// The app.
+        app: AppId,
+    },
+}
 
 /// One instance as it is known now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +173,23 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// It takes requests.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready { .. })
+    }
+
+    /// Its process is there, or may be.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self, Self::Ended { .. })
+    }
+
+    /// It is there to stay: neither gone nor on its way out.
+    pub fn is_staying(&self) -> bool {
+        matches!(self, Self::Starting { .. } | Self::Ready { .. } | Self::Unhealthy { .. })
+    }
+}
+
 /// How an instance ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +208,19 @@ pub enum End {
     NotReady(String),
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("was stopped"),
+            Self::Exited(status) => write!(f, "exited with status {status}"),
+            Self::Signaled(signal) => write!(f, "was ended by signal {signal}"),
+            Self::OutOfMemory => f.write_str("was ended by the kernel: out of memory"),
+            Self::NotStarted(why) => write!(f, "could not be started: {why}"),
+            Self::NotReady(why) => write!(f, "did not become ready: {why}"),
+        }
+    }
+}
+
 /// Where an instance takes requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,5 +237,91 @@ impl std::fmt::Display for Address {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl Observed {
+    /// Instances of this app, whatever their phase, by slot and run.
+    pub fn of<'a>(&'a self, app: &'a AppId) -> impl Iterator<Item = &'a Instance> {
+        self.instances.values().filter(move |instance| instance.id.app == *app)
+    }
+
+    /// What is remembered of a slot.
+    pub fn slot(&self, app: &AppId, slot: u32) -> Option<&SlotRecord> {
+        self.slots.get(&(app.clone(), slot))
+    }
+
+    /// Folds in one event. What does not fit is ignored.
+    pub fn apply(&mut self, event: Event, now: Moment) {
+        match event {
+            Event::Started { instance, spec } => self.started(instance, spec, now),
+            Event::Adopted { instance, spec, phase } => self.adopted(instance, spec, phase),
+            Event::Ended { instance, end, uptime } => {
+                self.change(&instance, |_| Some(Phase::Ended { at: now, uptime, end }));
+            }
+            Event::Ready { instance } => self.change(&instance, |phase| match phase {
+                Phase::Starting { .. } | Phase::Unhealthy { .. } => Some(Phase::Ready { since: now }),
+                _ => None,
+            }),
+            Event::Unhealthy { instance } => self.change(&instance, |phase| match phase {
+                Phase::Ready { .. } => Some(Phase::Unhealthy { since: now }),
+                _ => None,
+            }),
+            Event::Draining { instance } => self.change(&instance, |phase| {
+                phase.is_staying().then_some(Phase::Draining { since: now, drained: false })
+            }),
+            Event::Drained { instance } => self.change(&instance, |phase| match phase {
+                Phase::Draining { since, .. } => Some(Phase::Draining { since: *since, drained: true }),
+                _ => None,
+            }),
+            Event::Stopping { instance } => self.change(&instance, |_| Some(Phase::Stopping { since: now })),
+            Event::Forgotten { instance, unstable } => self.forgotten(&instance, unstable),
+            Event::Cleared { app } => self.slots.retain(|(of, _), _| *of != app),
+        }
+    }
+
+    /// Gives a living instance its next phase, if there is one.
+    fn change(&mut self, id: &InstanceId, next: impl FnOnce(&Phase) -> Option<Phase>) {
+        if let Some(instance) = self.instances.get_mut(id).filter(|instance| instance.phase.is_alive()) {
+            if let Some(phase) = next(&instance.phase) {
+                instance.phase = phase;
+            }
+        }
+    }
+
+    fn started(&mut self, id: InstanceId, spec: u64, now: Moment) {
+        let last = self.runs.entry(id.app.clone()).or_default();
+        if id.run <= *last {
+            return;
+        }
+        *last = id.run;
+        if let Some(record) = self.slots.get_mut(&(id.app.clone(), id.slot)) {
+            if record.spec == spec {
+                record.restarts = record.restarts.saturating_add(1);
+            }
+        }
+        self.instances.insert(id.clone(), Instance { id, spec, phase: Phase::Starting { since: now } });
+    }
+
+    fn adopted(&mut self, id: InstanceId, spec: u64, phase: Phase) {
+        let last = self.runs.entry(id.app.clone()).or_default();
+        *last = (*last).max(id.run);
+        self.instances.entry(id.clone()).or_insert(Instance { id, spec, phase });
+    }
+
+    fn forgotten(&mut self, id: &InstanceId, unstable: bool) {
+        let Some(Instance { spec, phase: Phase::Ended { at, end, .. }, .. }) =
+            self.instances.get(id).cloned()
+        else {
+            return;
+        };
+        self.instances.remove(id);
+        let slot = (id.app.clone(), id.slot);
+        let (in_a_row, restarts) = match self.slots.get(&slot) {
+            Some(record) if record.spec == spec => (record.unstable, record.restarts),
+            _ => (0, 0),
+        };
+        let unstable = if unstable { in_a_row.saturating_add(1) } else { 0 };
+        self.slots.insert(slot, SlotRecord { spec, unstable, restarts, ended: at, end });
     }
 }
