@@ -1,1 +1,24 @@
-//! store: see ARCHITECTURE.md.
+//! What must survive: desired stacks and their revisions, the journal of steps, the history of states, counters that never go
+//! back. One SQLite file (`home/state.db`): WAL, `synchronous=FULL`, so that what a method has done is on the disk when it
+//! returns.
+//!
+//! - [`stacks`]: stacks, their revisions, compare-and-swap.
+//! - [`journal`]: steps begun and not finished.
+//! - [`history`]: changes of state of instances, bounded.
+//! - [`counters`]: snapshot revisions and run numbers.
+//!
+//! One writer, the keeper (it holds `keeper.lock`). All methods are synchronous and short: a few rows and one fsync.
+//! No secret is stored: of a manifest only its own text and its path, and secrets are read again from their files.
+
+pub mod counters;
+mod error;
+pub mod history;
+pub mod journal;
+mod open;
+pub mod stacks;
+
+pub use error::StoreError;
+pub use history::Transition;
+pub use journal::JournalEntry;
+pub use open::Store;
+pub use stacks::{NewRevision, Proposal, Revision, StackRecord, Wanted};
