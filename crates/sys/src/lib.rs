@@ -1,1 +1,19 @@
-//! sys: see ARCHITECTURE.md.
+//! What the operating system offers and the standard library does not: descriptors sent between processes, sealed
+//! memory files, locks, durable writes, sessions and subreapers, listeners with several accept queues.
+//!
+//! Everything is Linux, blocking and made of plain values: no sibling crate is seen from here. This is the one crate
+//! with unsafe code; it is found in [`process`] (between fork and exec) and [`descriptor`] (adopting an inherited
+//! descriptor), and nowhere else.
+
+pub mod descriptor;
+pub mod durable;
+pub mod frame;
+pub mod listen;
+pub mod lock;
+pub mod memfile;
+pub mod pipe;
+pub mod proc;
+pub mod process;
+pub mod signal;
+pub mod unix_socket;
+pub mod user;

@@ -1,0 +1,129 @@
+//! What `/proc` tells of processes. Everything may be gone by the time it is used: pids are guarded with
+//! [`start_time`] where it matters.
+
+use std::fs;
+use std::io;
+
+/// Name, parent and state of a process, from `/proc/<pid>/stat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Name of the executable, at most 15 bytes.
+    pub name: String,
+    /// One letter: `R` running, `S` sleeping, `Z` zombie and so on (proc(5)).
+    pub state: char,
+    /// Parent's pid.
+    pub parent: u32,
+    /// Clock ticks from boot to its start.
+    pub start_time: u64,
+}
+
+/// Reads a process's [`Stat`]; `None` when it is gone.
+pub fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name stands in parentheses and may itself hold blanks and parentheses: fields start after the last one.
+    let open = text.find('(')?;
+    let close = text.rfind(')')?;
+    let mut fields = text.get(close + 1..)?.split_ascii_whitespace();
+    Some(Stat {
+        name: text.get(open + 1..close)?.to_owned(),
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        start_time: fields.nth(17)?.parse().ok()?, // field 22 of proc(5)
+    })
+}
+
+/// Clock ticks from boot to the start of a process: together with its pid it names one process for good.
+pub fn start_time(pid: u32) -> Option<u64> {
+    stat(pid).map(|s| s.start_time)
+}
+
+/// Command line as the process shows it; empty for kernel threads and zombies.
+pub fn cmdline(pid: u32) -> Option<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    Some(text.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// Ids of all processes that can be seen.
+pub fn pids() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        if let Some(pid) = entry?.file_name().to_str().and_then(|n| n.parse().ok()) {
+            pids.push(pid);
+        }
+    }
+    Ok(pids)
+}
+
+/// All living (not zombie) descendants of a process, itself not included, parents before their children.
+///
+/// One look at a moving picture: who must catch all (to end them) repeats it until it is empty.
+pub fn descendants(of: u32) -> io::Result<Vec<u32>> {
+    let all: Vec<(u32, Stat)> = pids()?.into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let mut found = vec![of];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        let children = all.iter().filter(|(pid, s)| s.parent == parent && *pid != parent);
+        found.extend(children.map(|(pid, _)| *pid));
+        next += 1;
+    }
+    let zombie = |pid: &u32| all.iter().any(|(p, s)| p == pid && s.state == 'Z');
+    Ok(found.into_iter().skip(1).filter(|pid| !zombie(pid)).collect())
+}
+
+/// Resident memory of one process in bytes. Proportional (`Pss`: shared pages are divided among their users) where
+/// the kernel lets us read it, so that forked workers are not counted several times; else all resident pages.
+pub fn memory(pid: u32) -> Option<u64> {
+    rollup(pid, "Pss:").or_else(|| {
+        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some(pages * rustix::param::page_size() as u64)
+    })
+}
+
+/// Memory that a process shares with nobody, in bytes.
+pub fn private_memory(pid: u32) -> Option<u64> {
+    Some(rollup(pid, "Private_Clean:")? + rollup(pid, "Private_Dirty:")?)
+}
+
+/// [`memory`] of a process and all its descendants.
+pub fn tree_memory(pid: u32) -> u64 {
+    let own = memory(pid).unwrap_or(0);
+    own + descendants(pid).unwrap_or_default().into_iter().filter_map(memory).sum::<u64>()
+}
+
+fn rollup(pid: u32, field: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find(|l| l.starts_with(field))?;
+    let kib: u64 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_blanks() {
+        let text = "12 (a) b (c) S 7 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        let stat = parse_stat(text).unwrap();
+        assert_eq!((stat.name.as_str(), stat.state, stat.parent), ("a) b (c", 'S', 7));
+        assert_eq!(stat.start_time, 4711);
+        assert_eq!(parse_stat("rubbish"), None);
+        assert_eq!(parse_stat(") ("), None);
+    }
+
+    #[test]
+    fn this_process() {
+        let me = std::process::id();
+        assert!(start_time(me).unwrap() > 0);
+        assert!(!cmdline(me).unwrap().is_empty());
+        assert!(memory(me).unwrap() > 100_000);
+        assert!(tree_memory(me) >= 100_000);
+        assert!(pids().unwrap().contains(&me));
+        assert_eq!(stat(u32::MAX), None);
+    }
+}
