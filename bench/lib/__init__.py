@@ -1,0 +1,1 @@
+"""What the benchmarks share: a sandbox of namespaces, today's peers, load, and figures. See ../README.md."""

@@ -1,0 +1,38 @@
+"""Load: wrk, one thread, on the load core; its summary read back."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from .configs import HOST
+from .errors import Void
+from .process import LOAD_CORE
+
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
+
+
+@dataclass
+class Load:
+    """What wrk counted."""
+
+    requests: int
+    seconds: float
+    rps: float
+    p99_ms: float
+
+
+def wrk(port: int, path: str, connections: int, seconds: float) -> Load:
+    """Run wrk; any error or status outside 2xx and 3xx makes it void."""
+    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
+               "--latency", "--timeout", "10s", "-H", f"Host: {HOST}", f"http://127.0.0.1:{port}{path}"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    text = result.stdout
+    for trouble in ("Socket errors", "Non-2xx"):
+        if line := re.search(f".*{trouble}.*", text):
+            raise Void(f"wrk on {path}: {line.group().strip()}")
+    total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m),", text)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", text)
+    if result.returncode != 0 or not total or not p99 or int(total.group(1)) == 0:
+        raise Void(f"wrk on {path} failed: {text} {result.stderr}")
+    spent = float(total.group(2)) * _UNITS[total.group(3)] / 1e3
+    return Load(int(total.group(1)), spent, int(total.group(1)) / spent, float(p99.group(1)) * _UNITS[p99.group(2)])
