@@ -1,0 +1,145 @@
+use super::*;
+use crate::rotate::RotatingFile;
+use std::path::Path;
+
+fn source(label: &str, path: &Path) -> Source {
+    Source { label: label.into(), stream: Stream::Out, path: path.into() }
+}
+
+fn texts(records: &[Record]) -> Vec<&str> {
+    records.iter().map(|r| r.text.as_str()).collect()
+}
+
+// req: PROC-22
+#[test]
+fn each_line_has_a_time_stamp_and_keeps_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let before = jiff::Timestamp::now();
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 20, 1).unwrap());
+    for chunk in [&b"one\ntw"[..], b"o\n\n", b"\x1b[1m\xff\x00\r\nlast"] {
+        writer.feed(chunk);
+    }
+    writer.close();
+    let bytes = std::fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
+    let texts: Vec<&[u8]> = lines.iter().map(|l| &l[28..]).collect();
+    assert_eq!(texts, [&b"one\n"[..], b"two\n", b"\n", b"\x1b[1m\xff\x00\r\n", b"last\n"]);
+    for line in lines {
+        let time: jiff::Timestamp = std::str::from_utf8(&line[..27]).unwrap().parse().unwrap();
+        assert!(time.as_microsecond() >= before.as_microsecond());
+    }
+}
+
+#[test]
+fn a_long_line_is_cut_and_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 20, 1).unwrap());
+    let exact = "e".repeat(MAX_LINE);
+    let long = "x".repeat(2 * MAX_LINE + 5);
+    writer.feed(format!("{exact}\n{long}\nshort\n").as_bytes());
+    let records = tail(&[source("a", &path)], 10).unwrap();
+    let found: Vec<_> = records.iter().map(|r| (r.text.len(), r.continued)).collect();
+    assert_eq!(found, [(MAX_LINE, false), (MAX_LINE, false), (MAX_LINE, true), (5, true), (5, false)]);
+    // Cut, and its end came only with the next chunk.
+    writer.feed(exact.as_bytes());
+    writer.feed(b"\nnext\n");
+    let records = tail(&[source("a", &path)], 3).unwrap();
+    assert!(!records[0].continued && records[2].text == "next");
+}
+
+#[test]
+fn the_last_lines_of_several_files_are_merged_by_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let mut writer_a = LineWriter::new(RotatingFile::open(&a, 200, 50).unwrap());
+    let mut writer_b = LineWriter::new(RotatingFile::open(&b, 1 << 20, 1).unwrap());
+    let mut expected = Vec::new();
+    for n in 0..200 {
+        let writer = if n % 3 == 0 { &mut writer_a } else { &mut writer_b };
+        writer.feed(format!("{n}\n").as_bytes());
+        expected.push(n.to_string());
+        let now = jiff::Timestamp::now().as_microsecond();
+        while jiff::Timestamp::now().as_microsecond() == now {} // the next one is later
+    }
+    let sources = [source("a", &a), source("b", &b), source("none", &dir.path().join("none"))];
+    for n in [0, 1, 7, 150, 200, 500] {
+        let records = tail(&sources, n).unwrap();
+        assert_eq!(texts(&records), expected[200 - n.min(200)..], "last {n}");
+    }
+    let record = &tail(&sources, 1).unwrap()[0];
+    assert_eq!((record.source.as_str(), record.stream), ("b", Stream::Out));
+}
+
+// req: OBS-03
+#[test]
+fn a_follower_sees_each_line_once_through_many_rotations() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 300, 20).unwrap());
+    for n in 0..50 {
+        writer.feed(format!("{n}\n").as_bytes());
+    }
+    let (mut follower, first) = Follower::start(&[source("a", &path)], 5).unwrap();
+    assert_eq!(texts(&first), ["45", "46", "47", "48", "49"]);
+    let mut seen = Vec::new();
+    for n in 50..600 {
+        writer.feed(format!("{n}\n").as_bytes());
+        if n % 41 == 0 {
+            seen.extend(follower.poll().unwrap());
+        }
+    }
+    seen.extend(follower.poll().unwrap());
+    let expected: Vec<String> = (50..600).map(|n| n.to_string()).collect();
+    assert_eq!(texts(&seen), expected);
+    assert!(follower.poll().unwrap().is_empty());
+}
+
+#[test]
+fn a_follower_beside_a_busy_writer_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let (mut follower, none) = Follower::start(&[source("a", &path)], 5).unwrap();
+    assert!(none.is_empty());
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 4000, 2000).unwrap());
+    let mut seen = Vec::new();
+    std::thread::scope(|s| {
+        let writing = s.spawn(move || {
+            for n in 0..20_000 {
+                writer.feed(format!("{n}\n").as_bytes());
+            }
+        });
+        while !writing.is_finished() {
+            seen.extend(follower.poll().unwrap());
+        }
+    });
+    seen.extend(follower.poll().unwrap());
+    let numbers: Vec<usize> = seen.iter().map(|r| r.text.parse().unwrap()).collect();
+    assert_eq!(numbers, (0..20_000).collect::<Vec<_>>());
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn half_a_line_is_not_told_before_its_end_and_foreign_lines_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    std::fs::write(&path, "no time here\n2026-01-01T00:00:00.000000Z yes\nhalf").unwrap();
+    let (mut follower, records) = Follower::start(&[source("a", &path)], 9).unwrap();
+    assert_eq!(texts(&records), ["no time here", "yes"]);
+    assert!(follower.poll().unwrap().is_empty());
+    std::fs::write(&path, "no time here\n2026-01-01T00:00:00.000000Z yes\nhalf a line\n").unwrap();
+    assert_eq!(texts(&follower.poll().unwrap()), ["half a line"]);
+    std::fs::write(&path, "truncated\n").unwrap();
+    assert_eq!(texts(&follower.poll().unwrap()), ["truncated"]);
+}
+
+#[test]
+fn lost_output_is_told_in_the_log() {
+    let full = RotatingFile::open(Path::new("/dev/full"), u64::MAX, 0).unwrap();
+    let mut writer = LineWriter::new(full);
+    writer.feed(b"gone\n");
+    assert_eq!(writer.lost(), 33);
+    writer.feed(&[b'x'; 100_000]);
+    assert!(writer.lost() > 90_000);
+}

@@ -1,0 +1,154 @@
+//! An append-only file that rotates by size: `path` → `path.1` → … → `path.<keep>`.
+//!
+//! Invariants: one process writes a file (others may read it). Only whole lines are given to it; a file is left
+//! behind only after a whole line, so no line is split by a rotation. A file that is not `path` any more is never
+//! written again. A write the disk refuses is lost, counted, and tried again with the next lines; a line torn
+//! by it is ended before the next one begins.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// An append-only file that rotates at line ends.
+#[derive(Debug)]
+pub struct RotatingFile {
+    path: PathBuf,
+    max_size: u64,
+    keep: u32,
+    file: File,
+    size: u64,
+    /// The file ends inside a line.
+    torn: bool,
+    lost: u64,
+}
+
+impl RotatingFile {
+    /// Opens `path` for appending (mode 0640 if it is new). It is rotated before it grows over `max_size` bytes,
+    /// unless a single line is longer; `keep` full files are kept beside it.
+    pub fn open(path: &Path, max_size: u64, keep: u32) -> io::Result<Self> {
+        let file = append(path)?;
+        let size = file.metadata()?.len();
+        Ok(RotatingFile { path: path.to_owned(), max_size, keep, file, size, torn: false, lost: 0 })
+    }
+
+    /// Appends whole lines, each with its line end. An error says that some were lost and counted in
+    /// [`lost`](Self::lost); the file can be written on.
+    pub fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let room = self.max_size.saturating_sub(self.size);
+            let mut fits = whole_lines(rest, room);
+            if fits == 0 {
+                if self.size > 0 {
+                    self.rotate();
+                }
+                let first = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
+                fits = whole_lines(rest, self.max_size).max(first);
+            }
+            let (now, later) = rest.split_at(fits);
+            if let Err((written, error)) = self.append(now) {
+                self.lost += (rest.len() - written) as u64;
+                return Err(error);
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Bytes lost so far because the disk did not take them.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Size of the file in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Has everything written reach the disk.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Opens `path` anew, after somebody else has moved the file away.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        *self = RotatingFile { lost: self.lost, ..Self::open(&self.path, self.max_size, self.keep)? };
+        Ok(())
+    }
+
+    fn append(&mut self, lines: &[u8]) -> Result<(), (usize, io::Error)> {
+        if self.torn {
+            self.append_some(b"\n").map_err(|(_, error)| (0, error))?;
+        }
+        self.append_some(lines)
+    }
+
+    fn append_some(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut written = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(written..) {
+            match self.file.write(rest) {
+                Ok(0) => return Err((written, ErrorKind::WriteZero.into())),
+                Ok(n) => {
+                    written += n;
+                    self.size += n as u64;
+                    self.torn = bytes.get(written - 1) != Some(&b'\n');
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err((written, e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the files on by one. If that cannot be done, the present file simply grows on.
+    fn rotate(&mut self) {
+        if self.torn && self.append_some(b"\n").is_err() {
+            return;
+        }
+        let shifted = if self.keep == 0 {
+            std::fs::remove_file(&self.path)
+        } else {
+            for n in (1..self.keep).rev() {
+                let _ = std::fs::rename(sibling(&self.path, n), sibling(&self.path, n + 1));
+            }
+            std::fs::rename(&self.path, sibling(&self.path, 1))
+        };
+        if shifted.is_err() {
+            return;
+        }
+        if let Ok(file) = append(&self.path) {
+            self.file = file;
+            self.size = 0;
+        } else if self.keep > 0 {
+            // No new file can be made: take the old name back, so that readers still find what is written.
+            let _ = std::fs::rename(sibling(&self.path, 1), &self.path);
+        }
+    }
+}
+
+/// Name of the `n`-th older file.
+pub(crate) fn sibling(path: &Path, n: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{n}"));
+    name.into()
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}
+
+/// Length of the whole lines at the start of `bytes` that fit into `room`. Bytes after the last line end count as a
+/// line of their own.
+fn whole_lines(bytes: &[u8], room: u64) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    match bytes.get(..room) {
+        None => bytes.len(),
+        Some(fitting) if fitting.len() == bytes.len() => bytes.len(),
+        Some(fitting) => fitting.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1),
+    }
+}
+
+#[cfg(test)]
+#[path = "rotate_tests.rs"]
+mod tests;
