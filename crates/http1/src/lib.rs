@@ -11,18 +11,23 @@
 //! - **No panic and no unbounded work** on any bytes: every length is held to [`Limits`].
 //! - No allocation for a head of up to 32 fields.
 
+mod authority;
 mod body;
 mod chunk;
+mod diagnose;
 mod field;
+mod framing;
 mod limits;
 mod method;
 mod names;
 mod reject;
 mod request;
 mod response;
+mod scan;
 mod span;
 mod splice;
 mod target;
+mod trailer;
 
 pub use body::{BodyDecoder, BodyFraming, Decoded, Progress};
 pub use chunk::{LAST_CHUNK, write_chunk_header};
