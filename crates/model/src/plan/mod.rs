@@ -11,16 +11,17 @@
 //! ```
 //!
 //! The flow of one plan: forget what ended (its slot's record is in force within the same plan), then app by app:
-//! what is on its way out ([`retire`]), what is to be taken out and what is to be started ([`app`]), in the order of needs
-//! ([`order`]) and not before the back-off is over ([`backoff`]).
+//! what is on its way out (`retire`), what is to be taken out and what is to be started (`app`, on the instances as `fleet` sorts
+//! them), in the order of needs (`order`) and not before the back-off is over (`backoff`).
 //!
-//! Invariants (held by the simulation in `tests/simulation.rs`): no step of ours takes the ready instances of an app
+//! Invariants (held by the simulation in `tests/plan/simulation.rs`): no step of ours takes the ready instances of an app
 //! below what is wanted while enough are ready; no run number is used twice; no slot has two living instances; nothing that may hold
 //! requests is stopped before it is drained or its deadline passed; once nothing happens any more, a bounded time later
 //! what is observed is what is desired, or the slots that are missing are failed.
 
 mod app;
 mod backoff;
+mod fleet;
 mod order;
 mod retire;
 mod state;
@@ -61,7 +62,7 @@ pub struct AppDesired {
 
 /// What is wanted. An app that is to be removed stays in it with `instances = 0` until its last instance is forgotten: so
 /// its `needs` (for the order) and its `stop` are known. An app with living instances that is not in it at all is stopped
-/// too, with deadlines of [`retire`]'s own and without regard to an order.
+/// too, with default deadlines; what it needs is not known then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Desired {
     /// By app.

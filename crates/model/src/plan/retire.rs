@@ -1,15 +1,76 @@
 //! Taking instances out: drain, stop, and stop again.
+//!
+//! ```text
+//!   Ready, Unhealthy ── drain ──▶ Draining ── drained, or `stop.drain` is over ──▶ stop ──▶ Stopping
+//!   Starting ── stop (it never had a request) ──────────────────────────────────────────────▶ Stopping
+//!   Stopping for longer than `stop.timeout` + [`GRACE`] ── stop again (the shim may not have heard it)
+//! ```
 
-use super::{AppDesired, Desired, Plan};
+use super::{AppDesired, Desired, Plan, Step, order};
 use crate::AppId;
-use crate::observed::{Moment, Observed};
+use crate::observed::{Instance, Moment, Observed, Phase};
+use crate::spec::StopSpec;
+use std::time::Duration;
 
+/// What the shim gets beyond `stop.timeout` before it is told again.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How an app is stopped of which nothing is desired (any more).
+const UNKNOWN: StopSpec =
+    StopSpec { signal: 15, timeout: Duration::from_secs(10), drain: Duration::from_secs(10) };
+
+/// An app that is not wanted: everything goes, after those that need it.
 pub(super) fn plan(
-    _plan: &mut Plan,
-    _id: &AppId,
-    _app: Option<&AppDesired>,
-    _desired: &Desired,
-    _view: &Observed,
-    _now: Moment,
+    plan: &mut Plan,
+    id: &AppId,
+    app: Option<&AppDesired>,
+    desired: &Desired,
+    view: &Observed,
+    now: Moment,
 ) {
+    leaving(plan, id, app.map_or(&UNKNOWN, |app| &app.stop), view, now);
+    if order::has_living_dependents(id, desired, view) {
+        return;
+    }
+    for instance in view.of(id).filter(|instance| instance.phase.is_staying()) {
+        take_out(plan, instance, "no longer wanted");
+    }
+}
+
+/// What is on its way out already.
+pub(super) fn leaving(plan: &mut Plan, id: &AppId, stop: &StopSpec, view: &Observed, now: Moment) {
+    let again = stop.timeout.saturating_add(GRACE);
+    for instance in view.of(id) {
+        match instance.phase {
+            Phase::Draining { drained: true, .. } => tell(plan, instance, "drained".to_owned()),
+            Phase::Draining { since, .. } if due(plan, since.saturating_add(stop.drain), now) => {
+                tell(plan, instance, format!("still had requests after {:?}", stop.drain));
+            }
+            Phase::Stopping { since } if due(plan, since.saturating_add(again), now) => {
+                tell(plan, instance, "not gone in time".to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Sends an instance on its way out.
+pub(super) fn take_out(plan: &mut Plan, instance: &Instance, why: &str) {
+    match instance.phase {
+        Phase::Starting { .. } => tell(plan, instance, why.to_owned()),
+        _ => plan.steps.push(Step::Drain { instance: instance.id.clone() }),
+    }
+}
+
+/// Tells an instance to stop.
+pub(super) fn tell(plan: &mut Plan, instance: &Instance, why: String) {
+    plan.steps.push(Step::Stop { instance: instance.id.clone(), why });
+}
+
+/// Whether `at` has come; if not, the plan says when to look again.
+pub(super) fn due(plan: &mut Plan, at: Moment, now: Moment) -> bool {
+    if at > now {
+        plan.look_again(at);
+    }
+    at <= now
 }

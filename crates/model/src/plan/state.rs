@@ -1,9 +1,10 @@
 //! How an app stands, in words for people ([`AppState`]) and for the edge ([`Serving`]).
 
 use super::backoff::{self, SlotState};
+use super::fleet::Fleet;
 use super::{AppDesired, Desired};
-use crate::AppId;
-use crate::observed::{Moment, Observed};
+use crate::observed::{End, Instance, Moment, Observed, Phase};
+use crate::{AppId, AppName};
 
 /// How an app stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,23 +46,84 @@ pub enum Serving {
 }
 
 /// How this app stands.
-pub fn app_state(_desired: &Desired, _observed: &Observed, _app: &AppId) -> AppState {
-    AppState::Stopped
+pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState {
+    let Some((app, tally)) = tally(desired, observed, id) else {
+        let alive = observed.of(id).any(|instance| instance.phase.is_alive());
+        return if alive { AppState::Stopping } else { AppState::Stopped };
+    };
+    let trouble = tally.failed + tally.crashed + tally.unhealthy > 0;
+    if tally.complete >= app.instances {
+        return AppState::Complete;
+    }
+    if tally.ready > 0 {
+        return match trouble {
+            true => AppState::Degraded,
+            false if tally.ready + tally.complete >= app.instances => AppState::Ready,
+            false => AppState::Starting,
+        };
+    }
+    if tally.starting + tally.unhealthy + tally.crashed == 0 {
+        if tally.failed > 0 {
+            let reason = what_is_wrong(desired, observed, id).unwrap_or_default();
+            return AppState::Failed { reason };
+        }
+        if !needs_ready(desired, observed, id) {
+            return AppState::Waiting;
+        }
+    }
+    if tally.unhealthy > 0 && tally.starting == 0 {
+        return AppState::Unhealthy;
+    }
+    if trouble { AppState::Degraded } else { AppState::Starting }
 }
 
 /// What is wrong with this app, if something is: one line for people.
-pub fn what_is_wrong(_desired: &Desired, _observed: &Observed, _app: &AppId) -> Option<String> {
-    None
+pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Option<String> {
+    let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
+    let fleet = Fleet::new(id, app, observed, Moment::ZERO);
+    let vacancies = fleet.vacancies.iter().filter(|vacancy| vacancy.state != SlotState::Complete);
+    let mut ended = vacancies.filter_map(|vacancy| {
+        let record = observed.slot(id, vacancy.slot)?;
+        let what_now = match vacancy.state {
+            SlotState::Failed => "is not started again",
+            _ => "is started again",
+        };
+        Some(match record.unstable {
+            0 | 1 => format!("{}.{} {} and {what_now}", id.app, vacancy.slot, record.end),
+            times => {
+                format!(
+                    "{}.{} {}, the {times}th time in a row, and {what_now}",
+                    id.app, vacancy.slot, record.end
+                )
+            }
+        })
+    });
+    let sick = observed.of(id).filter(|instance| matches!(instance.phase, Phase::Unhealthy { .. }));
+    let sick = sick.map(|instance| format!("the health checks of {} fail", instance.id.label()));
+    // The last vacancies are the failed ones: the most serious.
+    ended.next_back().or_else(|| sick.last()).or_else(|| {
+        let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need))?;
+        (fleet.current.is_empty() && fleet.outdated.is_empty()).then(|| format!("waits for {missing}"))
+    })
 }
 
 /// What the edge answers for this app.
-pub fn serving(_desired: &Desired, _observed: &Observed, _app: &AppId) -> Serving {
-    Serving::Down
+pub fn serving(desired: &Desired, observed: &Observed, id: &AppId) -> Serving {
+    if observed.of(id).any(|instance| instance.phase.is_ready()) {
+        return Serving::Ready;
+    }
+    match tally(desired, observed, id) {
+        None => Serving::Down,
+        Some((_, tally)) if tally.unhealthy > 0 => Serving::Unhealthy,
+        Some((_, tally)) if tally.starting > 0 || tally.open > 0 => Serving::Starting,
+        Some(_) => Serving::Down,
+    }
 }
 
 /// Whether everything that this app needs is there: a ready instance each, or a program that ended with success.
-pub fn needs_ready(_desired: &Desired, _observed: &Observed, _app: &AppId) -> bool {
-    true
+pub fn needs_ready(desired: &Desired, observed: &Observed, id: &AppId) -> bool {
+    let needs = desired.apps.get(id).map(|app| app.needs.as_slice()).unwrap_or_default();
+    needs.iter().all(|need| is_there(desired, observed, id, need))
 }
 
 /// Where a slot without a living instance stands.
@@ -70,4 +132,49 @@ pub fn slot_state(app: &AppDesired, observed: &Observed, id: &AppId, slot: u32, 
         Some(record) if record.spec == app.spec => backoff::state(&app.restart, record, now),
         _ => SlotState::Free,
     }
+}
+
+fn is_there(desired: &Desired, observed: &Observed, id: &AppId, need: &AppName) -> bool {
+    let need = AppId { stack: id.stack.clone(), app: need.clone() };
+    observed.of(&need).any(|instance| instance.phase.is_ready())
+        || tally(desired, observed, &need).is_some_and(|(app, tally)| tally.complete >= app.instances)
+}
+
+/// How many of an app's instances and places are what.
+struct Tally {
+    ready: u32,
+    starting: u32,
+    unhealthy: u32,
+    /// Ended slots that will be started again, and instances starting after such an end.
+    crashed: u32,
+    failed: u32,
+    complete: u32,
+    /// Places whose start nothing but their turn, their needs or the stop of a predecessor delays.
+    open: u32,
+}
+
+/// None when the app is not wanted.
+fn tally<'a>(desired: &'a Desired, observed: &Observed, id: &AppId) -> Option<(&'a AppDesired, Tally)> {
+    let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
+    // The moment only tells waiting from due: both will be started again.
+    let fleet = Fleet::new(id, app, observed, Moment::ZERO);
+    let staying = || fleet.current.iter().chain(&fleet.outdated);
+    let count =
+        |is: &dyn Fn(&Instance) -> bool| staying().filter(|instance| is(instance)).fold(0, |n, _| n + 1);
+    let again = |instance: &Instance| {
+        let record = observed.slot(id, instance.id.slot);
+        record.is_some_and(|record| record.spec == instance.spec && record.end != End::Stopped)
+    };
+    let is_starting = |instance: &Instance| matches!(instance.phase, Phase::Starting { .. });
+    let tally = Tally {
+        ready: fleet.ready,
+        starting: count(&is_starting),
+        unhealthy: count(&|instance| matches!(instance.phase, Phase::Unhealthy { .. })),
+        crashed: count(&|instance| is_starting(instance) && again(instance))
+            + fleet.vacant(|state| matches!(state, SlotState::Waiting(_) | SlotState::Free)),
+        failed: fleet.vacant(|state| *state == SlotState::Failed),
+        complete: fleet.vacant(|state| *state == SlotState::Complete),
+        open: fleet.open + fleet.stopping,
+    };
+    Some((app, tally))
 }

@@ -1,0 +1,8 @@
+//! The plan, rule by rule, as golden texts, and in a simulation.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod golden;
+mod house;
+mod rules;
+mod state;

@@ -1,0 +1,88 @@
+//! What is told of an app, to people and to the edge.
+
+use crate::house::{House, SECOND, id};
+use model::observed::End;
+use model::plan::{AppState, Serving, app_state, serving, what_is_wrong};
+use model::spec::RestartPolicy;
+
+fn told(house: &House, app: &str) -> (AppState, Serving) {
+    (app_state(&house.desired, &house.observed, &id(app)), serving(&house.desired, &house.observed, &id(app)))
+}
+
+#[test]
+fn from_boot_to_stop() {
+    let mut house = House::default();
+    house.needs("web", &["db"]);
+    house.want("web", |app| app.instances = 2);
+    house.want("db", |_| {});
+    assert_eq!(told(&house, "db"), (AppState::Starting, Serving::Starting));
+    assert_eq!(told(&house, "web"), (AppState::Waiting, Serving::Starting));
+    let wrong = what_is_wrong(&house.desired, &house.observed, &id("web"));
+    assert_eq!(wrong.as_deref(), Some("waits for db"));
+    house.up("db", 1);
+    house.settle();
+    house.ready("web", 1);
+    assert_eq!(told(&house, "web"), (AppState::Starting, Serving::Ready));
+    house.ready("web", 2);
+    assert_eq!(told(&house, "web"), (AppState::Ready, Serving::Ready));
+    house.unhealthy("web", 1);
+    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Ready));
+    house.unhealthy("web", 2);
+    assert_eq!(told(&house, "web"), (AppState::Unhealthy, Serving::Unhealthy));
+    house.want("web", |app| app.instances = 0);
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Stopping, Serving::Down));
+    house.goes("web", 1);
+    house.goes("web", 2);
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Stopped, Serving::Down));
+}
+
+#[test]
+fn a_crash_is_down_until_the_next_start() {
+    let mut house = House::default();
+    house.up("web", 1);
+    house.now = 100 * SECOND;
+    house.ended("web", 1, End::Signaled(11), 100 * SECOND);
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Down));
+    let wrong = what_is_wrong(&house.desired, &house.observed, &id("web"));
+    assert_eq!(wrong.as_deref(), Some("web.1 was ended by signal 11 and is started again"));
+    house.now += SECOND;
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Starting));
+}
+
+#[test]
+fn failed_says_why() {
+    let mut house = House::default();
+    house.want("web", |app| app.restart.max_restarts = 0);
+    house.settle();
+    house.ended("web", 1, End::NotStarted("`nod` was not found".into()), SECOND);
+    house.settle();
+    let reason = "web.1 could not be started: `nod` was not found and is not started again".to_owned();
+    assert_eq!(told(&house, "web"), (AppState::Failed { reason }, Serving::Down));
+}
+
+#[test]
+fn a_program_that_did_its_work_is_complete_and_one_that_did_not_is_failed() {
+    for (status, expected) in [(0, "Complete"), (1, "Failed")] {
+        let mut house = House::default();
+        house.want("job", |app| app.restart.policy = RestartPolicy::Never);
+        house.settle();
+        house.ended("job", 1, End::Exited(status), SECOND);
+        house.settle();
+        let state = format!("{:?}", told(&house, "job").0);
+        assert!(state.starts_with(expected), "{state}");
+    }
+}
+
+#[test]
+fn a_restart_holds_requests_while_its_port_is_free() {
+    let mut house = House::default();
+    house.want("web", |app| app.listen = model::spec::Listen::Port(8000));
+    house.up("web", 1);
+    house.want("web", |app| app.spec = 2);
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Starting, Serving::Starting));
+}
