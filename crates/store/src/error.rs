@@ -1,6 +1,7 @@
 //! What can go wrong with the store, and what to do about it.
 
-use std::path::PathBuf;
+use rusqlite::ErrorCode;
+use std::path::{Path, PathBuf};
 
 /// Why the store could not do it. Every variant names the file.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +24,8 @@ pub enum StoreError {
         /// What SQLite found.
         reason: String,
     },
-    /// The disk is full, or a limit on file sizes was reached.
-    #[error("{} cannot grow: the disk is full or a file size limit was reached; make room and try again", path.display())]
+    /// The disk is full.
+    #[error("{} cannot grow: the disk is full; make room and try again", path.display())]
     Full {
         /// The database.
         path: PathBuf,
@@ -37,12 +38,6 @@ pub enum StoreError {
         /// What the system said.
         reason: String,
     },
-    /// It was removed meanwhile, or never was there.
-    #[error("there is no stack {name}")]
-    NoStack {
-        /// The stack's name.
-        name: String,
-    },
     /// Anything else that SQLite says.
     #[error("{}: {reason}", path.display())]
     Other {
@@ -51,4 +46,29 @@ pub enum StoreError {
         /// What SQLite said.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// What SQLite said about this database.
+    pub(crate) fn of(path: &Path, error: rusqlite::Error) -> Self {
+        let (path, reason) = (path.to_owned(), error.to_string());
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..) => return Self::Corrupt { path, reason },
+            _ => {}
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, reason },
+            Some(ErrorCode::DiskFull) => Self::Full { path },
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy,
+            ) => Self::Access { path, reason },
+            _ => Self::Other { path, reason },
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Changes of state of instances (OBS-16), the last [`KEPT`] of each app.
 
+use crate::value::{number, unsigned};
 use crate::{Store, StoreError};
 use model::AppId;
+use rusqlite::params;
 
 /// How many transitions are kept for each app.
 pub const KEPT: u32 = 200;
@@ -24,10 +26,36 @@ pub struct Transition {
 impl Store {
     /// Writes it down and drops what is too old.
     pub fn record(&self, transition: &Transition) -> Result<(), StoreError> {
-        unimplemented!()
+        const INSERT: &str = "INSERT INTO transition (stack, app, instance, state, reason, at_ms)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        const PRUNE: &str = "DELETE FROM transition WHERE stack = ?1 AND app = ?2 AND id <= (
+            SELECT id FROM transition WHERE stack = ?1 AND app = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)";
+        let Transition { app: AppId { stack, app }, instance, state, reason, at_ms } = transition;
+        self.write(|database| {
+            let (stack, app) = (stack.as_str(), app.as_str());
+            database.execute(INSERT, params![stack, app, instance, state, reason, number(*at_ms)])?;
+            database.execute(PRUNE, params![stack, app, KEPT]).map(drop)
+        })
     }
+
     /// The latest of an app, at most `limit`, oldest first.
     pub fn history(&self, app: &AppId, limit: u32) -> Result<Vec<Transition>, StoreError> {
-        unimplemented!()
+        const LATEST: &str = "SELECT instance, state, reason, at_ms FROM transition
+            WHERE stack = ?1 AND app = ?2 ORDER BY id DESC LIMIT ?3";
+        self.read(|database| {
+            let mut rows = database.prepare_cached(LATEST)?;
+            let rows = rows.query_map(params![app.stack.as_str(), app.app.as_str(), limit], |row| {
+                Ok(Transition {
+                    app: app.clone(),
+                    instance: row.get(0)?,
+                    state: row.get(1)?,
+                    reason: row.get(2)?,
+                    at_ms: unsigned(row, 3)?,
+                })
+            })?;
+            let mut latest: Vec<Transition> = rows.collect::<rusqlite::Result<_>>()?;
+            latest.reverse();
+            Ok(latest)
+        })
     }
 }

@@ -16,6 +16,7 @@ pub mod history;
 pub mod journal;
 mod open;
 pub mod stacks;
+mod value;
 
 pub use error::StoreError;
 pub use history::Transition;
