@@ -1,1 +1,197 @@
-//! supervisor: see ARCHITECTURE.md.
+//! Instances: started through a shim, proven ready before they take traffic, watched, stopped, adopted.
+//!
+//! The supervisor decides nothing (`model::plan` does): it does what it is told and reports what happens. One task lives
+//! beside each instance ([`life`]) and owns everything about it.
+//!
+//! ```text
+//! keeper ── start / adopt / stop ──▶ Supervisor ── one task each ──▶ life ── wire::shim ──▶ shim ──▶ the app
+//!        ◀───────────── Report (bounded channel) ──────────────────────┘
+//! ```
+//!
+//! - [`launch`]: port or socket, environment, the shim's start.
+//! - [`life`]: from running to ended.
+//! - [`probe`]: one try of a health check.
+//! - [`link`]: the connection to a shim.
+//! - [`meta`]: what is kept on disk so that the next keeper can adopt an instance.
+
+pub mod launch;
+mod life;
+mod link;
+pub mod meta;
+mod port;
+mod probe;
+
+use meta::Meta;
+use model::observed::{Address, End};
+use model::spec::AppSpec;
+use model::InstanceId;
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+/// Where the files and sockets of one instance are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The shim's socket.
+    pub shim_socket: PathBuf,
+    /// The shim's status file.
+    pub status: PathBuf,
+    /// What [`meta`] keeps.
+    pub meta: PathBuf,
+    /// `$SOCKET`; its folder belongs to the app's user.
+    pub app_socket: PathBuf,
+    /// Standard output.
+    pub out: PathBuf,
+    /// Standard error.
+    pub err: PathBuf,
+    /// The shim's own diagnostics.
+    pub shim_log: PathBuf,
+}
+
+/// Everything needed to start one instance.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Which run of which instance.
+    pub id: InstanceId,
+    /// What to run.
+    pub spec: Arc<AppSpec>,
+    /// [`AppSpec::fingerprint`] of it.
+    pub fingerprint: u64,
+    /// Its files and sockets.
+    pub places: Places,
+    /// User to run as; none: the keeper's own.
+    pub user: Option<sys::user::User>,
+    /// Group that may connect to `$SOCKET` besides the app's user: the edge's, when that runs as somebody else.
+    pub edge_group: Option<u32>,
+    /// The `mainstay` binary.
+    pub exe: PathBuf,
+    /// Read end of the lifetime pipe: the instance is stopped when it closes.
+    pub lifetime: Option<Arc<OwnedFd>>,
+}
+
+/// An instance that a former keeper started.
+#[derive(Debug)]
+pub struct Adoption {
+    /// What that keeper wrote down.
+    pub meta: Meta,
+    /// Its files and sockets.
+    pub places: Places,
+    /// Its specification, if that is still known: for a health command, which succeeds unseen without it.
+    pub spec: Option<Arc<AppSpec>>,
+    /// User of a health command.
+    pub user: Option<sys::user::User>,
+    /// As in [`Order::edge_group`].
+    pub edge_group: Option<u32>,
+}
+
+/// What happened to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which run of which instance.
+    pub id: InstanceId,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Its program was executed.
+    Running {
+        /// Main process id.
+        pid: u32,
+        /// Where it will take requests; none when it does not listen.
+        address: Option<Address>,
+        /// Milliseconds since the Unix epoch.
+        started_ms: u64,
+    },
+    /// It takes requests: for the first time, or again.
+    Ready,
+    /// It ran and was ready, but its health check failed as often as allowed; the text says what was tried last.
+    Unhealthy(String),
+    /// All its processes are gone.
+    Ended {
+        /// How.
+        end: End,
+        /// How long it had lived.
+        uptime: Duration,
+    },
+}
+
+/// What the keeper tells a life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// The stop signal, then SIGKILL after the deadline.
+    Stop,
+    /// SIGKILL to all of it.
+    Kill,
+}
+
+/// All living instances of one keeper.
+#[derive(Debug)]
+pub struct Supervisor {
+    reports: mpsc::Sender<Report>,
+    lives: HashMap<InstanceId, mpsc::Sender<Command>>,
+    tasks: TaskTracker,
+}
+
+impl Supervisor {
+    /// Reports go to `reports`; while that is full, lives wait.
+    pub fn new(reports: mpsc::Sender<Report>) -> Self {
+        Self { reports, lives: HashMap::new(), tasks: TaskTracker::new() }
+    }
+
+    /// Starts an instance. Its failure is a report like any other. A second start of the same run does nothing.
+    pub fn start(&mut self, order: Order) {
+        if self.lives.contains_key(&order.id) {
+            return;
+        }
+        let (commands, inbox) = mpsc::channel(8);
+        self.lives.insert(order.id.clone(), commands);
+        self.tasks.spawn(life::start(order, inbox, self.reports.clone()));
+    }
+
+    /// Takes over an instance that a former keeper started.
+    pub fn adopt(&mut self, adoption: Adoption) {
+        let id = &adoption.meta.id;
+        if self.lives.contains_key(id) {
+            return;
+        }
+        let (commands, inbox) = mpsc::channel(8);
+        self.lives.insert(id.clone(), commands);
+        self.tasks.spawn(life::adopt(adoption, inbox, self.reports.clone()));
+    }
+
+    /// Tells an instance to stop. Idempotent.
+    pub fn stop(&self, id: &InstanceId) {
+        self.tell(id, Command::Stop);
+    }
+
+    /// Ends all instances at once, without their deadline.
+    pub fn kill_all(&self) {
+        for id in self.lives.keys() {
+            self.tell(id, Command::Kill);
+        }
+    }
+
+    /// Drops what is remembered of an instance that has ended.
+    pub fn forget(&mut self, id: &InstanceId) {
+        self.lives.remove(id);
+    }
+
+    /// Whether every instance is gone.
+    pub fn is_empty(&self) -> bool {
+        self.lives.is_empty()
+    }
+
+    fn tell(&self, id: &InstanceId, command: Command) {
+        if let Some(life) = self.lives.get(id) {
+            // Full: the same command is waiting there already. Closed: it has ended, and its report is on its way.
+            let _ = life.try_send(command);
+        }
+    }
+}

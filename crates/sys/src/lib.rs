@@ -7,6 +7,7 @@
 
 pub mod descriptor;
 pub mod durable;
+pub mod folder;
 pub mod frame;
 pub mod listen;
 pub mod lock;

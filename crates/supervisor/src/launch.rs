@@ -1,0 +1,230 @@
+//! From an order to a running shim: address, environment, folders, the shim's start.
+
+use crate::link::Link;
+use crate::meta::Meta;
+use crate::{Order, port};
+use model::observed::Address;
+use model::spec::{AppSpec, Listen};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use sys::process::Spawn;
+use wire::shim::{Credentials, ShimSpec};
+
+/// What every app finds as `PATH` when the keeper has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Longest time from a shim's start to its answer. Starting takes milliseconds; this is for a host that swaps.
+const SHIM_ANSWERS: Duration = Duration::from_secs(30);
+
+/// A shim that answers.
+pub(crate) struct Launched {
+    pub(crate) link: Link,
+    pub(crate) address: Option<Address>,
+    pub(crate) env: Vec<(String, String)>,
+    /// The shim's process id: a child of this keeper, to be reaped.
+    pub(crate) shim: u32,
+}
+
+/// Starts a shim for this order and connects to it.
+///
+/// # Errors
+/// For people: what stands in the way.
+pub(crate) async fn launch(order: &Order) -> Result<Launched, String> {
+    let prepared = order.clone();
+    let blocking = tokio::task::spawn_blocking(move || prepare(&prepared));
+    let (address, env, shim) = blocking.await.map_err(|error| error.to_string())??;
+    let link = connect(&order.places.shim_socket, shim).await?;
+    Ok(Launched { link, address, env, shim })
+}
+
+type Prepared = (Option<Address>, Vec<(String, String)>, u32);
+
+fn prepare(order: &Order) -> Result<Prepared, String> {
+    let address = choose_address(order)?;
+    folders(order).map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.display()))?;
+    let env = environment(&order.spec, order.user.as_ref(), address.as_ref());
+    let meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
+    meta.save(&order.places.meta)
+        .map_err(|error| format!("cannot write {}: {error}", order.places.meta.display()))?;
+    let spec = shim_spec(order, &env, address.as_ref());
+    let shim = start_shim(order, &spec).map_err(|error| format!("cannot start the shim: {error}"))?;
+    Ok((address, env, shim))
+}
+
+fn choose_address(order: &Order) -> Result<Option<Address>, String> {
+    Ok(match order.spec.listen {
+        Listen::Nothing => None,
+        Listen::Socket => Some(Address::Unix(order.places.app_socket.clone())),
+        Listen::AnyPort => Some(Address::Tcp(port::pick().map_err(|error| format!("no free port: {error}"))?)),
+        Listen::Port(number) => Some(Address::Tcp(port::claim(number)?)),
+    })
+}
+
+fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
+    let places = &order.places;
+    let owner = order.user.as_ref().map(|user| (user.uid, user.gid));
+    let all = [(&places.shim_socket, None), (&places.meta, None), (&places.out, None), (&places.app_socket, owner)];
+    for (file, owner) in all {
+        let Some(folder) = file.parent() else { continue };
+        sys::folder::make(folder, 0o711, owner).map_err(|error| (folder.to_owned(), error))?;
+    }
+    Ok(())
+}
+
+/// The whole environment of an app: nothing of the keeper's own but `PATH`.
+pub fn environment(
+    spec: &AppSpec,
+    user: Option<&sys::user::User>,
+    address: Option<&Address>,
+) -> Vec<(String, String)> {
+    let inherited = |name: &str| std::env::var(name).ok();
+    let home = user.map(|user| user.home.display().to_string()).or_else(|| inherited("HOME"));
+    let mut env = std::collections::BTreeMap::from([
+        ("PATH".to_owned(), inherited("PATH").unwrap_or_else(|| DEFAULT_PATH.into())),
+        ("HOME".to_owned(), home.unwrap_or_else(|| "/".into())),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        // Without it Python keeps what an app prints until 8 KiB have come together, and a log looks dead.
+        ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
+    ]);
+    if let Some(user) = user {
+        env.insert("USER".into(), user.name.clone());
+    }
+    for (name, value) in placeholders(address) {
+        env.insert(name.into(), value);
+    }
+    for (name, value) in &spec.env {
+        env.insert(name.clone(), fill(value.expose(), address));
+    }
+    env.into_iter().collect()
+}
+
+fn placeholders(address: Option<&Address>) -> Vec<(&'static str, String)> {
+    match address {
+        None => Vec::new(),
+        Some(Address::Unix(path)) => vec![("SOCKET", path.display().to_string())],
+        Some(Address::Tcp(tcp)) => vec![("PORT", tcp.port().to_string()), ("HOST", tcp.ip().to_string())],
+    }
+}
+
+/// Replaces `$PORT`, `$HOST` and `$SOCKET`, with or without braces. The name ends where a name ends: `$PORTAL` stays.
+fn fill(text: &str, address: Option<&Address>) -> String {
+    let values = placeholders(address);
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (before, from) = rest.split_at(at);
+        filled.push_str(before);
+        let hit = values.iter().find_map(|(name, value)| {
+            let braced = from.strip_prefix("${").and_then(|t| t.strip_prefix(name)).and_then(|t| t.strip_prefix('}'));
+            let plain = from.strip_prefix('$').and_then(|t| t.strip_prefix(name));
+            let ends = |t: &&str| !t.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            braced.or(plain.filter(ends)).map(|after| (value, after))
+        });
+        match hit {
+            Some((value, after)) => {
+                filled.push_str(value);
+                rest = after;
+            }
+            None => {
+                filled.push('$');
+                rest = from.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>) -> ShimSpec {
+    let Order { id, spec, places, user, lifetime, .. } = order;
+    let credentials = |user: &sys::user::User| Credentials {
+        uid: user.uid,
+        gid: user.gid,
+        groups: sys::user::groups(&user.name, user.gid),
+    };
+    ShimSpec {
+        instance: id.to_string(),
+        argv: spec.argv.iter().map(|argument| fill(argument, address)).collect(),
+        env: env.to_vec(),
+        dir: spec.dir.clone(),
+        user: user.as_ref().map(credentials),
+        socket: places.shim_socket.clone(),
+        status: places.status.clone(),
+        out: places.out.clone(),
+        err: places.err.clone(),
+        log_size: spec.logs.max_size,
+        log_keep: spec.logs.keep,
+        stop_signal: spec.stop.signal,
+        stop_ms: u64::try_from(spec.stop.timeout.as_millis()).unwrap_or(u64::MAX),
+        lifetime: lifetime.is_some(),
+    }
+}
+
+/// Starts the shim and hands it its specification through a pipe on descriptor 3.
+fn start_shim(order: &Order, spec: &ShimSpec) -> io::Result<u32> {
+    let (read, mut write) = io::pipe()?;
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(&order.places.shim_log)?;
+    let mut spawn = Spawn::new(&order.exe);
+    spawn.args = vec!["shim".into()];
+    spawn.stderr = Some(log.into());
+    spawn.descriptors = vec![(3, read.into())];
+    if let Some(lifetime) = &order.lifetime {
+        spawn.descriptors.push((4, lifetime.try_clone()?));
+    }
+    let shim = spawn.spawn().map_err(io::Error::other)?;
+    // The read end is the shim's alone now: one that dies early makes this write fail instead of block.
+    write.write_all(&sys::frame::encode(&wire::encode(spec).map_err(io::Error::other)?))?;
+    Ok(shim)
+}
+
+async fn connect(socket: &Path, shim: u32) -> Result<Link, String> {
+    let connecting = async {
+        loop {
+            match Link::connect(socket).await {
+                Ok(link) => return Ok(link),
+                Err(_) if matches!(sys::process::try_wait(shim), Ok(None)) => tokio::time::sleep(Duration::from_millis(2)).await,
+                Err(error) => return Err(format!("the shim ended before it answered: {error}")),
+            }
+        }
+    };
+    let silent = |_| format!("the shim did not answer within {SHIM_ANSWERS:?}");
+    tokio::time::timeout(SHIM_ANSWERS, connecting).await.map_err(silent)?
+}
+
+/// Lets the edge's group connect to an app's socket, where the edge runs as somebody else.
+pub(crate) fn open_socket(order_group: Option<u32>, address: Option<&Address>) {
+    if let (Some(group), Some(Address::Unix(path))) = (order_group, address) {
+        if let Err(error) = sys::unix_socket::set_access(path, Some(group), 0o660) {
+            tracing::warn!(path = %path.display(), %error, "the edge's group cannot be given access to this socket");
+        }
+    }
+}
+
+/// The surroundings of a health command.
+pub(crate) fn surroundings(
+    spec: &Arc<AppSpec>,
+    env: Vec<(String, String)>,
+    user: Option<&sys::user::User>,
+) -> Arc<crate::probe::Surroundings> {
+    Arc::new(crate::probe::Surroundings {
+        spec: Arc::clone(spec),
+        env,
+        user: user.map(|user| (user.uid, user.gid)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_and_nothing_else_is() {
+        let tcp = Address::Tcp(([127, 0, 0, 1], 5000).into());
+        assert_eq!(fill("--bind=$HOST:${PORT} $PORTAL $5 $", Some(&tcp)), "--bind=127.0.0.1:5000 $PORTAL $5 $");
+        let unix = Address::Unix("/run/a/s".into());
+        assert_eq!(fill("unix:$SOCKET,$PORT", Some(&unix)), "unix:/run/a/s,$PORT");
+        assert_eq!(fill("$PORT", None), "$PORT");
+    }
+}

@@ -1,0 +1,303 @@
+//! One instance's life, from its start or adoption to its end.
+//!
+//! ```text
+//! launch ─▶ Starting ─ probe ok ─▶ Ready ◀─ probe ok ─ Unhealthy
+//!               │                    └── retries failures ──▲
+//!               │ start period over        (probes go on)
+//!               ▼
+//!           told to stop ─▶ the shim says Ended ─▶ report, release the shim, clean up
+//! ```
+//! Every way out of here reports exactly one `Ended`.
+
+use crate::launch::{self, Launched};
+use crate::link::Link;
+use crate::meta::{self, Meta};
+use crate::probe::Target;
+use crate::{Adoption, Command, Order, Places, Report, What, port};
+use model::InstanceId;
+use model::observed::{Address, End};
+use model::spec::{HealthSpec, Listen};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use wire::shim::{FromShim, ShimState, ShimStatus, ToShim};
+
+/// First pause between two tries while starting; grows to [`SLOWEST`] so that a fast app is ready at once and a slow
+/// one is not pestered.
+const QUICKEST: Duration = Duration::from_millis(10);
+const SLOWEST: Duration = Duration::from_millis(500);
+
+/// Signal number of SIGKILL (signal(7)).
+const SIGKILL: i32 = 9;
+
+type Attempt = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+struct Life {
+    id: InstanceId,
+    places: Places,
+    reports: mpsc::Sender<Report>,
+    link: Link,
+    target: Target,
+    listen: Listen,
+    edge_group: Option<u32>,
+    stage: Stage,
+    pid: u32,
+    /// Start time of `pid` in the kernel's ticks: guards against a pid that was given to somebody else.
+    born: Option<u64>,
+    /// Why it is being stopped, when that is our own verdict.
+    not_ready: Option<String>,
+    last_failure: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The shim has not said yet that the program runs.
+    Launching,
+    Starting { until: Instant, pause: Duration },
+    Ready { failures: u32 },
+    Unhealthy,
+    Stopping,
+}
+
+/// Starts an instance and stays with it.
+pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, reports: mpsc::Sender<Report>) {
+    let launched = match launch::launch(&order).await {
+        Ok(launched) => launched,
+        Err(reason) => {
+            meta::clean(&order.places);
+            return ended(&reports, &order.id, End::NotStarted(reason), Duration::ZERO).await;
+        }
+    };
+    let Launched { link, address, env, shim } = launched;
+    let command = launch::surroundings(&order.spec, env, order.user.as_ref());
+    let target = Target { health: order.spec.health.clone(), address, command: Some(command) };
+    let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, order.edge_group);
+    life.run(commands).await;
+    // The shim was released or is gone: waiting for it leaves no zombie.
+    let _ = tokio::task::spawn_blocking(move || sys::process::wait(shim)).await;
+}
+
+/// Takes over an instance that a former keeper started.
+pub(crate) async fn adopt(adoption: Adoption, commands: mpsc::Receiver<Command>, reports: mpsc::Sender<Report>) {
+    let Adoption { meta, places, spec, user, edge_group } = adoption;
+    let Meta { id, address, listen, health, .. } = meta;
+    let Ok(link) = Link::connect(&places.shim_socket).await else {
+        let end = last_words(&places).unwrap_or(End::Signaled(SIGKILL));
+        meta::clean(&places);
+        return ended(&reports, &id, end, Duration::ZERO).await;
+    };
+    let command = spec.map(|spec| {
+        let env = launch::environment(&spec, user.as_ref(), address.as_ref());
+        launch::surroundings(&spec, env, user.as_ref())
+    });
+    let target = Target { health, address, command };
+    Life::new(id, places, reports, link, target, listen, edge_group).run(commands).await;
+}
+
+/// How an instance ended whose shim is gone, if the shim could still write it down.
+fn last_words(places: &Places) -> Option<End> {
+    let bytes = std::fs::read(&places.status).ok()?;
+    match wire::decode::<ShimStatus>(&bytes).ok()?.state {
+        ShimState::Running { .. } => None,
+        ShimState::NotStarted { reason } => Some(End::NotStarted(reason)),
+        state @ ShimState::Ended { .. } => Some(end_of(&state)),
+    }
+}
+
+async fn ended(reports: &mpsc::Sender<Report>, id: &InstanceId, end: End, uptime: Duration) {
+    let _ = reports.send(Report { id: id.clone(), what: What::Ended { end, uptime } }).await;
+}
+
+impl Life {
+    fn new(
+        id: InstanceId,
+        places: Places,
+        reports: mpsc::Sender<Report>,
+        link: Link,
+        target: Target,
+        listen: Listen,
+        edge_group: Option<u32>,
+    ) -> Self {
+        let (not_ready, last_failure) = (None, String::new());
+        let stage = Stage::Launching;
+        Self { id, places, reports, link, target, listen, edge_group, stage, pid: 0, born: None, not_ready, last_failure }
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut attempt: Option<Attempt> = None;
+        let mut next = Instant::now();
+        loop {
+            let probing = matches!(self.stage, Stage::Starting { .. } | Stage::Ready { .. } | Stage::Unhealthy);
+            tokio::select! {
+                said = self.link.receive() => {
+                    let over = match said {
+                        Some(FromShim::Status(status)) => self.status(status).await,
+                        Some(FromShim::Refused { reason }) => { tracing::warn!(instance = %self.id, reason, "refused by its shim"); false }
+                        None => { self.lost().await; true }
+                    };
+                    if over { return; }
+                    next = Instant::now();
+                }
+                command = commands.recv() => match command {
+                    Some(command) => { attempt = None; self.stop(command).await; }
+                    // The keeper ends and leaves its apps running.
+                    None => return,
+                },
+                result = pending(&mut attempt), if attempt.is_some() => {
+                    attempt = None;
+                    next = Instant::now() + self.judge(result).await;
+                }
+                () = tokio::time::sleep_until(next), if probing && attempt.is_none() => {
+                    attempt = Some(Box::pin(self.target.clone().attempt()));
+                }
+            }
+        }
+    }
+
+    /// Takes note of what the shim says. True: it is over.
+    async fn status(&mut self, status: ShimStatus) -> bool {
+        match status.state {
+            ShimState::Running { pid } if self.stage == Stage::Launching => {
+                self.pid = pid;
+                self.born = sys::proc::start_time(pid);
+                let until = Instant::now() + self.target.health.start_period;
+                self.stage = Stage::Starting { until, pause: QUICKEST };
+                let address = self.target.address.clone();
+                self.report(What::Running { pid, address, started_ms: status.started_ms }).await;
+                false
+            }
+            ShimState::Running { .. } => false,
+            ShimState::NotStarted { ref reason } => {
+                let end = End::NotStarted(reason.clone());
+                self.finish(end, Duration::ZERO).await;
+                true
+            }
+            ref state @ ShimState::Ended { ended_ms, .. } => {
+                let uptime = Duration::from_millis(ended_ms.saturating_sub(status.started_ms));
+                let end = self.not_ready.take().map_or_else(|| end_of(state), End::NotReady);
+                self.finish(end, uptime).await;
+                true
+            }
+        }
+    }
+
+    /// Takes note of a try's result and says when to try again.
+    async fn judge(&mut self, result: Result<(), String>) -> Duration {
+        let HealthSpec { interval, retries, .. } = self.target.health;
+        let result = match (result, self.stage) {
+            (Ok(()), Stage::Starting { .. }) => self.verify().await,
+            (result, _) => result,
+        };
+        match (result, self.stage) {
+            (Ok(()), Stage::Starting { .. } | Stage::Unhealthy) => {
+                self.stage = Stage::Ready { failures: 0 };
+                self.report(What::Ready).await;
+                interval
+            }
+            (Ok(()), _) => {
+                if let Stage::Ready { failures } = &mut self.stage {
+                    *failures = 0;
+                }
+                interval
+            }
+            (Err(failure), Stage::Starting { until, pause }) => {
+                self.last_failure = failure;
+                if Instant::now() >= until {
+                    let waited = self.target.health.start_period;
+                    self.not_ready = Some(format!("not ready within {waited:?}: {}", self.last_failure));
+                    self.stop(Command::Stop).await;
+                }
+                self.stage = match self.stage {
+                    Stage::Starting { until, .. } => Stage::Starting { until, pause: (pause * 3 / 2).min(SLOWEST) },
+                    stage => stage,
+                };
+                pause
+            }
+            (Err(failure), Stage::Ready { failures }) if failures + 1 >= retries => {
+                self.stage = Stage::Unhealthy;
+                self.report(What::Unhealthy(failure)).await;
+                interval
+            }
+            (Err(_), Stage::Ready { failures }) => {
+                self.stage = Stage::Ready { failures: failures + 1 };
+                interval
+            }
+            (Err(_), _) => interval,
+        }
+    }
+
+    /// Before the first request: is it really this instance that answers there, and may the edge connect?
+    async fn verify(&self) -> Result<(), String> {
+        launch::open_socket(self.edge_group, self.target.address.as_ref());
+        let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else { return Ok(()) };
+        if !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
+            return Ok(());
+        }
+        let stranger = tokio::task::spawn_blocking(move || port::stranger(address, main)).await;
+        stranger.ok().flatten().map_or(Ok(()), Err)
+    }
+
+    async fn stop(&mut self, command: Command) {
+        self.stage = Stage::Stopping;
+        let deadline_ms = (command == Command::Kill).then_some(0);
+        if let Err(error) = self.link.send(&ToShim::Stop { deadline_ms }).await {
+            tracing::warn!(instance = %self.id, %error, "its shim cannot be told to stop");
+        }
+    }
+
+    /// The shim is gone without a word: somebody killed it. What it was the parent of must not run on unseen.
+    async fn lost(&mut self) {
+        let main = self.pid;
+        if self.born.is_some() && sys::proc::start_time(main) == self.born {
+            let _ = tokio::task::spawn_blocking(move || kill_tree(main)).await;
+        }
+        meta::clean(&self.places);
+        ended(&self.reports, &self.id, End::Signaled(SIGKILL), Duration::ZERO).await;
+    }
+
+    /// Reports first, releases the shim second: a keeper that dies in between finds the shim and its word again.
+    async fn finish(&mut self, end: End, uptime: Duration) {
+        ended(&self.reports, &self.id, end, uptime).await;
+        if self.link.send(&ToShim::Release).await.is_ok() {
+            while self.link.receive().await.is_some() {}
+        }
+        meta::clean(&self.places);
+    }
+
+    async fn report(&self, what: What) {
+        let _ = self.reports.send(Report { id: self.id.clone(), what }).await;
+    }
+}
+
+/// The result of the try under way.
+async fn pending(attempt: &mut Option<Attempt>) -> Result<(), String> {
+    match attempt {
+        Some(attempt) => attempt.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// SIGKILL to a process and all its descendants, again until none is found: some may be born meanwhile.
+fn kill_tree(main: u32) {
+    for _ in 0..100 {
+        let mut family = sys::proc::descendants(main).unwrap_or_default();
+        family.push(main);
+        let alive = family.into_iter().filter(|pid| sys::process::signal(*pid, SIGKILL).is_ok());
+        if alive.count() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn end_of(state: &ShimState) -> End {
+    match *state {
+        ShimState::Ended { stopped: true, .. } => End::Stopped,
+        ShimState::Ended { out_of_memory: true, .. } => End::OutOfMemory,
+        ShimState::Ended { signal: Some(signal), .. } => End::Signaled(signal),
+        ShimState::Ended { code, .. } => End::Exited(code.unwrap_or(0)),
+        ShimState::Running { .. } | ShimState::NotStarted { .. } => End::Signaled(SIGKILL),
+    }
+}

@@ -1,0 +1,43 @@
+//! Which port an instance listens on, and whether it is really the instance that listens there.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// A loopback port that is free now. Another program may take it before the app does: then the instance does not
+/// become ready, [`stranger`] says who has it, and the next start picks another.
+pub fn pick() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Checks that a fixed port is free.
+///
+/// # Errors
+/// For people: who holds it.
+pub fn claim(port: u16) -> Result<SocketAddr, String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(address),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(match sys::listen::port_holder(address) {
+            Some(holder) => format!("port {port} is held by pid {} ({})", holder.pid, holder.name),
+            None => format!("port {port} is held by another program"),
+        }),
+        Err(error) => Err(format!("port {port} cannot be used: {error}")),
+    }
+}
+
+/// Who listens on `address`, if it is somebody else than `main` or one of its descendants. None too when it
+/// cannot be found out: the probe has spoken then.
+pub fn stranger(address: SocketAddr, main: u32) -> Option<String> {
+    let listeners = sys::listen::listener_pids(address.port());
+    let family = sys::proc::descendants(main).unwrap_or_default();
+    if listeners.is_empty() || listeners.iter().any(|pid| *pid == main || family.contains(pid)) {
+        return None;
+    }
+    let holder = sys::listen::port_holder(address)?;
+    Some(format!(
+        "something answers on port {}, but it is pid {} ({}), not this instance",
+        address.port(),
+        holder.pid,
+        holder.name
+    ))
+}
