@@ -274,7 +274,8 @@ fn a_file_that_cannot_grow_is_an_error_and_what_was_done_stays() {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "it must not panic: {text}");
-    let written = text.lines().filter_map(|line| line.strip_prefix("written ")).last().expect("some fit");
+    let written =
+        text.lines().filter_map(|line| line.strip_prefix("written ")).next_back().expect("some fit");
     let refused = text.lines().find(|line| line.starts_with("refused")).expect("not all fit");
     assert!(refused.contains(path.to_str().unwrap()), "{refused}");
     let store = Store::open(&path).unwrap();
