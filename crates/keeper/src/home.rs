@@ -29,7 +29,8 @@ impl Home {
             return PathBuf::from("/var/lib/mainstay");
         }
         let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let fallback = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".local/state");
+        let fallback =
+            || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".local/state");
         state.unwrap_or_else(fallback).join("mainstay")
     }
 

@@ -1,13 +1,36 @@
-//! The keeper: composition root of the control process.
+//! The keeper: composition root of the control process. It owns what is desired, plans and executes changes, binds the
+//! listening sockets, and answers the control API. It is the parent of no application.
 //!
-//! - [`api`]: the words of the control API.
-//! - [`home`]: where files and sockets are.
+//! The change flow, top to bottom:
+//!
+//! - [`boot`]: lock, store, folders; finds the edge and the shims of a former keeper again.
+//! - [`control`]: the control API; every call becomes a message to the loop.
+//! - [`change`]: load the manifest, compare, propose, commit or drop.
+//! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
+//! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
+//! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
+//! - [`status`]: what `mainstay status` shows.
+//! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
 pub mod api;
+mod boot;
+mod change;
+mod control;
+mod edge_host;
+mod edge_link;
+mod error;
+mod execute;
 pub mod home;
+mod keeper;
+mod publish;
+mod resolve;
+mod stack;
+mod status;
+mod user;
 
-use std::net::SocketAddr;
+pub use error::KeeperError;
 use std::path::PathBuf;
+use tokio::sync::watch;
 
 /// How a keeper is to run.
 #[derive(Debug, Clone)]
@@ -22,7 +45,7 @@ pub struct Options {
     pub stack: Option<api::StackRequest>,
 }
 
-/// What the owner of a running keeper wants of it; sent through a `tokio::sync::watch` channel.
+/// What the owner of a running keeper wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shutdown {
     /// Go on.
@@ -33,5 +56,15 @@ pub enum Shutdown {
     Now,
 }
 
-/// Address overrides, as given on the command line.
-pub type HttpAddresses = Vec<SocketAddr>;
+/// Runs a keeper until it is told to end. Blocks.
+///
+/// # Errors
+/// When it cannot begin: another keeper holds the home, the manifest has errors, an address is taken. After it has
+/// begun it does not give up.
+pub fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(boot::run(options, shutdown));
+    // A name look-up may hang in a blocking thread; nothing that matters runs there any more.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    result
+}

@@ -57,7 +57,9 @@ fn choose_address(order: &Order) -> Result<Option<Address>, String> {
     Ok(match order.spec.listen {
         Listen::Nothing => None,
         Listen::Socket => Some(Address::Unix(order.places.app_socket.clone())),
-        Listen::AnyPort => Some(Address::Tcp(port::pick().map_err(|error| format!("no free port: {error}"))?)),
+        Listen::AnyPort => {
+            Some(Address::Tcp(port::pick().map_err(|error| format!("no free port: {error}"))?))
+        }
         Listen::Port(number) => Some(Address::Tcp(port::claim(number)?)),
     })
 }
@@ -65,7 +67,8 @@ fn choose_address(order: &Order) -> Result<Option<Address>, String> {
 fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
     let places = &order.places;
     let owner = order.user.as_ref().map(|user| (user.uid, user.gid));
-    let all = [(&places.shim_socket, None), (&places.meta, None), (&places.out, None), (&places.app_socket, owner)];
+    let all =
+        [(&places.shim_socket, None), (&places.meta, None), (&places.out, None), (&places.app_socket, owner)];
     for (file, owner) in all {
         let Some(folder) = file.parent() else { continue };
         sys::folder::make(folder, 0o711, owner).map_err(|error| (folder.to_owned(), error))?;
@@ -117,7 +120,8 @@ fn fill(text: &str, address: Option<&Address>) -> String {
         let (before, from) = rest.split_at(at);
         filled.push_str(before);
         let hit = values.iter().find_map(|(name, value)| {
-            let braced = from.strip_prefix("${").and_then(|t| t.strip_prefix(name)).and_then(|t| t.strip_prefix('}'));
+            let braced =
+                from.strip_prefix("${").and_then(|t| t.strip_prefix(name)).and_then(|t| t.strip_prefix('}'));
             let plain = from.strip_prefix('$').and_then(|t| t.strip_prefix(name));
             let ends = |t: &&str| !t.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
             braced.or(plain.filter(ends)).map(|after| (value, after))
@@ -184,7 +188,9 @@ async fn connect(socket: &Path, shim: u32) -> Result<Link, String> {
         loop {
             match Link::connect(socket).await {
                 Ok(link) => return Ok(link),
-                Err(_) if matches!(sys::process::try_wait(shim), Ok(None)) => tokio::time::sleep(Duration::from_millis(2)).await,
+                Err(_) if matches!(sys::process::try_wait(shim), Ok(None)) => {
+                    tokio::time::sleep(Duration::from_millis(2)).await
+                }
                 Err(error) => return Err(format!("the shim ended before it answered: {error}")),
             }
         }
@@ -222,7 +228,10 @@ mod tests {
     #[test]
     fn placeholders_are_filled_and_nothing_else_is() {
         let tcp = Address::Tcp(([127, 0, 0, 1], 5000).into());
-        assert_eq!(fill("--bind=$HOST:${PORT} $PORTAL $5 $", Some(&tcp)), "--bind=127.0.0.1:5000 $PORTAL $5 $");
+        assert_eq!(
+            fill("--bind=$HOST:${PORT} $PORTAL $5 $", Some(&tcp)),
+            "--bind=127.0.0.1:5000 $PORTAL $5 $"
+        );
         let unix = Address::Unix("/run/a/s".into());
         assert_eq!(fill("unix:$SOCKET,$PORT", Some(&unix)), "unix:/run/a/s,$PORT");
         assert_eq!(fill("$PORT", None), "$PORT");

@@ -22,9 +22,9 @@ mod port;
 mod probe;
 
 use meta::Meta;
+use model::InstanceId;
 use model::observed::{Address, End};
 use model::spec::AppSpec;
-use model::InstanceId;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;

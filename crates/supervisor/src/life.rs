@@ -55,8 +55,13 @@ struct Life {
 enum Stage {
     /// The shim has not said yet that the program runs.
     Launching,
-    Starting { until: Instant, pause: Duration },
-    Ready { failures: u32 },
+    Starting {
+        until: Instant,
+        pause: Duration,
+    },
+    Ready {
+        failures: u32,
+    },
     Unhealthy,
     Stopping,
 }
@@ -80,7 +85,11 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
 }
 
 /// Takes over an instance that a former keeper started.
-pub(crate) async fn adopt(adoption: Adoption, commands: mpsc::Receiver<Command>, reports: mpsc::Sender<Report>) {
+pub(crate) async fn adopt(
+    adoption: Adoption,
+    commands: mpsc::Receiver<Command>,
+    reports: mpsc::Sender<Report>,
+) {
     let Adoption { meta, places, spec, user, edge_group } = adoption;
     let Meta { id, address, listen, health, .. } = meta;
     let Ok(link) = Link::connect(&places.shim_socket).await else {
@@ -122,14 +131,28 @@ impl Life {
     ) -> Self {
         let (not_ready, last_failure) = (None, String::new());
         let stage = Stage::Launching;
-        Self { id, places, reports, link, target, listen, edge_group, stage, pid: 0, born: None, not_ready, last_failure }
+        Self {
+            id,
+            places,
+            reports,
+            link,
+            target,
+            listen,
+            edge_group,
+            stage,
+            pid: 0,
+            born: None,
+            not_ready,
+            last_failure,
+        }
     }
 
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut attempt: Option<Attempt> = None;
         let mut next = Instant::now();
         loop {
-            let probing = matches!(self.stage, Stage::Starting { .. } | Stage::Ready { .. } | Stage::Unhealthy);
+            let probing =
+                matches!(self.stage, Stage::Starting { .. } | Stage::Ready { .. } | Stage::Unhealthy);
             tokio::select! {
                 said = self.link.receive() => {
                     let over = match said {
@@ -210,7 +233,9 @@ impl Life {
                     self.stop(Command::Stop).await;
                 }
                 self.stage = match self.stage {
-                    Stage::Starting { until, .. } => Stage::Starting { until, pause: (pause * 3 / 2).min(SLOWEST) },
+                    Stage::Starting { until, .. } => {
+                        Stage::Starting { until, pause: (pause * 3 / 2).min(SLOWEST) }
+                    }
                     stage => stage,
                 };
                 pause
@@ -231,7 +256,9 @@ impl Life {
     /// Before the first request: is it really this instance that answers there, and may the edge connect?
     async fn verify(&self) -> Result<(), String> {
         launch::open_socket(self.edge_group, self.target.address.as_ref());
-        let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else { return Ok(()) };
+        let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else {
+            return Ok(());
+        };
         if !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
             return Ok(());
         }

@@ -29,7 +29,14 @@ impl Meta {
     /// Of an instance about to start.
     pub fn new(id: &InstanceId, fingerprint: u64, spec: &AppSpec, address: Option<Address>) -> Self {
         let AppSpec { listen, health, dir, .. } = spec;
-        Self { id: id.clone(), fingerprint, address, listen: *listen, health: health.clone(), dir: dir.clone() }
+        Self {
+            id: id.clone(),
+            fingerprint,
+            address,
+            listen: *listen,
+            health: health.clone(),
+            dir: dir.clone(),
+        }
     }
 
     /// Writes it durably, readable by the keeper alone.
@@ -56,11 +63,14 @@ impl Meta {
             if !path.to_string_lossy().ends_with(".meta.json") {
                 continue;
             }
-            match std::fs::read(&path).map_err(|e| e.to_string()).and_then(|bytes| {
-                serde_json::from_slice::<Self>(&bytes).map_err(|error| error.to_string())
-            }) {
+            match std::fs::read(&path)
+                .map_err(|e| e.to_string())
+                .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).map_err(|error| error.to_string()))
+            {
                 Ok(meta) => found.push(meta),
-                Err(error) => tracing::warn!(path = %path.display(), error, "not what a keeper wrote: left alone"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), error, "not what a keeper wrote: left alone")
+                }
             }
         }
         Ok(found)

@@ -17,10 +17,12 @@ pub fn claim(port: u16) -> Result<SocketAddr, String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match TcpListener::bind(address) {
         Ok(_) => Ok(address),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(match sys::listen::port_holder(address) {
-            Some(holder) => format!("port {port} is held by pid {} ({})", holder.pid, holder.name),
-            None => format!("port {port} is held by another program"),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(match sys::listen::port_holder(address) {
+                Some(holder) => format!("port {port} is held by pid {} ({})", holder.pid, holder.name),
+                None => format!("port {port} is held by another program"),
+            })
+        }
         Err(error) => Err(format!("port {port} cannot be used: {error}")),
     }
 }

@@ -75,9 +75,11 @@ async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Res
     let mut head = Vec::with_capacity(1024);
     loop {
         let read = stream.read_buf(&mut head).await.map_err(|error| error.to_string())?;
-        match http1::parse_response(&head, &limits, http1::Method::Get).map_err(|reject| reject.to_string())? {
+        match http1::parse_response(&head, &limits, http1::Method::Get)
+            .map_err(|reject| reject.to_string())?
+        {
             Some(response) if (100..200).contains(&response.status) => {
-                head.drain(..response.len as usize);
+                head.drain(..response.len);
             }
             Some(response) if (200..400).contains(&response.status) => return Ok(()),
             Some(response) => return Err(format!("status {}", response.status)),
@@ -102,7 +104,8 @@ async fn run(argv: &[String], surroundings: &Surroundings) -> Result<(), String>
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+    let said =
+        String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
     let last: String = said.lines().last().unwrap_or_default().chars().take(200).collect();
     Err(format!("{program}: {}{}{last}", output.status, if last.is_empty() { "" } else { ": " }))
 }

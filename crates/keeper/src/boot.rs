@@ -1,0 +1,224 @@
+//! A keeper's beginning: folders, lock, store; then what a former keeper left behind is found again.
+//!
+//! ```text
+//! lock ─▶ store ─▶ stacks as committed ─▶ edge (found or started) ─▶ shims adopted ─▶ control API ─▶ the loop
+//! ```
+//! Adopted instances have a moment to prove themselves before the first snapshot is made, so that an edge that
+//! serves is never told that nobody is there.
+
+use crate::change;
+use crate::edge_host::{self, Recipe, Sockets};
+use crate::error::KeeperError;
+use crate::home::Home;
+use crate::keeper::{Facts, Inbox, Keeper, report_failure};
+use crate::stack::{Revision, Stack};
+use crate::{Options, Shutdown, control, user};
+use model::observed::{Event, Observed, Phase};
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::{Store, Wanted};
+use supervisor::meta::Meta;
+use supervisor::{Adoption, Supervisor, What};
+use sys::lock::FileLock;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+/// Reports, events and calls that may wait for the loop; senders wait when it is full.
+const QUEUE: usize = 256;
+/// Longest time that adopted instances have to prove themselves before the first snapshot.
+const PROVE: Duration = Duration::from_secs(3);
+
+/// Runs a keeper from its beginning to its end.
+pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
+    let home = Home::open(&options.home)
+        .map_err(KeeperError::at(format!("cannot use {}", options.home.display())))?;
+    folders(&home)?;
+    let lock = FileLock::try_acquire(&home.lock()).map_err(KeeperError::at("cannot lock the home"))?;
+    let Some(_lock) = lock else {
+        return Err(KeeperError::Locked {
+            holder: sys::lock::holder(&home.lock()),
+            home: home.path().to_owned(),
+        });
+    };
+    let store = Store::open(&home.database())?;
+    // Both ends live here: the write end closes when this process ends, however it does.
+    let (lifetime, _alive) = lifetime(options.foreground)?;
+    let (mut keeper, mut inbox) = assemble(options, home, store, lifetime, shutdown)?;
+    keeper.restore()?;
+    if let Some(request) = keeper.options.stack.clone() {
+        keeper.only(&request.manifest);
+        keeper.put(request).await?;
+    }
+    keeper.adopt(&mut inbox).await?;
+    keeper.find_edge().await?;
+    keeper.look_up();
+    let socket = keeper.home.control_socket();
+    let listener = sys::unix_socket::bind(&socket, 0o600)
+        .map_err(KeeperError::at(format!("cannot listen on {}", socket.display())))?;
+    listener.set_nonblocking(true)?;
+    let (calls, received) = mpsc::channel(QUEUE);
+    inbox.calls = received;
+    let api = keeper.tasks.spawn(control::serve(tokio::net::UnixListener::from_std(listener)?, calls));
+    keeper.run(inbox).await;
+    api.abort();
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+fn folders(home: &Home) -> Result<(), KeeperError> {
+    let open = [home.path().to_owned(), home.logs(), home.run().to_owned(), home.run().join("app")];
+    let closed = [home.instances(), home.run().join("shim")];
+    let all = open.iter().map(|path| (path, 0o711)).chain(closed.iter().map(|path| (path, 0o700)));
+    for (path, mode) in all {
+        sys::folder::make(path, mode, None)
+            .map_err(KeeperError::at(format!("cannot make {}", path.display())))?;
+    }
+    Ok(())
+}
+
+type Lifetime = (Option<Arc<OwnedFd>>, Option<OwnedFd>);
+
+fn lifetime(foreground: bool) -> Result<Lifetime, KeeperError> {
+    if !foreground {
+        return Ok((None, None));
+    }
+    let (read, write) = sys::pipe::lifetime()?;
+    Ok((Some(Arc::new(read)), Some(write)))
+}
+
+fn assemble(
+    options: Options,
+    home: Home,
+    store: Store,
+    lifetime: Option<Arc<OwnedFd>>,
+    shutdown: watch::Receiver<Shutdown>,
+) -> Result<(Keeper, Inbox), KeeperError> {
+    let (report, reports) = mpsc::channel(QUEUE);
+    let (edge_events, edge) = mpsc::channel(QUEUE);
+    let (found_events, found) = mpsc::channel(QUEUE);
+    let (_, calls) = mpsc::channel(1);
+    let exe = options.exe.clone();
+    let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
+    let runs = store.runs()?;
+    let keeper = Keeper {
+        options,
+        home,
+        store,
+        born: Instant::now(),
+        stacks: BTreeMap::new(),
+        observed: Observed { runs, ..Observed::default() },
+        facts: HashMap::new(),
+        supervisor: Supervisor::new(report),
+        recipe,
+        lifetime,
+        edge: None,
+        edge_generation: 0,
+        edge_events,
+        sockets: Sockets::default(),
+        found: BTreeMap::new(),
+        found_events,
+        published: None,
+        stats: wire::edge::Stats::default(),
+        waiting: Vec::new(),
+        ending: None,
+        tasks: TaskTracker::new(),
+    };
+    Ok((keeper, Inbox { reports, edge, calls, found, shutdown }))
+}
+
+impl Keeper {
+    /// The stacks as they were committed. A candidate that was being prepared when the former keeper died is
+    /// prepared again; entries of its journal are closed: what is really there is looked at instead.
+    fn restore(&mut self) -> Result<(), KeeperError> {
+        for entry in self.store.unfinished()? {
+            tracing::info!(stack = %entry.stack, step = entry.step, "was under way when the former keeper ended");
+            self.store.finish(entry.id)?;
+        }
+        for record in self.store.stacks()? {
+            let Some(head) = record.candidate.as_ref().or(record.active.as_ref()) else { continue };
+            let (manifest, http) = (head.content.manifest.clone(), head.content.http.clone());
+            let mut stack = Stack::new(record.name.clone(), manifest, http);
+            (stack.restarts, stack.stopped) = (record.restarts, record.stopped);
+            stack.removing = record.wanted == Wanted::Stopped;
+            let load = |revision: store::Revision| {
+                let spec = change::load_again(&revision.content.manifest, &revision.content.text)?;
+                Ok::<_, KeeperError>(Revision { number: revision.number, spec })
+            };
+            match record.active.map(load).transpose() {
+                Ok(active) => stack.active = active,
+                Err(error) => stack.broken = Some(format!("{error}\n{}", error.failure().diagnostics)),
+            }
+            match record.candidate.map(load).transpose() {
+                Ok(candidate) => stack.candidate = candidate,
+                Err(error) => tracing::warn!(stack = %record.name, %error, "the change under way is dropped"),
+            }
+            let never_committed = stack.active.is_none() && stack.broken.is_none();
+            self.stacks.insert(record.name.clone(), stack);
+            if never_committed {
+                self.commit(&record.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// `up` runs one stack: others that this home knows from earlier are forgotten.
+    fn only(&mut self, manifest: &std::path::Path) {
+        for stack in self.stacks.values_mut() {
+            stack.removing = stack.manifest != manifest;
+        }
+    }
+
+    /// Finds the instances of a former keeper by what it kept of them.
+    async fn adopt(&mut self, inbox: &mut Inbox) -> Result<(), KeeperError> {
+        let metas =
+            Meta::load_all(&self.home.instances()).map_err(KeeperError::at("cannot read the instances"))?;
+        let broken =
+            |meta: &Meta| self.stacks.get(&meta.id.app.stack).is_some_and(|stack| stack.broken.is_some());
+        let (left, mine): (Vec<Meta>, Vec<Meta>) = metas.into_iter().partition(broken);
+        for meta in left {
+            tracing::warn!(instance = %meta.id, "left alone: the manifest of its stack cannot be loaded");
+        }
+        let mut unproven: Vec<_> = mine.iter().map(|meta| meta.id.clone()).collect();
+        for meta in mine {
+            let id = meta.id.clone();
+            let (pid, started_ms, journal) = (None, None, None);
+            let (fingerprint, address) = (meta.fingerprint, meta.address.clone());
+            let facts = Facts { fingerprint, pid, address, started_ms, was_ready: true, journal };
+            self.facts.insert(id.clone(), facts);
+            let (since, now) = (self.now(), self.now());
+            let phase = Phase::Starting { since };
+            self.observed.apply(Event::Adopted { instance: id.clone(), spec: fingerprint, phase }, now);
+            report_failure("recording a run number", self.store.use_run(&id));
+            let spec =
+                self.stacks.get(&id.app.stack).and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
+            let user = spec.as_ref().and_then(|spec| self.user_of(&id.app.stack, spec));
+            let edge_group = self.recipe.user.as_ref().map(|user| user.gid);
+            self.supervisor.adopt(Adoption { meta, places: self.places(&id), spec, user, edge_group });
+        }
+        let until = tokio::time::Instant::now() + PROVE;
+        while !unproven.is_empty() {
+            let Ok(Some(report)) = tokio::time::timeout_at(until, inbox.reports.recv()).await else { break };
+            if !matches!(report.what, What::Running { .. }) {
+                unproven.retain(|id| *id != report.id);
+            }
+            self.instance(report);
+        }
+        Ok(())
+    }
+
+    fn user_of(&self, stack: &model::StackName, app: &model::spec::AppSpec) -> Option<sys::user::User> {
+        let spec = &self.stacks.get(stack)?.active.as_ref()?.spec;
+        user::of_app(spec, app).ok().flatten()
+    }
+
+    /// The first edge is waited for: without one there is nothing to report readiness of.
+    async fn find_edge(&mut self) -> Result<(), KeeperError> {
+        let (recipe, generation) = (self.recipe.clone(), self.edge_generation);
+        let found = tokio::task::spawn_blocking(move || edge_host::ensure(&recipe, generation)).await;
+        let connected = found.map_err(|error| KeeperError::Io(std::io::Error::other(error)))??;
+        self.edge_connected(connected);
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! A manifest's way to a stack: load, compare, say what changes.
+
+use crate::error::KeeperError;
+use model::spec::{AppSpec, StackSpec};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Loads a manifest with the keeper's environment; its text is what the store keeps.
+///
+/// # Errors
+/// All its diagnostics at once.
+pub(crate) fn load(path: &Path) -> Result<(Arc<StackSpec>, String), KeeperError> {
+    let loaded = manifest::load(path, &environment).map_err(failure)?;
+    let text =
+        std::fs::read_to_string(path).map_err(KeeperError::at(format!("cannot read {}", path.display())))?;
+    Ok((Arc::new(loaded.spec), text))
+}
+
+/// Loads a committed revision again from its text: what somebody wrote into the file since then is not in force.
+pub(crate) fn load_again(path: &Path, text: &str) -> Result<Arc<StackSpec>, KeeperError> {
+    manifest::load_from(text, path, &environment).map(|loaded| Arc::new(loaded.spec)).map_err(failure)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn failure(diagnostics: manifest::Diagnostics) -> KeeperError {
+    KeeperError::Manifest { diagnostics: diagnostics.render(false) }
+}
+
+/// What changes from `old` to `new`, a line each; empty: nothing.
+pub(crate) fn describe(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
+    let Some(old) = old else {
+        let apps = new.apps.keys().map(|name| format!("app {name}: added"));
+        let sites = new.sites.iter().map(|site| format!("site {}: added", site.hosts.join(", ")));
+        return apps.chain(sites).collect();
+    };
+    let mut lines = Vec::new();
+    for (name, app) in &new.apps {
+        match old.apps.get(name) {
+            None => lines.push(format!("app {name}: added")),
+            Some(before) if before != app => lines.push(format!("app {name}: {}", describe_app(before, app))),
+            Some(_) => {}
+        }
+    }
+    lines.extend(
+        old.apps
+            .keys()
+            .filter(|name| !new.apps.contains_key(name))
+            .map(|name| format!("app {name}: removed")),
+    );
+    for site in &new.sites {
+        match old.sites.iter().find(|before| before.hosts == site.hosts) {
+            None => lines.push(format!("site {}: added", site.hosts.join(", "))),
+            Some(before) if before != site => {
+                lines.push(format!("site {}: routes changed", site.hosts.join(", ")))
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = old.sites.iter().filter(|before| !new.sites.iter().any(|site| site.hosts == before.hosts));
+    lines.extend(gone.map(|site| format!("site {}: removed", site.hosts.join(", "))));
+    if old.http != new.http {
+        let list: Vec<String> = new.http.iter().map(ToString::to_string).collect();
+        lines.push(format!("listens on {}", list.join(", ")));
+    }
+    if old.trusted != new.trusted {
+        lines.push("trusted peers changed".into());
+    }
+    if lines.is_empty() && old != new {
+        lines.push("order of sites changed".into());
+    }
+    lines
+}
+
+/// Which parts of an app changed, and what that means for its instances. Names of variables, never their values.
+fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut part = |changed: bool, name: &str| {
+        if changed {
+            parts.push(name.to_owned());
+        }
+    };
+    part(old.argv != new.argv, "run");
+    part(old.dir != new.dir, "dir");
+    part(old.listen != new.listen, "port");
+    part(old.user != new.user, "user");
+    part(old.health != new.health, "health");
+    part(old.stop != new.stop, "stop");
+    part(old.logs != new.logs, "logs");
+    part(old.restart != new.restart, "restart");
+    part(old.needs != new.needs, "needs");
+    if old.env != new.env {
+        let names =
+            old.env.keys().chain(new.env.keys()).filter(|name| old.env.get(*name) != new.env.get(*name));
+        let names: std::collections::BTreeSet<&String> = names.collect();
+        parts.push(format!("env {}", names.into_iter().cloned().collect::<Vec<_>>().join(" ")));
+    }
+    if old.instances != new.instances {
+        parts.push(format!("instances {} → {}", old.instances, new.instances));
+    }
+    let replaced = old.fingerprint(0) != new.fingerprint(0);
+    let meaning = if replaced { "its instances are replaced" } else { "its instances are kept" };
+    format!("{} changed; {meaning}", parts.join(", "))
+}

@@ -1,0 +1,226 @@
+//! The edge process and the listening sockets. The keeper binds them and keeps duplicates, so that a dead edge's queue of
+//! accepted connections waits for the next one; a restarted keeper gets them back from the living edge.
+//!
+//! ```text
+//! ensure ─▶ connect ─ answered ─────────────▶ Connected (listeners taken over if there are any)
+//!              └ nobody there ─▶ spawn ─▶ connect again
+//! link lost ─▶ ensure
+//! ```
+
+use crate::error::KeeperError;
+use crate::home::Home;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use sys::frame::FrameSocket;
+use sys::process::{Credentials, Spawn};
+use sys::user::User;
+use tokio::sync::mpsc;
+use wire::edge::{FromEdge, Listener, ToEdge};
+use wire::snapshot::Snapshot;
+
+/// Longest time from an edge's start to its `Hello`.
+const EDGE_ANSWERS: Duration = Duration::from_secs(20);
+/// Longest time a message may take to be written: an edge that does not read is replaced.
+const EDGE_READS: Duration = Duration::from_secs(5);
+/// Connections that wait in a listening socket to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// What the edge's side tells the loop.
+pub(crate) enum EdgeEvent {
+    /// An edge answered.
+    Connected(Connected),
+    /// It said something.
+    Said(FromEdge),
+    /// The connection ended; the number is that of [`Connected::generation`].
+    Lost(u64),
+    /// It was asked for its figures a while ago: who waits for them is answered without.
+    Late,
+    /// No edge could be started; tried again after a pause.
+    Failed(String),
+}
+
+/// A living edge that has said `Hello`.
+pub(crate) struct Connected {
+    pub(crate) socket: FrameSocket,
+    pub(crate) generation: u64,
+    pub(crate) pid: u32,
+    pub(crate) revision: u64,
+    pub(crate) listeners: Vec<(Listener, TcpListener)>,
+    /// Present when this keeper started it.
+    pub(crate) child: Option<u32>,
+}
+
+/// How an edge is started.
+#[derive(Clone)]
+pub(crate) struct Recipe {
+    pub(crate) exe: PathBuf,
+    pub(crate) home: Home,
+    pub(crate) user: Option<User>,
+    pub(crate) lifetime: Option<Arc<OwnedFd>>,
+}
+
+/// Connects to the living edge, or starts one. Blocks; called away from the loop.
+pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, KeeperError> {
+    let socket = recipe.home.edge_socket();
+    if let Ok(connected) = hello(FrameSocket::connect(&socket), generation, None) {
+        return Ok(connected);
+    }
+    let child = spawn(recipe)?;
+    let until = Instant::now() + EDGE_ANSWERS;
+    loop {
+        match FrameSocket::connect(&socket) {
+            Ok(stream) => return hello(Ok(stream), generation, Some(child)).map_err(KeeperError::Io),
+            Err(_) if matches!(sys::process::try_wait(child), Ok(None)) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2))
+            }
+            Err(source) => {
+                let what = format!(
+                    "the edge did not answer (see {})",
+                    recipe.home.edge_logs().join("edge.log").display()
+                );
+                return Err(KeeperError::At { what, source });
+            }
+        }
+    }
+}
+
+fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
+    let logs = recipe.home.edge_logs();
+    let owner = recipe.user.as_ref().map(|user| (user.uid, user.gid));
+    let failed = || KeeperError::at(format!("cannot prepare {}", logs.display()));
+    sys::folder::make(&logs, 0o750, owner).map_err(failed())?;
+    let log =
+        std::fs::OpenOptions::new().create(true).append(true).open(logs.join("edge.log")).map_err(failed())?;
+    let socket = recipe.home.edge_socket();
+    // The socket's folder belongs to the keeper: it is bound here and handed over, whoever the edge runs as.
+    let listener = sys::unix_socket::bind(&socket, 0o600)
+        .map_err(KeeperError::at(format!("cannot listen on {}", socket.display())))?;
+    let mut spawn = Spawn::new(&recipe.exe);
+    spawn.args = vec!["edge".into(), "--logs".into(), logs.into()];
+    spawn.stderr = Some(log.into());
+    spawn.descriptors = vec![(3, listener.into())];
+    if let Some(lifetime) = &recipe.lifetime {
+        spawn.args.push("--lifetime".into());
+        spawn.descriptors.push((4, lifetime.try_clone()?));
+    }
+    let groups = |user: &User| sys::user::groups(&user.name, user.gid);
+    spawn.credentials =
+        recipe.user.as_ref().map(|user| Credentials { uid: user.uid, gid: user.gid, groups: groups(user) });
+    spawn.spawn().map_err(|error| KeeperError::At {
+        what: "cannot start the edge".into(),
+        source: io::Error::other(error),
+    })
+}
+
+fn hello(socket: io::Result<FrameSocket>, generation: u64, child: Option<u32>) -> io::Result<Connected> {
+    let socket = socket?;
+    socket.set_read_timeout(Some(EDGE_ANSWERS))?;
+    socket.set_write_timeout(Some(EDGE_READS))?;
+    let Some((bytes, descriptors)) = socket.recv()? else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    socket.set_read_timeout(None)?;
+    match wire::decode(&bytes).map_err(io::Error::other)? {
+        FromEdge::Hello { version, .. } if version != wire::VERSION => {
+            Err(io::Error::other(wire::WireError::Version { theirs: version }))
+        }
+        FromEdge::Hello { pid, revision, listeners, .. } => {
+            let listeners =
+                listeners.into_iter().zip(descriptors.into_iter().map(TcpListener::from)).collect();
+            Ok(Connected { socket, generation, pid, revision, listeners, child })
+        }
+        other => Err(io::Error::other(format!("expected a hello, got {other:?}"))),
+    }
+}
+
+/// Reads what the edge says until it stops, in a thread of its own: the frames may carry descriptors.
+pub(crate) fn listen_to(socket: FrameSocket, generation: u64, events: mpsc::Sender<EdgeEvent>) {
+    std::thread::spawn(move || {
+        while let Ok(Some((bytes, _))) = socket.recv() {
+            match wire::decode::<FromEdge>(&bytes) {
+                Ok(message) => {
+                    if events.blocking_send(EdgeEvent::Said(message)).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the edge said something that is not understood"),
+            }
+        }
+        let _ = events.blocking_send(EdgeEvent::Lost(generation));
+    });
+}
+
+/// The listening sockets, by address; one accept queue for each core.
+#[derive(Default)]
+pub(crate) struct Sockets(BTreeMap<SocketAddr, Vec<TcpListener>>);
+
+impl Sockets {
+    /// Takes over what a living edge holds.
+    pub(crate) fn take_over(&mut self, listeners: Vec<(Listener, TcpListener)>) {
+        for (listener, socket) in listeners {
+            self.0.entry(listener.address).or_default().push(socket);
+        }
+    }
+
+    /// Binds `address` unless that is done.
+    pub(crate) fn bind(&mut self, address: SocketAddr) -> Result<(), KeeperError> {
+        if self.0.contains_key(&address) {
+            return Ok(());
+        }
+        let queues =
+            std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+        let sockets = sys::listen::bind(address, queues, BACKLOG)
+            .map_err(|error| KeeperError::Listen { address, cause: cause(address, &error) })?;
+        self.0.insert(address, sockets);
+        Ok(())
+    }
+
+    /// Closes what is not among `wanted`. True: something was.
+    pub(crate) fn keep_only(&mut self, wanted: &[SocketAddr]) -> bool {
+        let before = self.0.len();
+        self.0.retain(|address, _| wanted.contains(address));
+        self.0.len() != before
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.keys().copied().collect()
+    }
+
+    /// The message that hands them over.
+    pub(crate) fn send(&self, edge: &FrameSocket) -> io::Result<()> {
+        let mut listeners = Vec::new();
+        let mut descriptors: Vec<BorrowedFd<'_>> = Vec::new();
+        for (address, sockets) in &self.0 {
+            for (queue, socket) in (0u32..).zip(sockets) {
+                listeners.push(Listener { address: *address, queue });
+                descriptors.push(socket.as_fd());
+            }
+        }
+        edge.send(&wire::encode(&ToEdge::Listen { listeners }).map_err(io::Error::other)?, &descriptors)
+    }
+}
+
+fn cause(address: SocketAddr, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => match sys::listen::port_holder(address) {
+            Some(holder) => format!("it is taken by pid {} ({})", holder.pid, holder.name),
+            None => "it is taken by another program".into(),
+        },
+        io::ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need root or the capability CAP_NET_BIND_SERVICE ({error})")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Hands a snapshot over as a sealed memory file.
+pub(crate) fn send_snapshot(edge: &FrameSocket, snapshot: &Snapshot) -> io::Result<()> {
+    let file = sys::memfile::create("mainstay-snapshot", &wire::encode(snapshot).map_err(io::Error::other)?)?;
+    let message = ToEdge::Snapshot { revision: snapshot.revision };
+    edge.send(&wire::encode(&message).map_err(io::Error::other)?, &[file.as_fd()])
+}

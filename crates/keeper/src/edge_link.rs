@@ -1,0 +1,178 @@
+//! The loop's side of the edge: what it tells is folded in, listeners and snapshots are sent.
+
+use crate::edge_host::{Connected, EdgeEvent};
+use crate::keeper::{Edge, Keeper};
+use model::InstanceId;
+use model::observed::{Event, Phase};
+use std::time::Duration;
+use wire::edge::{FromEdge, ToEdge};
+
+/// Pause before an edge that could not be started is tried again.
+const EDGE_PAUSE: Duration = Duration::from_secs(1);
+
+impl Keeper {
+    /// Folds what the edge's side tells.
+    pub(crate) fn edge_event(&mut self, event: EdgeEvent) {
+        match event {
+            EdgeEvent::Connected(connected) => self.edge_connected(connected),
+            EdgeEvent::Said(message) => self.edge_said(message),
+            EdgeEvent::Late => self.answer_status(),
+            EdgeEvent::Lost(generation) => {
+                if self.edge.as_ref().is_some_and(|edge| edge.generation == generation) {
+                    self.edge = None;
+                    if self.ending.is_some() {
+                        self.all_drained();
+                    } else {
+                        tracing::warn!("the edge is gone; another one is started");
+                        self.start_edge(Duration::ZERO);
+                    }
+                }
+            }
+            EdgeEvent::Failed(reason) => {
+                tracing::error!(reason, "the edge could not be started; trying again");
+                self.start_edge(EDGE_PAUSE);
+            }
+        }
+    }
+
+    pub(crate) fn edge_connected(&mut self, connected: Connected) {
+        let Connected { socket, generation, pid, revision, listeners, child } = connected;
+        if let Some(child) = child {
+            // Reaped in a thread of its own: the keeper learns of its end through the connection.
+            std::thread::spawn(move || sys::process::wait(child));
+        }
+        if self.sockets.addresses().is_empty() {
+            self.sockets.take_over(listeners);
+        }
+        match socket.try_clone() {
+            Ok(reader) => crate::edge_host::listen_to(reader, generation, self.edge_events.clone()),
+            Err(error) => return tracing::error!(%error, "the edge's connection cannot be read"),
+        }
+        self.edge = Some(Edge { socket, generation, pid, revision });
+        self.published = None;
+        self.send_listeners();
+    }
+
+    fn edge_said(&mut self, message: FromEdge) {
+        match message {
+            FromEdge::Applied { revision } => {
+                if let Some(edge) = &mut self.edge {
+                    edge.revision = revision;
+                }
+            }
+            FromEdge::Rejected { revision, reason } => {
+                tracing::error!(
+                    revision,
+                    reason,
+                    "the edge refused a snapshot and serves from the former one"
+                );
+            }
+            FromEdge::Drained { instance, .. } => {
+                let known = self.observed.instances.keys().find(|id| id.to_string() == instance).cloned();
+                if let Some(instance) = known {
+                    let now = self.now();
+                    self.observed.apply(Event::Drained { instance }, now);
+                }
+            }
+            FromEdge::Stats(stats) => {
+                self.stats = stats;
+                self.answer_status();
+            }
+            FromEdge::Hello { .. } => {}
+        }
+    }
+
+    /// Starts or finds an edge, away from the loop.
+    pub(crate) fn start_edge(&mut self, pause: Duration) {
+        self.edge_generation += 1;
+        let (recipe, generation, events) =
+            (self.recipe.clone(), self.edge_generation, self.edge_events.clone());
+        self.tasks.spawn(async move {
+            tokio::time::sleep(pause).await;
+            let ensured =
+                tokio::task::spawn_blocking(move || crate::edge_host::ensure(&recipe, generation)).await;
+            let event = match ensured {
+                Ok(Ok(connected)) => EdgeEvent::Connected(connected),
+                Ok(Err(error)) => EdgeEvent::Failed(error.to_string()),
+                Err(error) => EdgeEvent::Failed(error.to_string()),
+            };
+            let _ = events.send(event).await;
+        });
+    }
+
+    /// Sends one message to the edge, if there is one. An edge that cannot be written to is noticed as lost.
+    pub(crate) fn tell_edge(&self, message: &ToEdge) {
+        let (Some(edge), Ok(bytes)) = (&self.edge, wire::encode(message)) else { return };
+        if let Err(error) = edge.socket.send(&bytes, &[]) {
+            tracing::warn!(%error, "the edge does not take messages");
+        }
+    }
+
+    /// Listens where the active stacks want, and nowhere else.
+    pub(crate) fn send_listeners(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        let stacks = self.stacks.values().filter(|stack| !stack.removing);
+        let wanted: Vec<_> = stacks
+            .flat_map(|stack| stack.active.iter().flat_map(|active| stack.addresses(&active.spec)))
+            .collect();
+        for address in &wanted {
+            if let Err(error) = self.sockets.bind(*address) {
+                tracing::error!(%error, "this address is not served");
+            }
+        }
+        self.sockets.keep_only(&wanted);
+        if let Some(edge) = &self.edge {
+            if let Err(error) = self.sockets.send(&edge.socket) {
+                tracing::warn!(%error, "the edge did not take its listeners");
+            }
+        }
+    }
+
+    /// Sends the edge a snapshot if it would differ from the last one.
+    pub(crate) fn publish(&mut self) {
+        let Some(edge) = &self.edge else { return };
+        if self.ending.is_some() {
+            return;
+        }
+        let desired = self.desired();
+        let Self { stacks, observed, facts, found, .. } = self;
+        let mut snapshot = crate::publish::snapshot(&crate::publish::Sources {
+            stacks,
+            desired: &desired,
+            observed,
+            facts,
+            found,
+        });
+        if self.published.as_ref() == Some(&snapshot) {
+            return;
+        }
+        let unnumbered = snapshot.clone();
+        match self.store.next_snapshot() {
+            Ok(revision) => snapshot.revision = revision,
+            // Without a number from the store the edge still has to follow: one more than it has.
+            Err(error) => {
+                tracing::error!(%error, "numbering a snapshot failed");
+                snapshot.revision = edge.revision + 1;
+            }
+        }
+        match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
+            Ok(()) => self.published = Some(unnumbered),
+            Err(error) => tracing::warn!(%error, "the edge did not take a snapshot"),
+        }
+    }
+
+    /// The edge ended because everything does: no instance has a claim on it any more.
+    fn all_drained(&mut self) {
+        let draining: Vec<InstanceId> = self
+            .observed
+            .instances
+            .values()
+            .filter(|i| matches!(i.phase, Phase::Draining { .. }))
+            .map(|i| i.id.clone())
+            .collect();
+        let now = self.now();
+        draining.into_iter().for_each(|instance| self.observed.apply(Event::Drained { instance }, now));
+    }
+}

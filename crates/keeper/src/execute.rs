@@ -1,0 +1,145 @@
+//! The plan's steps, each journalled before it is begun and done when its effect is seen. A crash in between leaves an unfinished
+//! entry; the next boot looks at what is really there (`boot`), so executing one twice does no more than once.
+
+use crate::keeper::{Facts, Keeper, report_failure};
+use crate::user;
+use model::InstanceId;
+use model::StackName;
+use model::observed::{End, Event};
+use model::plan::Step;
+use std::time::Duration;
+use supervisor::{Order, Places};
+
+impl Keeper {
+    /// Executes one step and folds it into what is observed.
+    pub(crate) fn execute(&mut self, step: Step) {
+        let now = self.now();
+        self.observed.apply(step.event(), now);
+        match &step {
+            Step::Start { instance, spec } => self.start(instance, *spec, &step),
+            Step::Drain { instance } => self.drain(instance),
+            Step::Stop { instance, why } => {
+                self.note(instance, "stopping", why);
+                self.supervisor.stop(instance);
+            }
+            Step::Forget { instance, .. } => {
+                self.finish_journal(instance);
+                self.facts.remove(instance);
+            }
+        }
+    }
+
+    fn start(&mut self, id: &InstanceId, fingerprint: u64, step: &Step) {
+        let journal = self.begin_journal(id, step);
+        report_failure("recording a run number", self.store.use_run(id));
+        let (address, pid, started_ms) = (None, None, None);
+        let facts = Facts { fingerprint, pid, address, started_ms, was_ready: false, journal };
+        self.facts.insert(id.clone(), facts);
+        match self.order(id, fingerprint) {
+            Ok(order) => {
+                self.note(id, "starting", &order.spec.argv.join(" "));
+                self.supervisor.start(order);
+            }
+            Err(reason) => {
+                self.note(id, "ended", &reason);
+                let (instance, now) = (id.clone(), self.now());
+                let end = End::NotStarted(reason);
+                self.observed.apply(Event::Ended { instance, end, uptime: Duration::ZERO }, now);
+            }
+        }
+    }
+
+    fn order(&self, id: &InstanceId, fingerprint: u64) -> Result<Order, String> {
+        let gone = || format!("{} is no longer part of its stack", id.app);
+        let stack = self.stacks.get(&id.app.stack).ok_or_else(gone)?;
+        let spec = stack.spec_of(&id.app.app, fingerprint).ok_or_else(gone)?;
+        let revision = stack.candidate.as_ref().or(stack.active.as_ref()).ok_or_else(gone)?;
+        Ok(Order {
+            id: id.clone(),
+            user: user::of_app(&revision.spec, &spec)?,
+            spec,
+            fingerprint,
+            places: self.places(id),
+            edge_group: self.recipe.user.as_ref().map(|user| user.gid),
+            exe: self.options.exe.clone(),
+            lifetime: self.lifetime.clone(),
+        })
+    }
+
+    pub(crate) fn places(&self, id: &InstanceId) -> Places {
+        let home = &self.home;
+        Places {
+            shim_socket: home.shim_socket(id),
+            status: home.instance_status(id),
+            meta: home.instance_meta(id),
+            app_socket: home.app_socket(id),
+            out: home.app_log(&id.app, id.slot, "out"),
+            err: home.app_log(&id.app, id.slot, "err"),
+            shim_log: home.logs().join("shim.log"),
+        }
+    }
+
+    /// The edge learns of it with the next snapshot. An instance that it cannot know of has drained already.
+    fn drain(&mut self, id: &InstanceId) {
+        self.note(id, "draining", "it is to be replaced or stopped");
+        let unknown_to_edge = self.facts.get(id).is_none_or(|facts| facts.address.is_none());
+        // Under `up` the edge is told to end first: what it still serves it serves until its own deadline.
+        if unknown_to_edge || (self.ending.is_some() && self.edge.is_none()) {
+            let (instance, now) = (id.clone(), self.now());
+            self.observed.apply(Event::Drained { instance }, now);
+        }
+    }
+
+    fn begin_journal(&self, id: &InstanceId, step: &Step) -> Option<u64> {
+        let stack = self.stacks.get(&id.app.stack)?;
+        let revision =
+            stack.candidate.as_ref().or(stack.active.as_ref()).map_or(0, |revision| revision.number);
+        let text = serde_json::to_string(step).unwrap_or_default();
+        match self.store.begin(&id.app.stack, revision, &text) {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                tracing::error!(%error, "writing the journal failed");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn finish_journal(&mut self, id: &InstanceId) {
+        if let Some(entry) = self.facts.get_mut(id).and_then(|facts| facts.journal.take()) {
+            report_failure("writing the journal", self.store.finish(entry));
+        }
+    }
+
+    /// Commit: recorded durably first, in force second.
+    pub(crate) fn commit(&mut self, name: &StackName) {
+        let Some(stack) = self.stacks.get_mut(name) else { return };
+        let Some(number) = stack.candidate.as_ref().map(|candidate| candidate.number) else { return };
+        if let Err(error) = self.store.commit(name, number) {
+            tracing::error!(%error, stack = %name, "the change cannot be recorded and is dropped");
+            stack.drop_candidate(format!("it could not be recorded: {error}"));
+            return;
+        }
+        stack.commit();
+        tracing::info!(stack = %name, revision = number, "committed");
+        self.send_listeners();
+        self.look_up();
+    }
+
+    /// Forgets what is gone: retired apps, removed stacks.
+    pub(crate) fn tidy(&mut self) {
+        let observed = &self.observed;
+        let gone: Vec<StackName> = self
+            .stacks
+            .iter_mut()
+            .filter_map(|(name, stack)| stack.tidy(observed).then(|| name.clone()))
+            .collect();
+        for name in gone {
+            self.stacks.remove(&name);
+            // Ending is no wish to forget: `up` starts it again with the next `up`.
+            if self.ending.is_none() {
+                report_failure("removing a stack", self.store.remove(&name));
+                self.send_listeners();
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The loop: one message at a time is folded into the state; then changes are judged, a plan is made and executed, and the
+//! edge gets what changed. Nothing else writes this state, so there is nothing to lock.
+
+use crate::api;
+use crate::control::Call;
+use crate::edge_host::{EdgeEvent, Recipe, Sockets};
+use crate::home::Home;
+use crate::resolve::Found;
+use crate::stack::Stack;
+use crate::{Options, Shutdown};
+use model::observed::{Address, End, Event, Moment, Observed};
+use model::plan::{Desired, plan};
+use model::{InstanceId, StackName};
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use store::Store;
+use supervisor::{Report, Supervisor, What};
+use sys::frame::FrameSocket;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+use wire::edge::{Stats, ToEdge};
+use wire::snapshot::Snapshot;
+
+/// Last lines of output that a failure shows.
+pub(crate) const LAST_LINES: usize = 30;
+/// Time between two looks at everything, whatever happens: the net under all events. Also how often foreign host
+/// names are looked up again.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// `up`: time that requests under way have to end after Ctrl-C.
+const UP_DRAIN: Duration = Duration::from_secs(3);
+
+/// What is known of an instance beyond what the plan needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) fingerprint: u64,
+    pub(crate) pid: Option<u32>,
+    pub(crate) address: Option<Address>,
+    pub(crate) started_ms: Option<u64>,
+    pub(crate) was_ready: bool,
+    /// Its step in the journal, until that is done.
+    pub(crate) journal: Option<u64>,
+}
+
+/// Everything the keeper holds.
+pub(crate) struct Keeper {
+    pub(crate) options: Options,
+    pub(crate) home: Home,
+    pub(crate) store: Store,
+    pub(crate) born: Instant,
+    pub(crate) stacks: BTreeMap<StackName, Stack>,
+    pub(crate) observed: Observed,
+    pub(crate) facts: HashMap<InstanceId, Facts>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) recipe: Recipe,
+    pub(crate) lifetime: Option<Arc<OwnedFd>>,
+    pub(crate) edge: Option<Edge>,
+    pub(crate) edge_generation: u64,
+    pub(crate) edge_events: mpsc::Sender<EdgeEvent>,
+    pub(crate) sockets: Sockets,
+    pub(crate) found: Found,
+    pub(crate) found_events: mpsc::Sender<Found>,
+    /// What the edge was sent last, without its revision.
+    pub(crate) published: Option<Snapshot>,
+    pub(crate) stats: Stats,
+    /// Status calls that wait for the edge's figures.
+    pub(crate) waiting: Vec<oneshot::Sender<api::Status>>,
+    pub(crate) ending: Option<Ending>,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// How the keeper is ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// Alone: apps and edge run on.
+    Alone,
+    /// After everything was drained and stopped in order.
+    Orderly,
+    /// After everything was killed.
+    Now,
+}
+
+/// A connected edge.
+pub(crate) struct Edge {
+    pub(crate) socket: FrameSocket,
+    pub(crate) generation: u64,
+    pub(crate) pid: u32,
+    pub(crate) revision: u64,
+}
+
+/// Where the loop's messages come from.
+pub(crate) struct Inbox {
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) edge: mpsc::Receiver<EdgeEvent>,
+    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) found: mpsc::Receiver<Found>,
+    pub(crate) shutdown: watch::Receiver<Shutdown>,
+}
+
+impl Keeper {
+    /// Runs until it is told to end and everything that has to end has ended.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) {
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let next = self.settle();
+            if self.is_over() {
+                return;
+            }
+            tokio::select! {
+                Some(report) = inbox.reports.recv() => self.instance(report),
+                Some(event) = inbox.edge.recv() => self.edge_event(event),
+                Some(call) = inbox.calls.recv() => self.answer(call).await,
+                Some(found) = inbox.found.recv() => self.found = found,
+                changed = inbox.shutdown.changed() => {
+                    let wanted = *inbox.shutdown.borrow();
+                    self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
+                }
+                _ = look.tick() => self.look_up(),
+                () = until(self.born, next) => {}
+            }
+        }
+    }
+
+    /// The time that plans are made with.
+    pub(crate) fn now(&self) -> Moment {
+        self.born.elapsed()
+    }
+
+    /// What all stacks want.
+    pub(crate) fn desired(&self) -> Desired {
+        let mut desired = Desired::default();
+        self.stacks.values().for_each(|stack| stack.desire(&mut desired));
+        desired
+    }
+
+    /// Judges changes, plans, executes, publishes. Gives the moment at which to do so again.
+    fn settle(&mut self) -> Option<Moment> {
+        self.judge();
+        let mut next = None;
+        // Each round's steps are applied to what is observed; a plan that still finds something to do after so many
+        // rounds is looked at again by the timer instead of spinning.
+        for _ in 0..16 {
+            let plan = plan(&self.desired(), &self.observed, self.now());
+            next = plan.next;
+            if plan.steps.is_empty() {
+                break;
+            }
+            plan.steps.into_iter().for_each(|step| self.execute(step));
+        }
+        self.tidy();
+        self.publish();
+        next
+    }
+
+    /// Commits every candidate that is ready.
+    fn judge(&mut self) {
+        let ready: Vec<StackName> = self
+            .stacks
+            .values()
+            .filter(|stack| stack.candidate_is_ready(&self.observed))
+            .map(|stack| stack.name.clone())
+            .collect();
+        ready.iter().for_each(|name| self.commit(name));
+    }
+
+    /// Folds what happened to an instance.
+    pub(crate) fn instance(&mut self, Report { id, what }: Report) {
+        let now = self.now();
+        match what {
+            What::Running { pid, address, started_ms } => {
+                if let Some(facts) = self.facts.get_mut(&id) {
+                    (facts.pid, facts.address, facts.started_ms) = (Some(pid), address, Some(started_ms));
+                }
+                self.finish_journal(&id);
+            }
+            What::Ready => {
+                self.note(&id, "ready", "its health check succeeded");
+                if let Some(facts) = self.facts.get_mut(&id) {
+                    facts.was_ready = true;
+                }
+                self.observed.apply(Event::Ready { instance: id }, now);
+            }
+            What::Unhealthy(reason) => {
+                self.note(&id, "unhealthy", &reason);
+                self.observed.apply(Event::Unhealthy { instance: id }, now);
+            }
+            What::Ended { end, uptime } => self.ended(id, end, uptime, now),
+        }
+    }
+
+    fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
+        self.finish_journal(&id);
+        self.note(&id, "ended", &end.to_string());
+        let fingerprint = self.facts.get(&id).filter(|facts| !facts.was_ready).map(|facts| facts.fingerprint);
+        let fails = |stack: &&mut Stack| fingerprint.is_some_and(|print| stack.fails_candidate(&id, print));
+        let last = self.last_lines(&id);
+        let failed = self.stacks.get_mut(&id.app.stack).filter(fails).filter(|_| end != End::Stopped);
+        if let Some(stack) = failed {
+            let number = stack.candidate.as_ref().map(|candidate| candidate.number);
+            stack.drop_candidate(format!("{} {end}{last}", id.label()));
+            if let Some(number) = number {
+                let dropped = self.store.drop_candidate(&id.app.stack, number);
+                report_failure("recording the dropped change", dropped.map(drop));
+            }
+        }
+        self.supervisor.forget(&id);
+        self.observed.apply(Event::Ended { instance: id, end, uptime }, now);
+    }
+
+    /// Looks foreign host names up again, away from the loop.
+    pub(crate) fn look_up(&self) {
+        let names: Vec<_> = self
+            .stacks
+            .values()
+            .flat_map(|stack| &stack.active)
+            .flat_map(|active| crate::resolve::foreign(&active.spec))
+            .cloned()
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let (events, mut found) = (self.found_events.clone(), self.found.clone());
+        self.tasks.spawn_blocking(move || {
+            for name in names {
+                let addresses = crate::resolve::look_up(&name);
+                if !addresses.is_empty() {
+                    found.insert(name, addresses);
+                }
+            }
+            let _ = events.blocking_send(found);
+        });
+    }
+
+    /// What the owner of this keeper wants: a daemon leaves everything running, `up` leaves nothing.
+    fn shut_down(&mut self, wanted: Shutdown) {
+        match (wanted, self.options.foreground) {
+            (Shutdown::No, _) => {}
+            (_, false) => self.end(Ending::Alone),
+            (Shutdown::Orderly, true) => self.end(Ending::Orderly),
+            (Shutdown::Now, true) => self.end(Ending::Now),
+        }
+    }
+
+    /// Begins to end, or ends harder. The edge stops accepting first; instances are stopped when it has nothing left of theirs.
+    pub(crate) fn end(&mut self, ending: Ending) {
+        let first = self.ending.is_none();
+        self.ending = self.ending.max(Some(ending));
+        if first && ending >= Ending::Orderly {
+            let deadline_ms = u64::try_from(UP_DRAIN.as_millis()).unwrap_or(u64::MAX);
+            self.tell_edge(&ToEdge::Shutdown { deadline_ms });
+            self.stacks.values_mut().for_each(|stack| stack.removing = true);
+        }
+        if ending == Ending::Now {
+            self.tell_edge(&ToEdge::Shutdown { deadline_ms: 0 });
+            self.supervisor.kill_all();
+        }
+    }
+
+    /// Whether nothing is left to do.
+    fn is_over(&self) -> bool {
+        match self.ending {
+            None => false,
+            Some(Ending::Alone) => true,
+            Some(_) => self.supervisor.is_empty() && self.edge.is_none(),
+        }
+    }
+
+    /// Writes a change of an instance's state into the history (OBS-16).
+    pub(crate) fn note(&self, id: &InstanceId, state: &str, reason: &str) {
+        tracing::info!(instance = %id, state, reason, "instance");
+        let (instance, state, reason) = (id.label(), state.to_owned(), reason.to_owned());
+        let transition =
+            store::Transition { app: id.app.clone(), instance, state, reason, at_ms: epoch_ms() };
+        report_failure("writing the history", self.store.record(&transition));
+    }
+
+    /// The last lines an instance wrote, each on a line of its own, for a failure's text.
+    pub(crate) fn last_lines(&self, id: &InstanceId) -> String {
+        let logs = ["out", "err"].map(|stream| self.home.app_log(&id.app, id.slot, stream));
+        let since = self.facts.get(id).and_then(|facts| facts.started_ms);
+        crate::status::tail(&logs, since, LAST_LINES)
+            .iter()
+            .fold(String::new(), |text, line| text + "\n  " + line)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn epoch_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What could not be recorded does not stop the keeper: what runs serves on, and the log says what is missing.
+pub(crate) fn report_failure(what: &str, result: Result<(), store::StoreError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "{what} failed");
+    }
+}
+
+async fn until(born: Instant, moment: Option<Moment>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until((born + moment).into()).await,
+        None => std::future::pending().await,
+    }
+}

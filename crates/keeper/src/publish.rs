@@ -1,0 +1,112 @@
+//! The edge's snapshot, made from the stacks and what is observed. Pure.
+
+use crate::keeper::Facts;
+use crate::resolve::Found;
+use crate::stack::{Stack, in_rotation};
+use model::observed::{Address, Observed, Phase};
+use model::plan::{Desired, Serving, serving};
+use model::spec::{HandlerSpec, RouteSpec, SiteSpec, UpstreamAddress};
+use model::{AppId, InstanceId, StackName};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, Upstream, UpstreamState};
+
+/// Everything a snapshot is made from.
+pub(crate) struct Sources<'a> {
+    pub(crate) stacks: &'a BTreeMap<StackName, Stack>,
+    pub(crate) desired: &'a Desired,
+    pub(crate) observed: &'a Observed,
+    pub(crate) facts: &'a HashMap<InstanceId, Facts>,
+    pub(crate) found: &'a Found,
+}
+
+/// The snapshot, without its revision.
+pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
+    let mut snapshot = Snapshot { version: wire::VERSION, ..Snapshot::default() };
+    for stack in sources.stacks.values().filter(|stack| !stack.removing) {
+        let Some(active) = &stack.active else { continue };
+        snapshot.trusted.extend(&active.spec.trusted);
+        snapshot.sites.extend(active.spec.sites.iter().map(|spec| site(stack, spec)));
+        let apps = active.spec.apps.keys().map(|name| app(sources, stack.app_id(name)));
+        snapshot.upstreams.extend(apps);
+        let mut foreign: Vec<_> = crate::resolve::foreign(&active.spec).collect();
+        foreign.sort();
+        foreign.dedup();
+        snapshot.upstreams.extend(foreign.into_iter().map(|address| server(sources, stack, address)));
+    }
+    // Instances of apps that no route leads to any more still have to drain.
+    for (id, name) in
+        sources.stacks.values().flat_map(|stack| stack.retiring.keys().map(|name| (stack.app_id(name), name)))
+    {
+        let listed = sources.stacks.get(&id.stack).is_some_and(|stack| !stack.removing && stack.knows(name));
+        if !listed {
+            snapshot.upstreams.push(app(sources, id));
+        }
+    }
+    for stack in sources.stacks.values().filter(|stack| stack.removing) {
+        let apps = stack.active.iter().flat_map(|active| active.spec.apps.keys());
+        snapshot.upstreams.extend(apps.map(|name| app(sources, stack.app_id(name))));
+    }
+    snapshot
+}
+
+fn site(stack: &Stack, spec: &SiteSpec) -> Site {
+    let routes: Vec<Route> = spec.routes.iter().map(|spec| route(stack, spec)).collect();
+    let (name, hosts) = (stack.name.to_string(), spec.hosts.clone());
+    let text = serde_json::to_vec(&(&name, &hosts, &routes)).unwrap_or_default();
+    Site { hash: model::id::fnv1a(&text), stack: name, hosts, routes }
+}
+
+fn route(stack: &Stack, spec: &RouteSpec) -> Route {
+    let handler = match &spec.handler {
+        HandlerSpec::App(name) => Handler::Proxy { upstream: stack.app_id(name).to_string() },
+        HandlerSpec::Proxy(address) => Handler::Proxy { upstream: server_id(stack, address) },
+        HandlerSpec::Static(root) => Handler::Static { root: root.clone() },
+    };
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Route {
+        path: spec.path.clone(),
+        handler,
+        connect_ms: ms(spec.timeouts.connect),
+        send_ms: ms(spec.timeouts.send),
+        read_ms: ms(spec.timeouts.read),
+        body_limit: spec.body_limit,
+    }
+}
+
+fn server_id(stack: &Stack, address: &UpstreamAddress) -> String {
+    match address {
+        UpstreamAddress::Tcp(host, port) => format!("{}/={host}:{port}", stack.name),
+        UpstreamAddress::Unix(path) => format!("{}/=unix:{}", stack.name, path.display()),
+    }
+}
+
+fn server(sources: &Sources<'_>, stack: &Stack, address: &UpstreamAddress) -> Upstream {
+    let addresses: Vec<Address> = match address {
+        UpstreamAddress::Unix(path) => vec![Address::Unix(path.clone())],
+        UpstreamAddress::Tcp(..) => {
+            sources.found.get(address).into_iter().flatten().map(|tcp| Address::Tcp(*tcp)).collect()
+        }
+    };
+    let id = server_id(stack, address);
+    let endpoint =
+        |address: Address| Endpoint { instance: format!("{id}@{address}"), address, draining: false };
+    let state = if addresses.is_empty() { UpstreamState::Down } else { UpstreamState::Ready };
+    Upstream { endpoints: addresses.into_iter().map(endpoint).collect(), id, state }
+}
+
+fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
+    let mine = sources.observed.instances.values().filter(|instance| instance.id.app == id);
+    let endpoints = mine.filter(|instance| in_rotation(&instance.phase)).filter_map(|instance| {
+        let address = sources.facts.get(&instance.id)?.address.clone()?;
+        let draining = matches!(instance.phase, Phase::Draining { .. });
+        Some(Endpoint { instance: instance.id.to_string(), address, draining })
+    });
+    let state = match serving(sources.desired, sources.observed, &id) {
+        Serving::Ready => UpstreamState::Ready,
+        Serving::Starting => UpstreamState::Starting,
+        Serving::Unhealthy => UpstreamState::Unhealthy,
+        Serving::Down => UpstreamState::Down,
+    };
+    Upstream { endpoints: endpoints.collect(), id: id.to_string(), state }
+}

@@ -1,0 +1,203 @@
+//! One stack as the keeper holds it, and what that makes desirable. Pure: no I/O.
+//!
+//! ```text
+//! put / reload ─▶ candidate ─ every app has its new instances ready ─▶ active (committed)
+//!                     └────── one of them ended before it was ready ─▶ dropped; active serves on
+//! ```
+
+use crate::api::ChangeStatus;
+use model::observed::{Observed, Phase};
+use model::plan::{AppDesired, Desired};
+use model::spec::{AppSpec, Listen, StackSpec};
+use model::{AppId, AppName, InstanceId, StackName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A valid manifest and its number.
+#[derive(Debug, Clone)]
+pub(crate) struct Revision {
+    pub(crate) number: u64,
+    pub(crate) spec: Arc<StackSpec>,
+}
+
+/// One stack.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) name: StackName,
+    pub(crate) manifest: PathBuf,
+    /// Listening addresses that take the place of the manifest's.
+    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) active: Option<Revision>,
+    pub(crate) candidate: Option<Revision>,
+    pub(crate) change: Option<ChangeStatus>,
+    /// Restarts that an administrator asked for.
+    pub(crate) restarts: BTreeMap<AppName, u64>,
+    /// Apps that an administrator stopped.
+    pub(crate) stopped: BTreeSet<AppName>,
+    /// Apps of former revisions, until their last instance is gone.
+    pub(crate) retiring: BTreeMap<AppName, Arc<AppSpec>>,
+    /// The whole stack is to go.
+    pub(crate) removing: bool,
+    /// Why its committed manifest could not be loaded at boot; its instances are left alone then.
+    pub(crate) broken: Option<String>,
+}
+
+impl Stack {
+    pub(crate) fn new(name: StackName, manifest: PathBuf, http: Vec<SocketAddr>) -> Self {
+        let (active, candidate, change, broken) = (None, None, None, None);
+        let (restarts, stopped, retiring) = Default::default();
+        Self {
+            name,
+            manifest,
+            http,
+            active,
+            candidate,
+            change,
+            restarts,
+            stopped,
+            retiring,
+            removing: false,
+            broken,
+        }
+    }
+
+    pub(crate) fn app_id(&self, app: &AppName) -> AppId {
+        AppId { stack: self.name.clone(), app: app.clone() }
+    }
+
+    /// Where this stack listens with `spec`.
+    pub(crate) fn addresses(&self, spec: &StackSpec) -> Vec<SocketAddr> {
+        if self.http.is_empty() { spec.http.clone() } else { self.http.clone() }
+    }
+
+    fn restarts_of(&self, app: &AppName) -> u64 {
+        self.restarts.get(app).copied().unwrap_or(0)
+    }
+
+    fn fingerprint(&self, name: &AppName, spec: &AppSpec) -> u64 {
+        spec.fingerprint(self.restarts_of(name))
+    }
+
+    fn revisions(&self) -> impl Iterator<Item = &Revision> {
+        self.candidate.iter().chain(&self.active)
+    }
+
+    /// The specification with this fingerprint, if an active or candidate revision has it.
+    pub(crate) fn spec_of(&self, app: &AppName, fingerprint: u64) -> Option<Arc<AppSpec>> {
+        let specs = self.revisions().filter_map(|revision| revision.spec.apps.get(app));
+        specs.into_iter().find(|spec| self.fingerprint(app, spec) == fingerprint).cloned().map(Arc::new)
+    }
+
+    /// Whether `app` is one that this stack knows now.
+    pub(crate) fn knows(&self, app: &AppName) -> bool {
+        self.active.as_ref().is_some_and(|active| active.spec.apps.contains_key(app))
+    }
+
+    /// Adds what this stack wants to `desired`.
+    pub(crate) fn desire(&self, desired: &mut Desired) {
+        let stopping =
+            |spec: &AppSpec, name: &AppName| AppDesired { instances: 0, ..self.wanted(name, spec) };
+        for (name, spec) in &self.retiring {
+            desired.apps.insert(self.app_id(name), stopping(spec, name));
+        }
+        for (name, spec) in self.active.iter().flat_map(|active| &active.spec.apps) {
+            desired.apps.insert(self.app_id(name), self.wanted(name, spec));
+        }
+        for (name, spec) in self.candidate.iter().flat_map(|candidate| &candidate.spec.apps) {
+            let mut wanted = self.wanted(name, spec);
+            if let Some(old) = self.active.as_ref().and_then(|active| active.spec.apps.get(name)) {
+                wanted.keep_outdated = self.fingerprint(name, old) != wanted.spec;
+                // Fewer instances are a change too: not before the commit.
+                wanted.instances = wanted.instances.max(self.wanted(name, old).instances);
+            }
+            desired.apps.insert(self.app_id(name), wanted);
+        }
+        if self.removing {
+            let mine = desired.apps.iter_mut().filter(|(id, _)| id.stack == self.name);
+            mine.for_each(|(_, app)| app.instances = 0);
+        }
+    }
+
+    fn wanted(&self, name: &AppName, spec: &AppSpec) -> AppDesired {
+        AppDesired {
+            spec: self.fingerprint(name, spec),
+            instances: if self.stopped.contains(name) { 0 } else { spec.instances },
+            needs: spec.needs.clone(),
+            listen: spec.listen,
+            keep_outdated: false,
+            restart: spec.restart.clone(),
+            stop: spec.stop.clone(),
+            start_period: spec.health.start_period,
+        }
+    }
+
+    /// Whether every app of the candidate has its instances ready. An app with a fixed port that replaces a running one
+    /// cannot be prepared beside it: it is replaced after the commit.
+    pub(crate) fn candidate_is_ready(&self, observed: &Observed) -> bool {
+        let Some(candidate) = &self.candidate else { return false };
+        candidate.spec.apps.iter().all(|(name, spec)| {
+            let wanted = self.wanted(name, spec);
+            let id = self.app_id(name);
+            let mine = || observed.instances.values().filter(|instance| instance.id.app == id);
+            let ready = mine().filter(|i| i.spec == wanted.spec && i.phase.is_ready()).count();
+            let in_place = matches!(spec.listen, Listen::Port(_))
+                && mine().any(|i| i.spec != wanted.spec && i.phase.is_alive());
+            in_place || ready >= wanted.instances as usize
+        })
+    }
+
+    /// Whether the end of `instance`, which ran with `fingerprint` and was never ready, fails the candidate.
+    pub(crate) fn fails_candidate(&self, instance: &InstanceId, fingerprint: u64) -> bool {
+        let has = |revision: &Option<Revision>| {
+            let spec = revision.as_ref().and_then(|revision| revision.spec.apps.get(&instance.app.app));
+            spec.is_some_and(|spec| self.fingerprint(&instance.app.app, spec) == fingerprint)
+        };
+        instance.app.stack == self.name && has(&self.candidate) && !has(&self.active)
+    }
+
+    /// The candidate becomes what is active; apps that it no longer has are retired.
+    pub(crate) fn commit(&mut self) {
+        let Some(candidate) = self.candidate.take() else { return };
+        self.change =
+            Some(ChangeStatus { revision: candidate.number, state: "committed".into(), reason: None });
+        if let Some(old) = self.active.replace(candidate) {
+            self.retire(&old);
+        }
+    }
+
+    /// The candidate is given up; what it alone had is retired.
+    pub(crate) fn drop_candidate(&mut self, reason: String) {
+        let Some(candidate) = self.candidate.take() else { return };
+        self.change =
+            Some(ChangeStatus { revision: candidate.number, state: "dropped".into(), reason: Some(reason) });
+        self.retire(&candidate);
+    }
+
+    fn retire(&mut self, old: &Revision) {
+        for (name, spec) in &old.spec.apps {
+            if !self.knows(name) {
+                self.retiring.insert(name.clone(), Arc::new(spec.clone()));
+            }
+        }
+    }
+
+    /// Forgets retired apps whose last instance is gone. True: the whole stack is gone.
+    pub(crate) fn tidy(&mut self, observed: &Observed) -> bool {
+        let alive = |name: &AppName| {
+            let mine = |instance: &&model::observed::Instance| {
+                instance.id.app.stack == self.name && instance.id.app.app == *name
+            };
+            observed.instances.values().any(|instance| mine(&instance))
+        };
+        let gone: Vec<AppName> = self.retiring.keys().filter(|name| !alive(name)).cloned().collect();
+        gone.iter().for_each(|name| drop(self.retiring.remove(name)));
+        self.removing && !observed.instances.keys().any(|id| id.app.stack == self.name)
+    }
+}
+
+/// Whether the edge may have requests for an instance in this phase.
+pub(crate) fn in_rotation(phase: &Phase) -> bool {
+    matches!(phase, Phase::Ready { .. } | Phase::Draining { drained: false, .. })
+}

@@ -1,0 +1,234 @@
+//! What `mainstay status` shows. Memory and the edge's figures are read when somebody asks.
+
+use crate::api;
+use crate::edge_host::EdgeEvent;
+use crate::keeper::{Facts, Keeper, LAST_LINES, epoch_ms};
+use crate::stack::Stack;
+use model::observed::{Instance, Phase};
+use model::plan::{AppState, Desired, app_state, what_is_wrong};
+use model::spec::{AppSpec, StackSpec};
+use model::{AppId, AppName};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use telemetry::journal::{Source, Stream};
+use tokio::sync::oneshot;
+use wire::edge::ToEdge;
+
+/// Longest wait for the edge's figures; without them the rest is shown.
+const EDGE_FIGURES: Duration = Duration::from_millis(300);
+/// Changes of state shown for each app.
+const HISTORY: u32 = 20;
+
+/// The last lines of an instance's two logs, from `since` (milliseconds since the Unix epoch) on.
+pub(crate) fn tail(logs: &[PathBuf; 2], since: Option<u64>, lines: usize) -> Vec<String> {
+    let streams = [Stream::Out, Stream::Err].into_iter().zip(logs);
+    let sources: Vec<Source> =
+        streams.map(|(stream, path)| Source { label: String::new(), stream, path: path.clone() }).collect();
+    let records = telemetry::journal::tail(&sources, lines).unwrap_or_default();
+    let since = since.map_or(i64::MIN, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+    records
+        .into_iter()
+        .filter(|record| record.time.as_millisecond() >= since)
+        .map(|record| record.text)
+        .collect()
+}
+
+impl Keeper {
+    /// Asks the edge for its figures first; the answer goes out with them, or without after [`EDGE_FIGURES`].
+    pub(crate) fn ask_status(&mut self, answer: oneshot::Sender<api::Status>) {
+        if self.edge.is_none() {
+            let _ = answer.send(self.status());
+            return;
+        }
+        self.waiting.push(answer);
+        self.tell_edge(&ToEdge::Stats);
+        let events = self.edge_events.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(EDGE_FIGURES).await;
+            let _ = events.send(EdgeEvent::Late).await;
+        });
+    }
+
+    /// Answers everybody who waits.
+    pub(crate) fn answer_status(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let status = self.status();
+        for answer in std::mem::take(&mut self.waiting) {
+            let _ = answer.send(status.clone());
+        }
+    }
+
+    fn status(&self) -> api::Status {
+        let desired = self.desired();
+        let uptime_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").to_owned());
+        let home = self.home.path().to_owned();
+        api::Status {
+            keeper: api::KeeperStatus { pid, version, uptime_ms, home },
+            edge: self.edge_status(),
+            stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired)).collect(),
+        }
+    }
+
+    fn edge_status(&self) -> Option<api::EdgeStatus> {
+        let edge = self.edge.as_ref()?;
+        let user = self.recipe.user.as_ref().map(|user| user.name.clone());
+        let own = || sys::user::by_uid(sys::user::uid()).map(|user| user.name);
+        Some(api::EdgeStatus {
+            pid: edge.pid,
+            user: user.or_else(own).unwrap_or_else(|| sys::user::uid().to_string()),
+            listen: self.sockets.addresses(),
+            revision: edge.revision,
+            connections: self.stats.connections,
+            in_flight: self.stats.in_flight,
+            requests: self.stats.requests,
+            log_lost: self.stats.log_lost,
+        })
+    }
+
+    fn stack_status(&self, stack: &Stack, desired: &Desired) -> api::StackStatus {
+        let spec = stack.active.as_ref().or(stack.candidate.as_ref()).map(|revision| &*revision.spec);
+        let apps: Vec<_> = spec
+            .iter()
+            .flat_map(|spec| &spec.apps)
+            .map(|(name, app)| self.app_status(stack, name, app, desired))
+            .collect();
+        let wanted =
+            if stack.http.is_empty() { spec.map(|spec| spec.http.clone()) } else { Some(stack.http.clone()) };
+        api::StackStatus {
+            name: stack.name.to_string(),
+            manifest: stack.manifest.clone(),
+            revision: stack.active.as_ref().map_or(0, |active| active.number),
+            state: stack_state(stack, &apps).to_owned(),
+            urls: spec.map(|spec| urls(spec, &wanted.unwrap_or_default())).unwrap_or_default(),
+            change: stack.change.clone().or_else(|| {
+                let reason = Some(stack.broken.clone()?);
+                Some(api::ChangeStatus { revision: 0, state: "dropped".into(), reason })
+            }),
+            apps,
+        }
+    }
+
+    fn app_status(&self, stack: &Stack, name: &AppName, spec: &AppSpec, desired: &Desired) -> api::AppStatus {
+        let id = stack.app_id(name);
+        let mine = || self.observed.instances.values().filter(|instance| instance.id.app == id);
+        let mut instances: Vec<_> = mine().map(|instance| self.instance_status(instance)).collect();
+        instances.sort_by(|a, b| (&a.label, a.run).cmp(&(&b.label, b.run)));
+        let state = app_state(desired, &self.observed, &id);
+        let bad = matches!(state, AppState::Degraded | AppState::Unhealthy | AppState::Failed { .. });
+        let reason = what_is_wrong(desired, &self.observed, &id)
+            .map(|reason| if bad { reason + &self.last_lines_of(&id) } else { reason });
+        let wanted = desired.apps.get(&id).map_or(0, |app| app.instances.min(spec.instances));
+        let ready = mine().filter(|instance| instance.phase.is_ready()).count();
+        api::AppStatus {
+            name: name.to_string(),
+            state: word(&state).to_owned(),
+            wanted,
+            ready: u32::try_from(ready).unwrap_or(u32::MAX),
+            reason,
+            instances,
+            history: self.transitions(&id),
+        }
+    }
+
+    /// The last lines of the app's slot that ended last.
+    fn last_lines_of(&self, app: &AppId) -> String {
+        let slots = self.observed.slots.iter().filter(|((of, _), _)| of == app);
+        let Some(((_, slot), _)) = slots.max_by_key(|(_, record)| record.ended) else { return String::new() };
+        let logs = ["out", "err"].map(|stream| self.home.app_log(app, *slot, stream));
+        tail(&logs, None, LAST_LINES).iter().fold(String::new(), |text, line| text + "\n  " + line)
+    }
+
+    fn transitions(&self, app: &AppId) -> Vec<api::Transition> {
+        let history = self.store.history(app, HISTORY).unwrap_or_default();
+        let at = |ms: u64| i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        history
+            .into_iter()
+            .map(|transition| api::Transition {
+                at: at(transition.at_ms).map(|at| format!("{at:.3}")).unwrap_or_default(),
+                instance: transition.instance,
+                state: transition.state,
+                reason: transition.reason,
+            })
+            .collect()
+    }
+
+    fn instance_status(&self, instance: &Instance) -> api::InstanceStatus {
+        let id = &instance.id;
+        let facts = self.facts.get(id);
+        let record = self.observed.slot(&id.app, id.slot);
+        let seen = self.stats.instances.iter().find(|stats| stats.instance == id.to_string());
+        let pid = facts.and_then(|facts: &Facts| facts.pid).filter(|_| instance.phase.is_alive());
+        let uptime = |started: u64| epoch_ms().saturating_sub(started);
+        api::InstanceStatus {
+            label: id.label(),
+            run: id.run,
+            state: phase_word(&instance.phase).to_owned(),
+            pid,
+            address: facts.and_then(|facts| facts.address.as_ref()).map(ToString::to_string),
+            uptime_ms: facts.and_then(|facts| facts.started_ms).map(uptime),
+            restarts: record.map_or(0, |record| record.restarts),
+            last_end: record.map(|record| record.end.to_string()),
+            memory: pid.map(sys::proc::tree_memory),
+            requests: seen.map_or(0, |stats| stats.requests),
+            in_flight: seen.map_or(0, |stats| stats.in_flight),
+        }
+    }
+}
+
+fn stack_state(stack: &Stack, apps: &[api::AppStatus]) -> &'static str {
+    let any = |state: &str| apps.iter().any(|app| app.state == state);
+    if stack.broken.is_some() {
+        "failed"
+    } else if stack.removing {
+        "stopping"
+    } else if any("failed") {
+        "failed"
+    } else if any("degraded") || any("unhealthy") {
+        "degraded"
+    } else if any("starting") || any("waiting") {
+        "starting"
+    } else if !apps.is_empty() && apps.iter().all(|app| app.state == "stopped") {
+        "stopped"
+    } else {
+        "ready"
+    }
+}
+
+fn word(state: &AppState) -> &'static str {
+    match state {
+        AppState::Starting => "starting",
+        AppState::Ready => "ready",
+        AppState::Degraded => "degraded",
+        AppState::Unhealthy => "unhealthy",
+        AppState::Failed { .. } => "failed",
+        AppState::Stopping => "stopping",
+        AppState::Stopped => "stopped",
+        AppState::Waiting => "waiting",
+        AppState::Complete => "complete",
+    }
+}
+
+fn phase_word(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Starting { .. } => "starting",
+        Phase::Ready { .. } => "ready",
+        Phase::Unhealthy { .. } => "unhealthy",
+        Phase::Draining { .. } => "draining",
+        Phase::Stopping { .. } => "stopping",
+        Phase::Ended { .. } => "ended",
+    }
+}
+
+/// Where a person can open the sites: each host name with the port of the first address.
+fn urls(spec: &StackSpec, addresses: &[SocketAddr]) -> Vec<String> {
+    let Some(address) = addresses.first() else { return Vec::new() };
+    let port = if address.port() == 80 { String::new() } else { format!(":{}", address.port()) };
+    let hosts = spec.sites.iter().flat_map(|site| &site.hosts);
+    let named = hosts.filter(|host| !host.contains('*')).map(|host| format!("http://{host}{port}/"));
+    let urls: Vec<String> = named.collect();
+    if urls.is_empty() && !spec.sites.is_empty() { vec![format!("http://{address}/")] } else { urls }
+}
