@@ -101,6 +101,23 @@ pub fn pidfd_signal(process: &OwnedFd, number: i32) -> io::Result<()> {
     Ok(rustix::process::pidfd_send_signal(process, signal)?)
 }
 
+/// Sends a signal to every living descendant of a process, itself not included, and says how many got it.
+///
+/// Those started meanwhile are missed: who must catch all repeats it until [`wait_any`] finds no child.
+pub fn signal_descendants(of: u32, number: i32) -> io::Result<usize> {
+    let tree = crate::proc::descendants(of)?;
+    let mut reached = 0;
+    for &descendant in &tree {
+        let Ok(fd) = pidfd(descendant) else { continue };
+        // Its id may have been given to a stranger since it was listed; what the pidfd names now is asked once more.
+        let parent = crate::proc::stat(descendant).map(|s| s.parent);
+        if parent.is_some_and(|p| p == of || tree.contains(&p)) && pidfd_signal(&fd, number).is_ok() {
+            reached += 1;
+        }
+    }
+    Ok(reached)
+}
+
 /// Makes this process the parent of every descendant that loses its own, instead of init.
 pub fn set_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)

@@ -4,7 +4,6 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-// req: OBS-02
 #[test]
 fn rotation_loses_no_line_and_splits_none() {
     let dir = tempfile::tempdir().unwrap();

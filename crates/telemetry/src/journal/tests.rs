@@ -10,7 +10,6 @@ fn texts(records: &[Record]) -> Vec<&str> {
     records.iter().map(|r| r.text.as_str()).collect()
 }
 
-// req: PROC-22
 #[test]
 fn each_line_has_a_time_stamp_and_keeps_its_bytes() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,73 @@
+//! One output of the application: a pipe, read without blocking, into its journal file.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use telemetry::journal::LineWriter;
+
+const CHUNK: usize = 16 * 1024;
+/// Chunks in one go, so that one talkative output keeps nothing else waiting.
+const CHUNKS: usize = 16;
+/// Most bytes taken after every process is gone: more than any pipe holds, so only a stranger can still be writing.
+const LAST: usize = 4 << 20;
+
+pub(crate) struct Output {
+    pipe: File,
+    journal: LineWriter,
+    open: bool,
+}
+
+impl Output {
+    /// The output, and the end to give to the application (which blocks there as it would on any pipe).
+    pub(crate) fn new(journal: LineWriter) -> io::Result<(Self, OwnedFd)> {
+        let (read, write) = sys::pipe::new()?;
+        rustix::io::ioctl_fionbio(&read, true)?;
+        Ok((Output { pipe: File::from(read), journal, open: true }, write))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Takes some of what is there; closes at the end.
+    pub(crate) fn read_some(&mut self) {
+        self.read_up_to(CHUNKS * CHUNK);
+    }
+
+    /// Takes what is still there and closes, without waiting for an end: somebody who is no descendant may hold the
+    /// pipe.
+    pub(crate) fn finish(&mut self) {
+        if self.open {
+            self.read_up_to(LAST);
+            self.close();
+        }
+    }
+
+    fn read_up_to(&mut self, most: usize) {
+        let mut chunk = [0; CHUNK];
+        let mut taken = 0;
+        while taken < most {
+            match self.pipe.read(&mut chunk) {
+                Ok(0) => return self.close(),
+                Ok(n) => {
+                    self.journal.feed(chunk.get(..n).unwrap_or_default());
+                    taken += n;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.close(),
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.journal.close();
+        self.open = false;
+    }
+}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}

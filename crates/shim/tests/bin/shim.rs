@@ -1,0 +1,5 @@
+//! A shim on its own, for tests: what `mainstay shim` does.
+
+fn main() {
+    std::process::exit(shim::run());
+}
