@@ -1,14 +1,14 @@
 //! What the keeper knows of each instance, folded from events of the supervisor and the edge.
 //!
 //! ```text
-//!            start              ready             drain            stop
+//!            start              ready
 //!  (nothing) ─────▶ Starting ─────────▶ Ready ◀──▶ Unhealthy
-//!                      │                  │            │
-//!                      │                  └─────┬──────┘
-//!                      │                        ▼
-//!                      │                     Draining ─────▶ Stopping
-//!                      ▼                        │               │
-//!                    Ended ◀────────────────────┴───────────────┘
+//!                    │    │  drain       │ drain       │ drain
+//!    not ready: stop │    └──────────────┼─────────────┘
+//!                    │                   ▼
+//!                    │                Draining
+//!                    │                   │ stop
+//!                    └─────────────▶ Stopping              from each of them, when its process is gone: Ended
 //! ```
 //!
 //! An event that does not fit (an instance that is not known, a phase that is over) changes nothing: events may come twice, late,
@@ -159,8 +159,10 @@ pub enum Phase {
     },
     /// Was told to stop; its process is not gone yet.
     Stopping {
-        /// When that was.
+        /// When that was (the last time).
         since: Moment,
+        /// Because it did not become ready in time: however it ends then, that is why.
+        never_ready: bool,
     },
     /// Its process is gone.
     Ended {
@@ -256,9 +258,15 @@ impl Observed {
         match event {
             Event::Started { instance, spec } => self.started(instance, spec, now),
             Event::Adopted { instance, spec, phase } => self.adopted(instance, spec, phase),
-            Event::Ended { instance, end, uptime } => {
-                self.change(&instance, |_| Some(Phase::Ended { at: now, uptime, end }));
-            }
+            Event::Ended { instance, end, uptime } => self.change(&instance, |phase| {
+                let end = match (phase, end) {
+                    (Phase::Stopping { never_ready: true, .. }, End::Stopped) => {
+                        End::NotReady("not in time".to_owned())
+                    }
+                    (_, end) => end,
+                };
+                Some(Phase::Ended { at: now, uptime, end })
+            }),
             Event::Ready { instance } => self.change(&instance, |phase| match phase {
                 Phase::Starting { .. } | Phase::Unhealthy { .. } => Some(Phase::Ready { since: now }),
                 _ => None,
@@ -274,7 +282,11 @@ impl Observed {
                 Phase::Draining { since, .. } => Some(Phase::Draining { since: *since, drained: true }),
                 _ => None,
             }),
-            Event::Stopping { instance } => self.change(&instance, |_| Some(Phase::Stopping { since: now })),
+            Event::Stopping { instance } => self.change(&instance, |phase| {
+                let late =
+                    matches!(phase, Phase::Starting { .. } | Phase::Stopping { never_ready: true, .. });
+                Some(Phase::Stopping { since: now, never_ready: late })
+            }),
             Event::Forgotten { instance, unstable } => self.forgotten(&instance, unstable),
             Event::Cleared { app } => self.slots.retain(|(of, _), _| *of != app),
         }
@@ -282,10 +294,10 @@ impl Observed {
 
     /// Gives a living instance its next phase, if there is one.
     fn change(&mut self, id: &InstanceId, next: impl FnOnce(&Phase) -> Option<Phase>) {
-        if let Some(instance) = self.instances.get_mut(id).filter(|instance| instance.phase.is_alive()) {
-            if let Some(phase) = next(&instance.phase) {
-                instance.phase = phase;
-            }
+        let instance = self.instances.get_mut(id).filter(|instance| instance.phase.is_alive());
+        let phases = instance.and_then(|instance| next(&instance.phase).map(|phase| (instance, phase)));
+        if let Some((instance, phase)) = phases {
+            instance.phase = phase;
         }
     }
 
@@ -295,10 +307,9 @@ impl Observed {
             return;
         }
         *last = id.run;
-        if let Some(record) = self.slots.get_mut(&(id.app.clone(), id.slot)) {
-            if record.spec == spec {
-                record.restarts = record.restarts.saturating_add(1);
-            }
+        let record = self.slots.get_mut(&(id.app.clone(), id.slot));
+        if let Some(record) = record.filter(|record| record.spec == spec) {
+            record.restarts = record.restarts.saturating_add(1);
         }
         self.instances.insert(id.clone(), Instance { id, spec, phase: Phase::Starting { since: now } });
     }

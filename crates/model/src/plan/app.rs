@@ -4,7 +4,7 @@
 use super::backoff::SlotState;
 use super::fleet::Fleet;
 use super::{AppDesired, Desired, Plan, Step, needs_ready, retire};
-use crate::observed::{Instance, Moment, Observed, Phase};
+use crate::observed::{Moment, Observed};
 use crate::spec::Listen;
 use crate::{AppId, InstanceId};
 
@@ -19,7 +19,8 @@ pub(super) fn plan(
     retire::leaving(plan, id, &app.stop, view, now);
     let mut fleet = Fleet::new(id, app, view, now);
     let startable = needs_ready(desired, view, id);
-    stop_overdue(plan, app, &mut fleet, now);
+    fleet.current.retain(|instance| !retire::overdue(plan, app, instance, now));
+    fleet.outdated.retain(|instance| !retire::overdue(plan, app, instance, now));
     shrink(plan, app, &mut fleet);
     if !app.keep_outdated {
         replace(plan, app, &mut fleet, startable);
@@ -29,20 +30,6 @@ pub(super) fn plan(
     }
 }
 
-/// What has been starting for longer than it may. The supervisor sees to this too; here it is certain.
-fn stop_overdue(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>, now: Moment) {
-    let mut in_time = |instance: &&Instance| {
-        let Phase::Starting { since } = instance.phase else { return true };
-        let late = retire::due(plan, since.saturating_add(app.start_period), now);
-        if late {
-            retire::tell(plan, instance, format!("not ready after {:?}", app.start_period));
-        }
-        !late
-    };
-    fleet.current.retain(&mut in_time);
-    fleet.outdated.retain(&mut in_time);
-}
-
 /// More with the desired specification than wanted: those that do not serve go first, then the highest slots.
 fn shrink(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>) {
     let wanted = usize::try_from(app.instances).unwrap_or(usize::MAX);
@@ -50,7 +37,7 @@ fn shrink(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>) {
     while fleet.current.len() > wanted {
         let Some(surplus) = fleet.current.pop() else { return };
         fleet.ready -= u32::from(surplus.phase.is_ready());
-        retire::take_out(plan, surplus, "more than wanted");
+        retire::take_out(plan, surplus);
     }
 }
 
@@ -69,7 +56,7 @@ fn replace(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>, startable: 
             }
             fleet.ready = fleet.ready.saturating_sub(1);
         }
-        retire::take_out(plan, instance, "outdated");
+        retire::take_out(plan, instance);
     }
 }
 

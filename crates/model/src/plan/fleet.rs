@@ -23,8 +23,8 @@ pub(super) struct Fleet<'a> {
     pub outdated: Vec<&'a Instance>,
     /// How many have a process, those on their way out included.
     pub alive: u32,
-    /// How many with the desired specification are being stopped and keep their place until they are gone: one that never
-    /// became ready has a successor that must wait for the back-off, which is known only then.
+    /// How many with the desired specification are being stopped because they never became ready. They keep their place until
+    /// they are gone: a successor has to wait for the back-off, which is known only then.
     pub stopping: u32,
     /// At least one of the living has another specification, those on their way out included.
     pub mixed: bool,
@@ -47,7 +47,7 @@ impl<'a> Fleet<'a> {
             .filter(|instance| instance.phase.is_staying())
             .partition(|instance| instance.spec == app.spec);
         let is_stopping = |instance: &&&Instance| {
-            instance.spec == app.spec && matches!(instance.phase, Phase::Stopping { .. })
+            instance.spec == app.spec && matches!(instance.phase, Phase::Stopping { never_ready: true, .. })
         };
         let stopping = count(living.iter().filter(is_stopping).count());
         let mut used: BTreeSet<u32> = view.of(id).map(|instance| instance.id.slot).collect();
