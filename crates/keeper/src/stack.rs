@@ -201,3 +201,7 @@ impl Stack {
 pub(crate) fn in_rotation(phase: &Phase) -> bool {
     matches!(phase, Phase::Ready { .. } | Phase::Draining { drained: false, .. })
 }
+
+#[cfg(test)]
+#[path = "stack_tests.rs"]
+pub(crate) mod tests;

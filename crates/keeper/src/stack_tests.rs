@@ -1,0 +1,162 @@
+//! What a stack wants before, during and after a change.
+
+use super::*;
+use model::observed::{End, Event};
+use model::spec::{
+    HandlerSpec, HealthSpec, LogSpec, Probe, RestartPolicy, RestartSpec, RouteSpec, SiteSpec, StopSpec,
+    Timeouts,
+};
+use std::time::Duration;
+
+pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
+    let second = Duration::from_secs(1);
+    AppSpec {
+        argv: vec![run.into()],
+        dir: "/".into(),
+        env: BTreeMap::new(),
+        listen,
+        instances: 2,
+        needs: Vec::new(),
+        health: HealthSpec {
+            probe: Probe::Connect,
+            interval: second,
+            timeout: second,
+            retries: 3,
+            start_period: second,
+        },
+        restart: RestartSpec {
+            policy: RestartPolicy::Always,
+            delay: second,
+            max_delay: second,
+            min_uptime: second,
+            max_restarts: 3,
+        },
+        stop: StopSpec { signal: 15, timeout: second, drain: second },
+        user: None,
+        logs: LogSpec { max_size: 1, keep: 1 },
+    }
+}
+
+pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
+    let route = |name: &AppName| RouteSpec {
+        path: "/*".into(),
+        handler: HandlerSpec::App(name.clone()),
+        timeouts: Timeouts::default(),
+        body_limit: 1,
+    };
+    let apps: BTreeMap<AppName, AppSpec> =
+        apps.iter().map(|(name, app)| (name.parse().unwrap(), app.clone())).collect();
+    let site = |name: &AppName| SiteSpec { hosts: vec![format!("{name}.test")], routes: vec![route(name)] };
+    Arc::new(StackSpec {
+        name: "shop".parse().unwrap(),
+        root: "/".into(),
+        http: vec!["127.0.0.1:8080".parse().unwrap()],
+        trusted: Vec::new(),
+        sites: apps.keys().map(site).collect(),
+        apps,
+    })
+}
+
+pub(crate) fn stack(active: Arc<StackSpec>) -> Stack {
+    let mut stack = Stack::new(active.name.clone(), "/mainstay.toml".into(), Vec::new());
+    stack.active = Some(Revision { number: 1, spec: active });
+    stack
+}
+
+fn id(name: &str, slot: u32, run: u64) -> InstanceId {
+    let app = AppId { stack: "shop".parse().unwrap(), app: name.parse().unwrap() };
+    InstanceId { app, slot, run }
+}
+
+fn ready(observed: &mut Observed, instance: InstanceId, spec: u64) {
+    observed.apply(Event::Started { instance: instance.clone(), spec }, Duration::ZERO);
+    observed.apply(Event::Ready { instance }, Duration::ZERO);
+}
+
+fn wanted(stack: &Stack, name: &str) -> AppDesired {
+    let mut desired = Desired::default();
+    stack.desire(&mut desired);
+    desired.apps[&id(name, 1, 1).app].clone()
+}
+
+#[test]
+fn a_candidate_is_prepared_beside_what_serves_and_committed_when_all_of_it_is_ready() {
+    let (old, new) = (app("old", Listen::AnyPort), app("new", Listen::AnyPort));
+    let mut stack = stack(spec(&[("web", old.clone())]));
+    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", new.clone())]) });
+    let web = wanted(&stack, "web");
+    assert!(web.keep_outdated);
+    assert_eq!(web.spec, new.fingerprint(0));
+
+    let mut observed = Observed::default();
+    ready(&mut observed, id("web", 1, 1), old.fingerprint(0));
+    ready(&mut observed, id("web", 2, 2), new.fingerprint(0));
+    assert!(!stack.candidate_is_ready(&observed), "one of two is not all");
+    ready(&mut observed, id("web", 3, 3), new.fingerprint(0));
+    assert!(stack.candidate_is_ready(&observed));
+
+    stack.commit();
+    assert!(!wanted(&stack, "web").keep_outdated, "after the commit the old instances are replaced");
+    assert_eq!(stack.change.as_ref().unwrap().state, "committed");
+}
+
+#[test]
+fn only_the_candidates_own_instances_can_fail_it() {
+    let (old, new) = (app("old", Listen::AnyPort), app("new", Listen::AnyPort));
+    let mut stack = stack(spec(&[("web", old.clone()), ("db", old.clone())]));
+    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", new.clone()), ("db", old.clone())]) });
+    assert!(stack.fails_candidate(&id("web", 3, 3), new.fingerprint(0)));
+    assert!(!stack.fails_candidate(&id("web", 1, 1), old.fingerprint(0)));
+    assert!(!stack.fails_candidate(&id("db", 1, 1), old.fingerprint(0)), "db is the same in both");
+
+    stack.drop_candidate("web.3 exited with status 1".into());
+    assert_eq!(wanted(&stack, "web").spec, old.fingerprint(0));
+    assert_eq!(stack.change.as_ref().unwrap().state, "dropped");
+}
+
+#[test]
+fn a_fixed_port_is_replaced_after_the_commit() {
+    let (mut old, mut new) = (app("old", Listen::Port(5000)), app("new", Listen::Port(5000)));
+    (old.instances, new.instances) = (1, 1);
+    let mut stack = stack(spec(&[("web", old.clone())]));
+    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", new)]) });
+    let mut observed = Observed::default();
+    ready(&mut observed, id("web", 1, 1), old.fingerprint(0));
+    assert!(stack.candidate_is_ready(&observed));
+}
+
+#[test]
+fn a_removed_app_stays_desired_with_none_until_its_last_instance_is_gone() {
+    let web = app("web", Listen::AnyPort);
+    let mut stack = stack(spec(&[("web", web.clone()), ("old", web.clone())]));
+    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", web.clone())]) });
+    assert_eq!(wanted(&stack, "old").instances, 2, "nothing is taken away before the commit");
+    stack.commit();
+    assert_eq!(wanted(&stack, "old").instances, 0);
+
+    let mut observed = Observed::default();
+    ready(&mut observed, id("old", 1, 1), web.fingerprint(0));
+    assert!(!stack.tidy(&observed));
+    assert!(stack.retiring.contains_key("old".parse::<AppName>().as_ref().unwrap()));
+    let instance = id("old", 1, 1);
+    observed.apply(
+        Event::Ended { instance: instance.clone(), end: End::Stopped, uptime: Duration::ZERO },
+        Duration::ZERO,
+    );
+    observed.apply(Event::Forgotten { instance, unstable: false }, Duration::ZERO);
+    assert!(!stack.tidy(&observed));
+    assert!(stack.retiring.is_empty());
+}
+
+#[test]
+fn a_restart_makes_every_instance_outdated_without_a_candidate() {
+    let web = app("web", Listen::AnyPort);
+    let mut stack = stack(spec(&[("web", web)]));
+    let before = wanted(&stack, "web").spec;
+    stack.restarts.insert("web".parse().unwrap(), 1);
+    let after = wanted(&stack, "web");
+    assert_ne!(before, after.spec);
+    assert!(!after.keep_outdated);
+    assert!(stack.spec_of(&"web".parse().unwrap(), after.spec).is_some());
+    assert!(stack.spec_of(&"web".parse().unwrap(), before).is_none());
+}
