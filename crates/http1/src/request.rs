@@ -35,7 +35,7 @@ pub struct RequestHead {
     /// `Connection: upgrade` together with an `Upgrade` field, in HTTP/1.1, naming no `h2c` (RFC 9110 §7.8; RFC 9113 dropped
     /// `h2c`, and passed on it would carry requests past the proxy).
     pub upgrade: bool,
-    /// `Expect: 100-continue` with a body to come, in HTTP/1.1: the client waits for a 100 or a final answer (RFC 9110 §10.1.1).
+    /// `Expect: 100-continue` with a body to come, in HTTP/1.1 (a client of 1.0 must never be sent a 100): the client waits for a 100 or a final answer (RFC 9110 §10.1.1).
     pub expect_continue: bool,
     /// The client takes trailers (`TE: trailers`, RFC 9110 §10.1.4).
     pub te_trailers: bool,
@@ -174,11 +174,11 @@ fn gather(
                     return Err(Reject::HostRepeated);
                 }
             }
-            FieldId::Expect if version == Version::Http11 => {
+            FieldId::Expect => {
                 if !value.eq_ignore_ascii_case(b"100-continue") {
                     return Err(Reject::Expectation);
                 }
-                seen.expect_continue = true;
+                seen.expect_continue = version == Version::Http11;
             }
             FieldId::Te => seen.te_trailers |= list(value).any(|t| t.eq_ignore_ascii_case(b"trailers")),
             _ => seen.facts.note(id, value, buf)?,

@@ -68,7 +68,7 @@ pub(crate) fn head_bounds(
 /// `tchar` of RFC 9110 §5.6.2.
 #[inline]
 pub(crate) fn is_tchar(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+    matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// The elements of a comma-separated list without the white space around them; empty ones are left out (RFC 9110 §5.6.1.2).

@@ -22,7 +22,8 @@ pub struct HeadWriter<'a> {
 }
 
 impl<'a> HeadWriter<'a> {
-    /// Starts with the request line of `head`, as HTTP/1.1 and in origin form unless it is authority or asterisk form.
+    /// Starts with the request line of `head`, as HTTP/1.1 and in origin form unless it is authority or asterisk form. A request of
+    /// HTTP/1.0 without `Host` needs one appended.
     pub fn request(out: &'a mut Vec<u8>, buf: &'a [u8], head: &RequestHead) -> HeadWriter<'a> {
         if head.form != TargetForm::Absolute && head.version == Version::Http11 {
             let line_end = head.target.end() + b" HTTP/1.1\r\n".len();
