@@ -1,1 +1,31 @@
-//! manifest: see ARCHITECTURE.md.
+//! `mainstay.toml`: read, interpolated, checked, and handed on as a valid [`StackSpec`]. All that is wrong is said at
+//! once, each thing with its place in the file and what to do about it.
+//!
+//! ```text
+//! text ──toml_edit──▶ tree::Node ──interpolate──▶ tree::Node ──shape──▶ file::ManifestFile ──validate──▶ StackSpec
+//!         spans                    string leaves              schema     as written            valid
+//! ```
+//! Every step reports into one [`diagnostic::Report`] and goes on with what is left. Invariants: a `StackSpec` comes out only
+//! without an error; no text in, whatever it is, makes this crate panic; no value of a secret is in a diagnostic or in
+//! [`effective`].
+
+mod diagnostic;
+mod disk;
+mod dotenv;
+mod effective;
+mod file;
+mod interpolate;
+mod load;
+mod place;
+mod schema;
+mod shape;
+mod tree;
+mod units;
+mod validate;
+mod values;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use effective::effective;
+pub use load::{Loaded, MANIFEST, load, load_from, load_str};
+pub use model::spec::StackSpec;
+pub use schema::schema;

@@ -1,0 +1,168 @@
+//! A [`StackSpec`] as a manifest again: every key written out, secrets masked. What comes out loads to the same
+//! specification, but for the secrets.
+
+use crate::interpolate::escape;
+use crate::{units, values};
+use model::secret::MASK;
+use model::spec::{
+    AppSpec, EnvValue, HandlerSpec, Listen, Probe, RestartPolicy, RouteSpec, SiteSpec, StackSpec,
+    UpstreamAddress,
+};
+use std::path::Path;
+use std::time::Duration;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
+
+/// The manifest that says all of `spec`, with secrets as [`MASK`].
+pub fn effective(spec: &StackSpec) -> String {
+    let mut document = DocumentMut::new();
+    let root = document.as_table_mut();
+    root["stack"] = value(spec.name.as_str());
+    root["trusted"] = value(list(spec.trusted.iter().map(ToString::to_string)));
+    let mut listen = Table::new();
+    listen["http"] = value(list(spec.http.iter().map(ToString::to_string)));
+    root["listen"] = Item::Table(listen);
+    let sites: ArrayOfTables = spec.sites.iter().map(site).collect();
+    if !sites.is_empty() {
+        root["site"] = Item::ArrayOfTables(sites);
+    }
+    let mut apps = Table::new();
+    apps.set_implicit(true);
+    for (name, spec) in &spec.apps {
+        apps[name.as_str()] = Item::Table(app(spec));
+    }
+    root["app"] = Item::Table(apps);
+    document.to_string()
+}
+
+fn list(items: impl Iterator<Item = String>) -> Array {
+    items.collect()
+}
+
+fn text(plain: &str) -> String {
+    escape(plain, false)
+}
+
+fn path(path: &Path) -> String {
+    text(&path.to_string_lossy())
+}
+
+fn duration(duration: Duration) -> String {
+    units::format_duration(duration)
+}
+
+fn size(bytes: u64) -> Value {
+    match units::format_size(bytes) {
+        Some(text) => text.into(),
+        None => i64::try_from(bytes).unwrap_or(i64::MAX).into(),
+    }
+}
+
+fn words(argv: &[String]) -> Array {
+    list(argv.iter().map(|word| escape(word, true)))
+}
+
+fn inline(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Item {
+    value(entries.into_iter().collect::<InlineTable>())
+}
+
+fn site(site: &SiteSpec) -> Table {
+    let mut table = Table::new();
+    table["hosts"] = value(list(site.hosts.iter().cloned()));
+    let routes: ArrayOfTables = site.routes.iter().map(route).collect();
+    if !routes.is_empty() {
+        table["route"] = Item::ArrayOfTables(routes);
+    }
+    table
+}
+
+fn route(route: &RouteSpec) -> Table {
+    let mut table = Table::new();
+    table["path"] = value(text(&route.path));
+    match &route.handler {
+        HandlerSpec::App(name) => table["app"] = value(name.as_str()),
+        HandlerSpec::Proxy(UpstreamAddress::Tcp(host, port)) if host.contains(':') => {
+            table["proxy"] = value(format!("[{host}]:{port}"));
+        }
+        HandlerSpec::Proxy(UpstreamAddress::Tcp(host, port)) => {
+            table["proxy"] = value(format!("{host}:{port}"))
+        }
+        HandlerSpec::Proxy(UpstreamAddress::Unix(socket)) => {
+            table["proxy"] = value(format!("unix:{}", path(socket)))
+        }
+        HandlerSpec::Static(folder) => table["static"] = value(path(folder)),
+    }
+    table["timeout"] = inline([
+        ("connect", duration(route.timeouts.connect).into()),
+        ("send", duration(route.timeouts.send).into()),
+        ("read", duration(route.timeouts.read).into()),
+    ]);
+    table["body"] = value(size(route.body_limit));
+    table
+}
+
+fn app(app: &AppSpec) -> Table {
+    let mut table = Table::new();
+    table["run"] = value(words(&app.argv));
+    table["dir"] = value(path(&app.dir));
+    table["instances"] = value(i64::from(app.instances));
+    match app.listen {
+        Listen::Port(port) => table["port"] = value(i64::from(port)),
+        Listen::Nothing => table["listen"] = value(false),
+        Listen::Socket | Listen::AnyPort => table["listen"] = value(true),
+    }
+    table["needs"] = value(list(app.needs.iter().map(ToString::to_string)));
+    table["health"] = health(app);
+    table["restart"] = restart(app);
+    table["stop"] = inline([
+        ("signal", values::signal_name(app.stop.signal).into()),
+        ("timeout", duration(app.stop.timeout).into()),
+        ("drain", duration(app.stop.drain).into()),
+    ]);
+    if let Some(user) = &app.user {
+        table["user"] = value(text(user));
+    }
+    table["logs"] =
+        inline([("max_size", size(app.logs.max_size)), ("keep", i64::from(app.logs.keep).into())]);
+    if !app.env.is_empty() {
+        let mut env = Table::new();
+        for (name, own) in &app.env {
+            env[name.as_str()] = match own {
+                EnvValue::Plain(plain) => value(escape(plain, true)),
+                EnvValue::Secret(_) => inline([("secret", MASK.into())]),
+            };
+        }
+        table["env"] = Item::Table(env);
+    }
+    table
+}
+
+fn health(app: &AppSpec) -> Item {
+    let health = &app.health;
+    let probe = match &health.probe {
+        Probe::Http(path) => Some(("path", text(path).into())),
+        Probe::Connect => Some(("tcp", true.into())),
+        Probe::Command(argv) => Some(("command", words(argv).into())),
+        Probe::Alive => None,
+    };
+    inline(probe.into_iter().chain([
+        ("interval", duration(health.interval).into()),
+        ("timeout", duration(health.timeout).into()),
+        ("retries", i64::from(health.retries).into()),
+        ("start_period", duration(health.start_period).into()),
+    ]))
+}
+
+fn restart(app: &AppSpec) -> Item {
+    let policy = match app.restart.policy {
+        RestartPolicy::Always => "always",
+        RestartPolicy::OnFailure => "on-failure",
+        RestartPolicy::Never => "never",
+    };
+    inline([
+        ("policy", policy.into()),
+        ("delay", duration(app.restart.delay).into()),
+        ("max_delay", duration(app.restart.max_delay).into()),
+        ("min_uptime", duration(app.restart.min_uptime).into()),
+        ("max_restarts", i64::from(app.restart.max_restarts).into()),
+    ])
+}

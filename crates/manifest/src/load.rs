@@ -1,0 +1,219 @@
+//! The way from a path or a text to a [`StackSpec`].
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Report, Severity, Source};
+use crate::disk::Disk;
+use crate::interpolate::{Fault, interpolate};
+use crate::place::Place;
+use crate::tree::{self, Kind, Node, Origin, Span};
+use crate::{dotenv, shape, validate, values};
+use model::spec::StackSpec;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Name of the manifest in its folder.
+pub const MANIFEST: &str = "mainstay.toml";
+
+/// A valid manifest.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub spec: StackSpec,
+    /// The manifest's text, as it was read.
+    pub text: String,
+    /// What is probably not meant so, and what is worth knowing.
+    pub warnings: Vec<Diagnostic>,
+    /// Every file that was read: manifest, `.env` files, secrets.
+    pub files: Vec<PathBuf>,
+}
+
+/// Loads a manifest: the file, or a folder that holds [`MANIFEST`]. `environment` gives the variables of the process.
+pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    let path = if path.is_dir() { path.join(MANIFEST) } else { path.to_owned() };
+    let path = path.canonicalize().unwrap_or(path);
+    let mut disk = Disk::real();
+    match disk.read(&path) {
+        Ok(text) => load_text(&text.unwrap_or_default(), &path, environment, disk),
+        Err(reason) => {
+            let mut report = Report::new(Source::masked(&path, "", &[]));
+            report
+                .error("manifest::unreadable", format!("the manifest cannot be read: {reason}"))
+                .help(format!("give the path of a `{MANIFEST}` or of the folder that holds one"));
+            Err(report.fail())
+        }
+    }
+}
+
+/// Checks a text as if it stood at `path`, without asking the machine anything: no `.env` file and no secret is read
+/// (secrets are empty), and no file, folder, user or command is looked for.
+pub fn load_str(
+    text: &str,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    load_text(text, path, environment, Disk::none())
+}
+
+/// Loads a text as if it stood at `path`, with everything around it (`.env` files, secrets, folders) as it is on disk now: a
+/// revision that was accepted earlier, whatever the file says by now.
+pub fn load_from(
+    text: &str,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    load_text(text, path, environment, Disk::real())
+}
+
+fn load_text(
+    text: &str,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    mut disk: Disk,
+) -> Result<Loaded, Diagnostics> {
+    let mut report = Report::new(Source::masked(path, text, &secret_lines(text)));
+    let document = match toml_edit::Document::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            report.error("toml::syntax", format!("not TOML: {}", error.message())).at(span, "here");
+            return Err(report.fail());
+        }
+    };
+    let mut root = tree::build(&document);
+    report.set_source(Source::masked(path, text, &secret_values(&mut root)));
+    let dotenv = dotenv_beside(path, text, &mut disk, &mut report);
+    replace_variables(&mut root, text, &dotenv, environment, &mut report);
+    let value = shape::check(&mut root, &mut report);
+    let spec = match serde_path_to_error::deserialize(value) {
+        Ok(file) => {
+            let mut context =
+                validate::Context { report: &mut report, disk: &mut disk, environment, manifest: path };
+            validate::stack(&mut context, Place::root(&root), &file)
+        }
+        // The schema is made from the same types, so this is a fault of ours; it must not pass silently.
+        Err(error) => {
+            report.error("manifest::type", format!("`{}`: {}", error.path(), error.inner()));
+            None
+        }
+    };
+    let Some(spec) = spec.filter(|_| !report.has_errors()) else { return Err(report.fail()) };
+    let mut files = vec![path.to_owned()];
+    files.extend(disk.files.into_iter().filter(|file| file != path));
+    Ok(Loaded { spec, text: text.to_owned(), warnings: report.finish()?, files })
+}
+
+/// Variables of the `.env` file beside the manifest.
+type Variables = BTreeMap<String, String>;
+
+/// Reads the `.env` file beside the manifest, if there is one and a variable is named at all.
+fn dotenv_beside(path: &Path, text: &str, disk: &mut Disk, report: &mut Report) -> Variables {
+    let file = path.with_file_name(".env");
+    if !text.contains("${") || !disk.is_real() || !disk.exists(&file) {
+        return Variables::new();
+    }
+    match disk.read(&file) {
+        Ok(text) => dotenv::read(&file, &text.unwrap_or_default(), report).into_iter().collect(),
+        Err(reason) => {
+            let message = format!("the `.env` file beside the manifest cannot be read: {reason}");
+            report.push(Severity::Error, "env_file::unreadable", message, Source::masked(&file, "", &[]));
+            Variables::new()
+        }
+    }
+}
+
+/// Interpolates every string of the document.
+fn replace_variables(
+    root: &mut Node,
+    text: &str,
+    dotenv: &Variables,
+    environment: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report,
+) {
+    // The real environment wins over the file.
+    let lookup = |name: &str| {
+        let origin = |sure: bool| {
+            if sure || values::sounds_secret(name) { Origin::Secret } else { Origin::Substituted }
+        };
+        let own = environment(name).map(|value| (value, origin(false)));
+        own.or_else(|| dotenv.get(name).map(|value| (value.clone(), origin(true))))
+    };
+    root.for_each_text(&mut |node, path| {
+        let Kind::Text(own) = &mut node.kind else { return };
+        let runtime =
+            matches!(path, ["app", _, "run"] | ["app", _, "health", "command"] | ["app", _, "env", ..]);
+        match interpolate(own, runtime, &lookup) {
+            Ok(done) => {
+                *own = done.text;
+                node.origin = done.origin;
+                for name in done.bare {
+                    report
+                        .warning("variable::bare", format!("`${name}` is not replaced: no shell reads this"))
+                        .at(within(text, &node.span, &format!("${name}")), "stays as it is")
+                        .help(format!("write `${{{name}}}` for its value, or `$${name}` for a dollar sign"));
+                }
+            }
+            Err(faults) => {
+                faults.into_iter().for_each(|fault| unresolved(fault, text, &node.span, report));
+                node.kind = Kind::Broken;
+            }
+        }
+    });
+}
+
+fn unresolved(fault: Fault, text: &str, span: &Span, report: &mut Report) {
+    match fault {
+        Fault::Unset(name) => report
+            .error("variable::unset", format!("variable `{name}` has no value"))
+            .at(within(text, span, &format!("${{{name}")), "neither set nor with a default")
+            .help(format!(
+                "set it in the environment or in `.env` beside the manifest, or give a default: `${{{name}:-…}}`"
+            )),
+        Fault::Required(name, message) if message.is_empty() => report
+            .error("variable::unset", format!("variable `{name}` has no value"))
+            .at(within(text, span, &format!("${{{name}")), "must have one"),
+        Fault::Required(name, message) => report
+            .error("variable::unset", format!("variable `{name}` has no value: {message}"))
+            .at(within(text, span, &format!("${{{name}")), "must have one"),
+        Fault::Syntax(message) => {
+            report.error("variable::syntax", message).at(within(text, span, "${"), "here")
+        }
+    };
+}
+
+/// Where `part` stands inside `span`; the whole span if it does not (escapes).
+fn within(text: &str, span: &Span, part: &str) -> Span {
+    let found = text.get(span.clone()).and_then(|value| value.find(part));
+    found.map_or(span.clone(), |at| span.start + at..span.start + at + part.len())
+}
+
+/// Values of the environment that are not to be shown, as far as their name or form tells.
+fn secret_values(root: &mut Node) -> Vec<Span> {
+    let mut spans = Vec::new();
+    root.for_each_text(&mut |node, path| {
+        let Kind::Text(value) = &node.kind else { return };
+        let secret = match path {
+            ["app", _, "env", name] => values::sounds_secret(name) || values::holds_password(value),
+            ["app", _, "env", _, rest @ ..] => rest.last().is_some_and(|key| *key != "file"),
+            _ => false,
+        };
+        if secret && !value.starts_with("${") {
+            spans.push(node.span.start + 1..node.span.end.saturating_sub(1).max(node.span.start + 1));
+        }
+    });
+    spans
+}
+
+/// The same for a text that could not be parsed: what stands behind a telling name, to the end of the line.
+fn secret_lines(text: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let telling = line.match_indices('=').find(|(at, _)| {
+            let name = line[..*at].trim_end().trim_end_matches(['"', '\'']);
+            let name = name.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            values::sounds_secret(name)
+        });
+        spans.extend(telling.map(|(at, _)| start + at + 1..start + line.len()));
+        start += line.len();
+    }
+    spans
+}

@@ -1,0 +1,148 @@
+//! Environment of an app: `env_file`s in order, then `env` over them. Values of files, of `{ secret = … }`, of variables
+//! that came from `.env`, and those whose name or form tells, are [`EnvValue::Secret`].
+
+use super::{Context, items};
+use crate::diagnostic::Source;
+use crate::dotenv;
+use crate::file::{AppFile, EnvFileValue, SecretFile};
+use crate::place::Place;
+use crate::tree::Origin;
+use crate::values;
+use model::Secret;
+use model::spec::EnvValue;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Variables that Mainstay sets itself, by how the instance listens.
+const RESERVED: [&str; 2] = ["PORT", "SOCKET"];
+
+/// All variables of an app.
+pub fn env(context: &mut Context<'_>, place: Place<'_>, file: &AppFile) -> BTreeMap<String, EnvValue> {
+    let mut env = BTreeMap::new();
+    for (place, text) in items(place.key("env_file"), file.env_file.as_ref()) {
+        let Some(path) = context.path(place, text) else { continue };
+        match context.disk.read(&path) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                let variables = dotenv::read(&path, &text, context.report);
+                env.extend(
+                    variables.into_iter().map(|(key, value)| (key, EnvValue::Secret(Secret::new(value)))),
+                );
+            }
+            Err(reason) => {
+                context
+                    .report
+                    .error("env_file::unreadable", format!("the environment file {text:?} cannot be read"))
+                    .at(place.span(), reason)
+                    .help(format!("looked for {}", path.display()));
+            }
+        }
+    }
+    let place = place.key("env");
+    for (name, value) in &file.env {
+        let place = place.key(name);
+        check_name(context, place, name);
+        if let Some(value) = self::value(context, place, name, value) {
+            env.insert(name.clone(), value);
+        }
+    }
+    env
+}
+
+fn check_name(context: &mut Context<'_>, place: Place<'_>, name: &str) {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        context
+            .report
+            .error("name::bad", format!("{name:?} cannot name a variable"))
+            .at(place.name_span(), "a name is not empty and holds no `=`");
+    } else if RESERVED.contains(&name) {
+        context
+            .report
+            .error("env::reserved", format!("`{name}` is set by Mainstay"))
+            .at(place.name_span(), "would be replaced")
+            .help("to fix the port write `port = …` beside `run`");
+    }
+}
+
+fn value(context: &mut Context<'_>, place: Place<'_>, name: &str, value: &EnvFileValue) -> Option<EnvValue> {
+    let text = match value {
+        EnvFileValue::Text(text) => text.clone(),
+        EnvFileValue::Integer(number) => number.to_string(),
+        EnvFileValue::Float(number) => place.float().map_or_else(|| number.to_string(), str::to_owned),
+        EnvFileValue::Bool(flag) => flag.to_string(),
+        EnvFileValue::Secret(file) => return secret(context, place, file),
+    };
+    check_text(context, place, &text);
+    let hidden =
+        place.origin() == Origin::Secret || values::sounds_secret(name) || values::holds_password(&text);
+    Some(if hidden { EnvValue::Secret(Secret::new(text)) } else { EnvValue::Plain(text) })
+}
+
+fn check_text(context: &mut Context<'_>, place: Place<'_>, text: &str) {
+    if text.contains('\0') {
+        context
+            .report
+            .error("text::nul", "a value cannot hold a NUL character")
+            .at(place.span(), "NUL in here");
+    }
+    if values::looks_double_encoded(text) {
+        context
+            .report
+            .warning("text::double-encoded", "this value looks double-encoded")
+            .at(place.span(), "UTF-8 that was read as Windows-1252 and encoded again")
+            .help("save the original text as UTF-8 once");
+    }
+}
+
+fn secret(context: &mut Context<'_>, place: Place<'_>, file: &SecretFile) -> Option<EnvValue> {
+    match (place.key("file").given(), place.key("secret").given()) {
+        (true, true) => {
+            context
+                .report
+                .error("secret::ambiguous", "a secret comes from one place: `file` or `secret`")
+                .at(place.key("secret").name_span(), "remove this")
+                .at(place.key("file").name_span(), "or this");
+            return None;
+        }
+        (false, false) => {
+            let found = context.report.error("secret::empty", "`file` or `secret` is missing");
+            found.at(place.span(), "no value in here");
+            return None;
+        }
+        _ => {}
+    }
+    if let Some(text) = &file.secret {
+        check_text(context, place.key("secret"), text);
+        return Some(EnvValue::Secret(Secret::new(text.clone())));
+    }
+    let place = place.key("file");
+    let path = context.path(place, file.file.as_deref()?)?;
+    secret_file(context, place, &path).map(|text| EnvValue::Secret(Secret::new(text)))
+}
+
+/// A file is one value. One line end at its end does not belong to it: editors add it, `docker secret` users do not.
+fn secret_file(context: &mut Context<'_>, place: Place<'_>, path: &Path) -> Option<String> {
+    let text = match context.disk.read(path) {
+        Ok(text) => text.unwrap_or_default(),
+        Err(reason) => {
+            let found = context.report.error("secret::unreadable", "the file of a secret cannot be read");
+            found.at(place.span(), reason).help(format!("looked for {}", path.display()));
+            return None;
+        }
+    };
+    if context.disk.others_may_read(path) {
+        context
+            .report
+            .warning("secret::readable", "every user of this machine can read this secret")
+            .at(place.span(), "readable by others")
+            .help(format!("chmod o-rwx {}", path.display()));
+    }
+    let value = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if value.contains('\0') {
+        let source = Source::masked(path, "", &[]);
+        let message = "a secret cannot hold a NUL character".to_owned();
+        context.report.push(crate::diagnostic::Severity::Error, "text::nul", message, source);
+        return None;
+    }
+    Some(value.to_owned())
+}

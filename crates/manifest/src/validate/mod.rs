@@ -1,0 +1,307 @@
+//! From the manifest as written to a valid [`StackSpec`]: defaults, references, everything that needs more than the shape
+//! of one value. Each check reports and goes on; a part that cannot be made is left out, since an error was reported
+//! and nothing is returned in the end.
+
+mod app;
+mod command;
+mod env;
+mod needs;
+mod site;
+
+use crate::diagnostic::{Report, nearest};
+use crate::disk::Disk;
+use crate::file::{DurationText, ManifestFile, OneOrMany, SizeText};
+use crate::place::Place;
+use crate::{units, values};
+use model::spec::{AppSpec, HandlerSpec, Listen, StackSpec};
+use model::{AppName, StackName};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+/// Where the edge listens if nothing is said: on this machine only.
+const DEFAULT_HTTP: &str = "127.0.0.1:8080";
+
+/// What every check needs.
+pub struct Context<'a> {
+    /// Where it reports.
+    pub report: &'a mut Report,
+    /// The machine.
+    pub disk: &'a mut Disk,
+    /// Variables of the process.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Path of the manifest.
+    pub manifest: &'a Path,
+}
+
+impl Context<'_> {
+    /// Folder of the manifest, absolute.
+    fn root(&self) -> PathBuf {
+        let folder = self.manifest.parent().unwrap_or(Path::new("/"));
+        std::path::absolute(folder).unwrap_or_else(|_| PathBuf::from("/"))
+    }
+
+    /// A path of the manifest, made absolute and free of `.` and of `..` behind ordinary names.
+    fn path(&mut self, place: Place<'_>, text: &str) -> Option<PathBuf> {
+        if text.is_empty() || text.contains('\0') {
+            self.report.error("path::bad", "not a path").at(place.span(), "a path is expected here");
+            return None;
+        }
+        let mut path = PathBuf::new();
+        for part in self.root().join(text).components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir
+                    if matches!(path.components().next_back(), Some(Component::Normal(_))) =>
+                {
+                    path.pop();
+                }
+                part => path.push(part),
+            }
+        }
+        Some(path)
+    }
+
+    /// A length of time, or its default. `zero`: may be nothing.
+    fn duration(
+        &mut self,
+        place: Place<'_>,
+        text: Option<&DurationText>,
+        default: Duration,
+        zero: bool,
+    ) -> Duration {
+        let Some(DurationText(text)) = text else { return default };
+        let parsed = units::duration(text).and_then(|duration| match duration.is_zero() && !zero {
+            true => Err("has to be longer than nothing".into()),
+            false => Ok(duration),
+        });
+        parsed.unwrap_or_else(|what| {
+            let found = self
+                .report
+                .error("duration::bad", format!("{text:?} is not a length of time that fits here"));
+            found.at(place.span(), what);
+            found.help(match text.parse::<u64>() {
+                Ok(number) => format!("write `{number}s` or `{number}ms`"),
+                Err(_) => "write numbers with `ms`, `s`, `m`, `h` or `d`: `1.5s`, `250ms`, `1h30m`".into(),
+            });
+            default
+        })
+    }
+
+    /// A number of bytes, or its default.
+    fn size(&mut self, place: Place<'_>, size: Option<&SizeText>, default: u64) -> u64 {
+        match size {
+            None => default,
+            Some(SizeText::Bytes(bytes)) => u64::try_from(*bytes).unwrap_or(default),
+            Some(SizeText::Text(text)) => units::size(text).unwrap_or_else(|what| {
+                self.report
+                    .error("size::bad", format!("{text:?} is not a size"))
+                    .at(place.span(), what)
+                    .help("write a whole number of bytes, or one with `KB`, `MB`, `GB`, `KiB`, `MiB` or `GiB`: `50MB`");
+                default
+            }),
+        }
+    }
+
+    /// A path of a web address.
+    fn url_path(&mut self, place: Place<'_>, text: &str) {
+        if !text.starts_with('/') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            self.report
+                .error("path::bad", format!("{text:?} is not a path to ask for"))
+                .at(place.span(), "begins with `/` and holds no spaces");
+        }
+    }
+
+    /// An error of [`crate::values`].
+    fn wrong(&mut self, code: &'static str, message: String, place: Place<'_>, wrong: values::Wrong) {
+        self.report.error(code, message).at(place.span(), wrong.what).help_if(wrong.help);
+    }
+}
+
+/// The items of a value that may be one text or a list, each with its place.
+fn items<'v, 'a: 'v>(
+    place: Place<'a>,
+    value: Option<&'v OneOrMany>,
+) -> impl Iterator<Item = (Place<'a>, &'v str)> {
+    let list = match value {
+        None => &[],
+        Some(OneOrMany::One(text)) => std::slice::from_ref(text),
+        Some(OneOrMany::Many(list)) => &list[..],
+    };
+    list.iter().enumerate().map(move |(index, text)| (place.item(index), text.as_str()))
+}
+
+/// Checks a whole manifest.
+pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Option<StackSpec> {
+    let name = name(context, place.key("stack"), file.stack.as_deref());
+    let http = listen(context, place.key("listen").key("http"), file);
+    let trusted = trusted(context, place.key("trusted"), file);
+    let mut apps = BTreeMap::new();
+    for (key, app) in &file.app {
+        let place = place.key("app").key(key);
+        match key.parse::<AppName>() {
+            Ok(name) => {
+                apps.extend(app::app(context, place, &name, app).map(|spec| (name, spec)));
+            }
+            Err(error) => {
+                let found = context.report.error("name::bad", format!("{key:?} cannot name an app"));
+                found.at(place.name_span(), error.to_string());
+            }
+        }
+    }
+    needs::check(context, place.key("app"), &apps);
+    let sites = site::sites(context, place, file, &apps);
+    ports(context, place, &apps, &http);
+    unreached(context, place.key("app"), file, &apps);
+    Some(StackSpec { name: name?, root: context.root(), http, trusted, sites, apps })
+}
+
+fn name(context: &mut Context<'_>, place: Place<'_>, given: Option<&str>) -> Option<StackName> {
+    let Some(text) = given else {
+        let folder = context.root();
+        return default_name(&folder.file_name().unwrap_or_default().to_string_lossy()).parse().ok();
+    };
+    match text.parse() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            let found = context.report.error("name::bad", format!("{text:?} cannot name a stack"));
+            found.at(place.span(), error.to_string());
+            found.help(format!("write {:?}", default_name(text)));
+            None
+        }
+    }
+}
+
+/// The nearest valid name: lower case, `-` for everything else.
+fn default_name(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' { c } else { '-' };
+    let name: String = lower.chars().map(fits).collect();
+    let name = name.trim_matches(['-', '_']);
+    let name = name.get(..name.len().min(model::id::MAX_NAME)).unwrap_or(name).trim_end_matches(['-', '_']);
+    if name.is_empty() { "stack".into() } else { name.into() }
+}
+
+fn listen(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for (place, text) in items(place, file.listen.http.as_ref()) {
+        match values::listen(text) {
+            Ok(address) if addresses.contains(&address) => {
+                let found = context.report.error("listen::twice", format!("{text} is listed twice"));
+                found.at(place.span(), "again here").help("remove it");
+            }
+            Ok(address) => addresses.push(address),
+            Err(wrong) => {
+                context.wrong("address::bad", format!("{text:?} is nowhere to listen"), place, wrong)
+            }
+        }
+    }
+    if file.listen.http.is_none() {
+        addresses.extend(DEFAULT_HTTP.parse::<SocketAddr>());
+    } else if addresses.is_empty() && !context.report.has_errors() {
+        let found = context.report.error("listen::nowhere", "the edge would listen nowhere");
+        found.at(place.span(), "empty").help(format!("leave the key out for {DEFAULT_HTTP:?}"));
+    }
+    addresses
+}
+
+fn trusted(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Vec<ipnet::IpNet> {
+    let mut networks = Vec::new();
+    for (place, text) in items(place, file.trusted.as_ref()) {
+        match values::network(text) {
+            Ok(network) => networks.push(network),
+            Err(wrong) => context.wrong("address::bad", format!("{text:?} is no network"), place, wrong),
+        }
+    }
+    networks
+}
+
+/// Two owners of one port.
+fn ports(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    apps: &BTreeMap<AppName, AppSpec>,
+    http: &[SocketAddr],
+) {
+    let mut owners: BTreeMap<u16, &AppName> = BTreeMap::new();
+    for (name, app) in apps {
+        let Listen::Port(port) = app.listen else { continue };
+        let of = |name: &AppName| place.key("app").key(name.as_str()).key("port").span();
+        if let Some(other) = owners.insert(port, name) {
+            context
+                .report
+                .error("port::taken", format!("apps `{other}` and `{name}` both have port {port}"))
+                .at(of(name), "again here")
+                .at(of(other), "first here")
+                .help("leave `port` out: a free one is picked and given as `$PORT`");
+        }
+        let clashes = |address: &&SocketAddr| {
+            address.port() == port && (address.ip().is_loopback() || address.ip().is_unspecified())
+        };
+        if let Some(address) = http.iter().find(clashes) {
+            context
+                .report
+                .error(
+                    "port::taken",
+                    format!("app `{name}` has port {port}, and so has the edge at {address}"),
+                )
+                .at(of(name), "the edge listens there");
+        }
+    }
+}
+
+/// Apps that nothing leads to. Workers are meant to be like that.
+fn unreached(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: &ManifestFile,
+    apps: &BTreeMap<AppName, AppSpec>,
+) {
+    let routed = |name: &AppName| {
+        let routes = || file.site.iter().flat_map(|site| &site.route);
+        routes().any(|route| route.app.as_deref() == Some(name.as_str()))
+    };
+    for (name, app) in apps {
+        let needed = apps.values().any(|other| other.needs.contains(name));
+        if app.listen != Listen::Nothing && !needed && !routed(name) {
+            context
+                .report
+                .info("app::unreached", format!("no route and no other app leads to app `{name}`"))
+                .at(place.key(name.as_str()).name_span(), "runs, and gets no requests")
+                .help("add a route, or `listen = false` if it is a worker");
+        }
+    }
+}
+
+/// Reports a name that is no app, with the nearest that is.
+fn unknown_app(context: &mut Context<'_>, place: Place<'_>, name: &str, known: &[&str]) {
+    let found = context.report.error("app::unknown", format!("there is no app `{name}`"));
+    found.at(place.span(), "no such app");
+    found.help(match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("add `[app.{name}]`"),
+        None => format!("apps here: {}", known.join(", ")),
+    });
+}
+
+/// Which app answers, if one does.
+fn app_of(handler: &HandlerSpec) -> Option<&AppName> {
+    match handler {
+        HandlerSpec::App(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Whether an app was written at all, even if wrongly.
+fn known<'a>(apps: Place<'a>) -> Vec<&'a str> {
+    apps.keys().collect()
+}
+
+/// Marks a required key that is not there.
+fn missing(context: &mut Context<'_>, place: Place<'_>, key: &str, of: &str, help: &str) {
+    if !place.key(key).given() {
+        let found = context.report.error("key::missing", format!("{of} needs `{key}`"));
+        found.at(place.name_span(), format!("`{key}` is missing")).help(help);
+    }
+}

@@ -1,0 +1,62 @@
+//! `needs`: every name is an app, and no app needs itself round a circle.
+
+use super::{Context, known, unknown_app};
+use crate::place::Place;
+use model::AppName;
+use model::spec::AppSpec;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks the names and looks for cycles; each cycle is reported once.
+pub fn check(context: &mut Context<'_>, place: Place<'_>, apps: &BTreeMap<AppName, AppSpec>) {
+    let known = known(place);
+    for (name, app) in apps {
+        let needs = place.key(name.as_str()).key("needs");
+        for (index, other) in app.needs.iter().enumerate() {
+            if !known.contains(&other.as_str()) {
+                unknown_app(context, needs.item(index), other.as_str(), &known);
+            }
+        }
+    }
+    let mut done = BTreeSet::new();
+    for name in apps.keys() {
+        if !done.contains(name) {
+            walk(context, place, apps, name, &mut done);
+        }
+    }
+}
+
+/// Depth first from one app, with a stack of our own: a manifest may hold any number of apps.
+fn walk<'a>(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    apps: &'a BTreeMap<AppName, AppSpec>,
+    start: &'a AppName,
+    done: &mut BTreeSet<&'a AppName>,
+) {
+    let mut path = vec![(start, 0)];
+    let mut on_path = BTreeSet::from([start]);
+    while let Some((name, next)) = path.last_mut() {
+        let name: &AppName = name;
+        let Some(other) = apps.get(name).and_then(|app| app.needs.get(*next)) else {
+            on_path.remove(name);
+            done.insert(name);
+            path.pop();
+            continue;
+        };
+        *next += 1;
+        let index = *next - 1;
+        if on_path.contains(other) {
+            let names: Vec<&AppName> = path.iter().map(|(name, _)| *name).collect();
+            let begin = names.iter().position(|name| *name == other).unwrap_or(0);
+            let cycle: Vec<&str> = names[begin..].iter().chain([&other]).map(|name| name.as_str()).collect();
+            context
+                .report
+                .error("needs::cycle", format!("apps need each other in a circle: {}", cycle.join(" → ")))
+                .at(place.key(name.as_str()).key("needs").item(index).span(), "closes the circle")
+                .help("none of them could start first: remove one of these `needs`");
+        } else if !done.contains(other) {
+            on_path.insert(other);
+            path.push((other, 0));
+        }
+    }
+}
