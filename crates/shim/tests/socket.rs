@@ -75,9 +75,14 @@ fn hostile_clients_neither_stop_it_nor_make_it_grow() {
 
 #[test]
 fn it_is_small() {
-    let shim = Shim::run("seq 20000; echo done >&2; exec sleep 1000");
-    until("output", || shim.records().iter().any(|r| r.text == "done").then_some(()));
-    let private = sys::proc::private_memory(shim.pid).unwrap();
-    println!("private memory of a shim that has carried output: {} KiB", private / 1024);
-    assert!(private < 2 << 20, "{private} bytes");
+    // Two of them, so that the program's own pages are shared as they are on a host that runs many.
+    let shims = [(); 2].map(|()| Shim::run("seq 20000; echo done >&2; exec sleep 1000"));
+    for shim in &shims {
+        until("output", || shim.records().iter().any(|r| r.text == "done").then_some(()));
+    }
+    for shim in &shims {
+        let private = sys::proc::private_memory(shim.pid).unwrap();
+        println!("private memory of a shim that has carried output: {} KiB", private / 1024);
+        assert!(private < 1 << 20, "{private} bytes");
+    }
 }
