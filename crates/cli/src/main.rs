@@ -1,1 +1,35 @@
-fn main() {}
+//! The program `mainstay`: the verbs, and the roots of the three kinds of process.
+//!
+//! `shim` is told apart before anything else is set up: a shim is small and there are many of them. Every other verb is
+//! parsed by [`args`], does its work in a file of its own under [`cmd`], and ends in an [`error::Failure`] or in exit code 0.
+
+mod args;
+mod client;
+mod cmd;
+mod context;
+mod error;
+mod exe;
+mod logs;
+mod reach;
+mod target;
+mod ui;
+mod wait;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "shim") {
+        return cmd::shim::run();
+    }
+    let mut cli = args::Cli::parse();
+    let place = cli.take_place();
+    let context = context::Context::new(cli.global, place);
+    match cmd::run(&context, cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(&context);
+            ExitCode::from(failure.code.number())
+        }
+    }
+}

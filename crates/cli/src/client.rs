@@ -1,0 +1,170 @@
+//! The keeper's control API from outside: JSON over HTTP/1.1 on a unix socket, a connection for each call.
+//!
+//! Calls block. They fail in three ways: nobody listens, the keeper refuses (with its reason), or what came back is no
+//! answer of this protocol.
+
+use crate::error::{Code, Failure};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use keeper::api::{self, Accepted, ReloadRequest, StackRequest, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::UnixStream;
+
+/// Longest time for an answer: answers come when a change is recorded, not when it is done.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// Largest answer.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub enum CallError {
+    /// Nobody listens on the socket.
+    Gone,
+    /// The keeper refused.
+    Refused {
+        /// HTTP status.
+        status: StatusCode,
+        /// Its reason.
+        failure: api::Failure,
+    },
+    /// No answer, or none of this protocol.
+    Broken(String),
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Gone => Self::new(Code::Unclean, "the keeper is gone").next("mainstay status"),
+            CallError::Broken(what) => {
+                Self::new(Code::Unclean, format!("the keeper cannot be talked to: {what}"))
+            }
+            CallError::Refused { status, failure } => {
+                let code = match status {
+                    StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => Code::Usage,
+                    StatusCode::CONFLICT => Code::Locked,
+                    StatusCode::UNPROCESSABLE_ENTITY => Code::Configuration,
+                    _ => Code::Unclean,
+                };
+                Self::new(code, failure.error).detail(failure.diagnostics)
+            }
+        }
+    }
+}
+
+/// A keeper, by its socket.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// The keeper that listens on this socket, if one does.
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// Whether somebody listens.
+    pub fn is_alive(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+    }
+
+    /// `GET /v1/status`.
+    pub fn status(&self) -> Result<Status, CallError> {
+        self.call(Method::GET, "/v1/status", &())
+    }
+
+    /// `PUT /v1/stacks`.
+    pub fn put_stack(&self, request: &StackRequest) -> Result<Accepted, CallError> {
+        self.call(Method::PUT, "/v1/stacks", request)
+    }
+
+    /// `DELETE /v1/stacks/{stack}`.
+    pub fn delete_stack(&self, stack: &str) -> Result<Accepted, CallError> {
+        self.call(Method::DELETE, &format!("/v1/stacks/{stack}"), &())
+    }
+
+    /// `POST /v1/stacks/{stack}/reload`.
+    pub fn reload(&self, stack: &str, request: &ReloadRequest) -> Result<Accepted, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/reload"), request)
+    }
+
+    /// `POST /v1/stacks/{stack}/apps/{app}/{verb}`; the verb is `start`, `stop` or `restart`.
+    pub fn app(&self, stack: &str, app: &str, verb: &str) -> Result<Accepted, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/{verb}"), &())
+    }
+
+    /// `POST /v1/shutdown`.
+    pub fn shutdown(&self) -> Result<(), CallError> {
+        self.call(Method::POST, "/v1/shutdown", &()).map(|_: serde_json::Value| ())
+    }
+
+    fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Q,
+    ) -> Result<A, CallError> {
+        let broken = |error: &dyn std::fmt::Display| CallError::Broken(error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| broken(&error))?;
+        let body = serde_json::to_vec(body).map_err(|error| broken(&error))?;
+        let answer = runtime.block_on(async {
+            match tokio::time::timeout(DEADLINE, self.exchange(method, path, body)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(CallError::Broken(format!("no answer within {} s", DEADLINE.as_secs()))),
+            }
+        });
+        let (status, bytes) = answer?;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|error| broken(&error));
+        }
+        let text = || String::from_utf8_lossy(&bytes).trim().to_owned();
+        let failure = serde_json::from_slice(&bytes).unwrap_or_else(|_| api::Failure {
+            error: format!("{status}: {}", text()),
+            diagnostics: String::new(),
+        });
+        Err(CallError::Refused { status, failure })
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Bytes), CallError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|_| CallError::Gone)?;
+        let broken = |error: hyper::Error| CallError::Broken(error.to_string());
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "mainstay")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| CallError::Broken(error.to_string()))?;
+        let exchange = async {
+            let response = sender.send_request(request).await.map_err(broken)?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+            Ok((status, body.map_err(|error| CallError::Broken(error.to_string()))?.to_bytes()))
+        };
+        tokio::pin!(connection);
+        tokio::pin!(exchange);
+        tokio::select! {
+            answer = &mut exchange => answer,
+            ended = &mut connection => match ended {
+                // the answer may still wait in the channel between the two
+                Ok(()) => exchange.await,
+                Err(error) => Err(broken(error)),
+            },
+        }
+    }
+}

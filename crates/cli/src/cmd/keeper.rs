@@ -1,0 +1,51 @@
+//! `mainstay keeper`: the background process of `start`. Ends on SIGTERM, and leaves apps and edge running then.
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::exe;
+use keeper::home::Home;
+use keeper::{Options, Shutdown};
+use std::time::Duration;
+use sys::signal::SignalReader;
+use telemetry::log::{self, Target};
+use tokio::sync::watch;
+
+/// Time between two looks for a signal.
+const LOOK: Duration = Duration::from_millis(100);
+/// Size at which the keeper's own log is rotated.
+const LOG_SIZE: u64 = 10 << 20;
+/// Full log files kept.
+const LOG_KEEP: u32 = 3;
+
+/// Runs until told to end.
+pub fn run(context: &Context) -> Result<(), Failure> {
+    let signals = signals()?;
+    let home = Home::open(&context.background_home())?;
+    log_to(&home)?;
+    let options =
+        Options { home: home.path().to_path_buf(), exe: exe::path()?, foreground: false, stack: None };
+    let (tell, told) = watch::channel(Shutdown::No);
+    // The signals are read in a thread of its own: the keeper's loop has this one.
+    std::thread::spawn(move || {
+        while let Ok(signal) = signals.next_pending() {
+            if signal.is_some() && tell.send(Shutdown::Orderly).is_err() {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    });
+    keeper::run(options, told).map_err(Failure::from)
+}
+
+/// SIGINT, SIGTERM and SIGHUP, from a descriptor. Called before any thread is started.
+pub fn signals() -> Result<SignalReader, Failure> {
+    let numbers: Vec<i32> =
+        ["INT", "TERM", "HUP"].iter().filter_map(|name| sys::signal::number(name)).collect();
+    Ok(SignalReader::new(&numbers)?)
+}
+
+/// This process's diagnostics go to the home's `keeper.log`.
+pub fn log_to(home: &Home) -> Result<(), Failure> {
+    std::fs::create_dir_all(home.logs())?;
+    Ok(log::init(Target::File { path: home.keeper_log(), max_size: LOG_SIZE, keep: LOG_KEEP })?)
+}

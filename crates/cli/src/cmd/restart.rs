@@ -1,0 +1,109 @@
+//! `mainstay restart NAME…`: new instances of apps whose manifest did not change. Requests under way end in peace.
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::target::{self, Target};
+use crate::ui::Progress;
+use crate::wait::{self, Tracker, Verdict};
+use keeper::api::{AppStatus, Status};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Restarts and waits.
+pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
+    let (_, client) = context.keeper()?;
+    act(context, &client, names, "restart")
+}
+
+/// Does `start`, `stop` or `restart` to apps and waits until it is done.
+pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> Result<(), Failure> {
+    let before = client.status()?;
+    let targets = target::apps(context, &before, names)?;
+    let asked: Vec<(Target, BTreeSet<u64>)> =
+        targets.into_iter().map(|it| (runs_of(&it, &before), it)).map(flip).collect();
+    for (target, _) in &asked {
+        client.app(&target.stack, &target.app, verb)?;
+    }
+    let progress = Progress::new(context);
+    for (target, old) in &asked {
+        let mut tracker = Tracker::new(context).known(wait::find(&before, &target.stack));
+        let verdict = wait::until(client, &target.stack, &progress, &mut tracker, |stack| {
+            let app = stack.and_then(|stack| stack.apps.iter().find(|app| app.name == target.app));
+            app.map_or_else(
+                || Verdict::Failed(format!("{} is gone", target.app)),
+                |app| judge(app, old, verb),
+            )
+        })?;
+        if let Verdict::Failed(reason) = verdict {
+            progress.finish();
+            return Err(wait::unhealthy(&reason).next(format!("mainstay logs {}", target.app)));
+        }
+    }
+    progress.finish();
+    report(context, client, &asked, verb)
+}
+
+fn flip((runs, target): (BTreeSet<u64>, Target)) -> (Target, BTreeSet<u64>) {
+    (target, runs)
+}
+
+fn runs_of(target: &Target, status: &Status) -> BTreeSet<u64> {
+    target.find(status).iter().flat_map(|app| &app.instances).map(|instance| instance.run).collect()
+}
+
+fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
+    let over = |state: &str| matches!(state, "ended" | "stopped" | "failed");
+    if verb == "stop" {
+        let stopped = app.instances.iter().all(|instance| over(&instance.state)) && over(&app.state);
+        return if stopped { Verdict::Done } else { Verdict::Wait };
+    }
+    // "start" of an app that runs changes nothing; "restart" is done when every former run is gone
+    let former = |run: &u64| verb == "restart" && old.contains(run);
+    let bad = |state: &str| matches!(state, "ended" | "failed" | "unhealthy");
+    if let Some(instance) = app.instances.iter().find(|i| !old.contains(&i.run) && bad(&i.state)) {
+        let reason = app.reason.clone().or_else(|| instance.last_end.clone()).unwrap_or_default();
+        return Verdict::Failed(format!("{} did not become healthy: {reason}", instance.label));
+    }
+    if app.state == "failed" {
+        return Verdict::Failed(format!("{} failed: {}", app.name, app.reason.clone().unwrap_or_default()));
+    }
+    let done = app.state == "ready" && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
+    if done { Verdict::Done } else { Verdict::Wait }
+}
+
+fn report(
+    context: &Context,
+    client: &Client,
+    asked: &[(Target, BTreeSet<u64>)],
+    verb: &str,
+) -> Result<(), Failure> {
+    let after = client.status()?;
+    let mut changes = Vec::new();
+    for (target, old) in asked {
+        let app = target
+            .find(&after)
+            .ok_or_else(|| Failure::new(Code::Unclean, format!("{} is gone", target.app)))?;
+        if verb == "stop" {
+            changes.push(format!("{}: stopped", target.app));
+            continue;
+        }
+        for instance in app.instances.iter().filter(|instance| !old.contains(&instance.run)) {
+            let pid = instance.pid.map_or_else(|| "-".into(), |pid| pid.to_string());
+            changes.push(format!("{}: new process {pid}, ready", instance.label));
+        }
+    }
+    say(context, &changes);
+    Ok(())
+}
+
+/// What changed, a line each; "no change" when nothing did.
+pub fn say(context: &Context, changes: &[String]) {
+    if context.json {
+        println!("{}", json!({ "changes": changes }));
+    } else if changes.is_empty() {
+        println!("no change");
+    } else {
+        changes.iter().for_each(|line| println!("{line}"));
+    }
+}

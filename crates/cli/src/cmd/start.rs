@@ -1,0 +1,112 @@
+//! `mainstay start`: a stack in the background, under the host's keeper, which is started if it does not live. Or apps of
+//! a running stack that were stopped.
+
+use super::check;
+use super::restart;
+use crate::args::StartArgs;
+use crate::client::Client;
+use crate::context::{self, Context};
+use crate::error::{Code, Failure};
+use crate::exe;
+use crate::ui::Progress;
+use crate::wait::{self, Tracker, Verdict};
+use keeper::api::{StackRequest, StackStatus};
+use keeper::home::Home;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use sys::process::{Exit, Spawn};
+
+/// Longest time a new keeper takes to answer. It takes milliseconds; this is for a host that swaps.
+const KEEPER_ANSWERS: Duration = Duration::from_secs(20);
+
+/// Starts and waits until all is ready.
+pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
+    if !args.names.is_empty() {
+        let (_, client) = context.keeper()?;
+        return restart::act(context, &client, &args.names, "start");
+    }
+    let manifest = context.existing_manifest()?;
+    let loaded = check::load(context)?;
+    check::warn(context, &loaded.warnings, &crate::reach::findings(&loaded.spec));
+    let name = loaded.spec.name.to_string();
+    let client = keeper_of(&Home::open(&context.background_home())?)?;
+    let before = client.status()?;
+    let former = wait::find(&before, &name);
+    let accepted = client.put_stack(&StackRequest { manifest, http: args.http })?;
+    let progress = Progress::new(context);
+    let mut tracker = Tracker::new(context).known(former);
+    let verdict = wait::until(&client, &name, &progress, &mut tracker, |stack| match (stack, former) {
+        (None, _) => Verdict::Wait,
+        (Some(now), None) => wait::first_start(now),
+        (Some(now), Some(_)) if accepted.changes.is_empty() => wait::first_start(now),
+        (Some(now), Some(_)) => wait::changed(now, accepted.revision),
+    })?;
+    progress.finish();
+    if let Verdict::Failed(reason) = verdict {
+        return Err(wait::unhealthy(&reason).next("mainstay logs; mainstay stop ends it"));
+    }
+    let after = client.status()?;
+    let now = wait::find(&after, &name)
+        .ok_or_else(|| Failure::new(Code::Unclean, format!("{name} was stopped")))?;
+    report(context, now, former.is_some() && accepted.changes.is_empty());
+    Ok(())
+}
+
+fn report(context: &Context, stack: &StackStatus, unchanged: bool) {
+    if context.json {
+        println!("{}", json!({ "stack": stack.name, "urls": stack.urls, "changed": !unchanged }));
+        return;
+    }
+    if unchanged {
+        println!("no change");
+    }
+    println!("{} is up: {}", context.style().bold(&stack.name), stack.urls.join("  "));
+    if !unchanged {
+        println!("  mainstay status shows it, mainstay logs -f follows it, mainstay stop ends it");
+    }
+}
+
+/// The keeper of this home, started if it does not live.
+fn keeper_of(home: &Home) -> Result<Client, Failure> {
+    if let Some((_, client)) = context::connect(home.path()) {
+        return Ok(client);
+    }
+    std::fs::create_dir_all(home.logs())?;
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(home.keeper_log())?;
+    let mut spawn = Spawn::new(exe::path()?);
+    spawn.args = vec!["keeper".into(), "--home".into(), home.path().into()];
+    spawn.env = std::env::vars_os().collect();
+    // no folder is kept busy by a process that outlives this one
+    spawn.dir = Some(PathBuf::from("/"));
+    spawn.stdout = Some(log.try_clone()?.into());
+    spawn.stderr = Some(log.into());
+    let child = spawn
+        .spawn()
+        .map_err(|error| Failure::new(Code::Unclean, format!("cannot start the keeper: {error}")))?;
+    let client = Client::new(home.control_socket());
+    let begun = Instant::now();
+    while !client.is_alive() {
+        match sys::process::try_wait(child) {
+            // another `start` may have been faster: then its keeper holds the lock and answers soon
+            Ok(Some(Exit::Code(5))) | Ok(None) if begun.elapsed() < KEEPER_ANSWERS => (),
+            ended => return Err(no_keeper(home, &ended)),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(client)
+}
+
+fn no_keeper(home: &Home, ended: &std::io::Result<Option<Exit>>) -> Failure {
+    let log = std::fs::read_to_string(home.keeper_log()).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().rev().take(10).collect();
+    let lines: Vec<&str> = lines.into_iter().rev().collect();
+    let cause = match ended {
+        Ok(Some(Exit::Code(code))) => format!("the keeper ended with exit code {code}"),
+        Ok(Some(Exit::Signal(signal))) => format!("the keeper was ended by {}", sys::signal::name(*signal)),
+        _ => format!("the keeper does not answer after {} s", KEEPER_ANSWERS.as_secs()),
+    };
+    Failure::new(Code::Unclean, cause)
+        .detail(lines.join("\n"))
+        .next(format!("see {}", home.keeper_log().display()))
+}

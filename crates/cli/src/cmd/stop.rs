@@ -1,0 +1,78 @@
+//! `mainstay stop`: a whole stack, in reverse order of `needs`, or some of its apps. The last stack's end is the keeper's.
+
+use super::restart;
+use crate::client::{CallError, Client};
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::target;
+use crate::ui::Progress;
+use crate::wait::{self, Tracker, Verdict};
+use std::time::{Duration, Instant};
+
+/// Longest time a keeper without stacks takes to end.
+const KEEPER_ENDS: Duration = Duration::from_secs(30);
+
+/// Stops and waits. That nothing runs is no failure.
+pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
+    let Some((_, client)) = context.find_keeper() else {
+        restart::say(context, &[]);
+        return Ok(());
+    };
+    if !names.is_empty() {
+        return restart::act(context, &client, names, "stop");
+    }
+    let before = client.status()?;
+    if before.stacks.is_empty() {
+        end_keeper(&client)?;
+        restart::say(context, &[]);
+        return Ok(());
+    }
+    let stack = target::stack(context, &before)?;
+    let progress = Progress::new(context);
+    progress.now(format!("stopping {}", stack.name));
+    client.delete_stack(&stack.name)?;
+    let mut tracker = Tracker::new(context).known(Some(stack));
+    let gone = wait::until(&client, &stack.name, &progress, &mut tracker, |now| match now {
+        Some(_) => Verdict::Wait,
+        None => Verdict::Done,
+    });
+    match gone {
+        Ok(Verdict::Failed(reason)) => {
+            return Err(Failure::new(Code::Unclean, format!("{} does not stop: {reason}", stack.name))
+                .next("mainstay status"));
+        }
+        // `up` ends when its stack does
+        Ok(_) | Err(CallError::Gone) => (),
+        Err(error) => return Err(error.into()),
+    }
+    if before.stacks.len() == 1 {
+        end_keeper(&client)?;
+    }
+    progress.finish();
+    restart::say(context, &[format!("{}: stopped", stack.name)]);
+    Ok(())
+}
+
+/// Ends a keeper that has no stack left, unless somebody gave it one meanwhile.
+fn end_keeper(client: &Client) -> Result<(), Failure> {
+    match client.status() {
+        Ok(status) if status.stacks.is_empty() => (),
+        Ok(_) | Err(CallError::Gone) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    match client.shutdown() {
+        // it may end before its answer is through
+        Ok(()) | Err(CallError::Gone | CallError::Broken(_)) => (),
+        Err(error) => return Err(error.into()),
+    }
+    let begun = Instant::now();
+    while client.is_alive() {
+        if begun.elapsed() > KEEPER_ENDS {
+            return Err(
+                Failure::new(Code::Unclean, "the keeper does not end").next("mainstay status shows its pid")
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! `mainstay up`: a stack in the foreground. The keeper runs in a thread of this process, and everything ends with it.
+//!
+//! ```text
+//! starting ──ready──▶ running ──signal──▶ stopping ──signal──▶ ending at once
+//!     │                  (logs)               ▲
+//!     └─something did not become healthy──────┘  exit code 4
+//! ```
+//! One loop looks, every few hundredths of a second, at four things: the keeper's end, signals, status, logs.
+
+use super::check;
+use super::keeper::{log_to, signals};
+use crate::args::UpArgs;
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::exe;
+use crate::logs::{self, Filter, Printer};
+use crate::ui::Progress;
+use crate::wait::{self, Tracker, Verdict};
+use keeper::api::StackRequest;
+use keeper::home::Home;
+use keeper::{KeeperError, Options, Shutdown};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+use sys::signal::SignalReader;
+use telemetry::journal::Follower;
+use tokio::sync::watch;
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// Time between two looks at a stack that runs.
+const SELDOM: Duration = Duration::from_millis(500);
+
+/// Runs the stack until a signal, or until it turns out that it cannot run.
+pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
+    let manifest = context.existing_manifest()?;
+    let loaded = check::load(context)?;
+    check::warn(context, &loaded.warnings, &crate::reach::findings(&loaded.spec));
+    let signals = signals()?;
+    let home = Home::open(&context.foreground_home())?;
+    log_to(&home)?;
+    let mut up = Up::new(context, home, loaded.spec.name.to_string(), signals)?;
+    let request = StackRequest { manifest, http: args.http };
+    let ended = up.start_keeper(request)?;
+    let result = up.follow(&ended);
+    up.progress.finish();
+    let _ = up.print_logs(); // the last words; nobody is left to tell when standard output is closed
+    result
+}
+
+/// Where the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    Stopping,
+    Ending,
+}
+
+struct Up<'a> {
+    context: &'a Context,
+    home: Home,
+    stack: String,
+    client: Client,
+    signals: SignalReader,
+    tell: watch::Sender<Shutdown>,
+    told: watch::Receiver<Shutdown>,
+    phase: Phase,
+    progress: Progress,
+    tracker: Tracker,
+    printer: Printer,
+    follower: Follower,
+    followed: BTreeSet<PathBuf>,
+    looked: Instant,
+    failure: Option<Failure>,
+}
+
+impl<'a> Up<'a> {
+    fn new(context: &'a Context, home: Home, stack: String, signals: SignalReader) -> Result<Self, Failure> {
+        // only what comes from now on is shown
+        let sources = logs::sources(&home, &stack, &Filter::new(&[]));
+        let (follower, _) = Follower::start(&sources, 0)?;
+        let (tell, told) = watch::channel(Shutdown::No);
+        Ok(Self {
+            client: Client::new(home.control_socket()),
+            followed: sources.into_iter().map(|source| source.path).collect(),
+            progress: Progress::new(context),
+            tracker: Tracker::new(context),
+            printer: Printer::new(context.style(), false).json(context.json),
+            looked: Instant::now(),
+            phase: Phase::Starting,
+            failure: None,
+            context,
+            home,
+            stack,
+            signals,
+            tell,
+            told,
+            follower,
+        })
+    }
+
+    fn start_keeper(&self, request: StackRequest) -> Result<Receiver<Result<(), KeeperError>>, Failure> {
+        let options = Options {
+            home: self.home.path().to_path_buf(),
+            exe: exe::path()?,
+            foreground: true,
+            stack: Some(request),
+        };
+        let (ended, wait) = sync_channel(1);
+        let told = self.told.clone();
+        self.progress.now(format!("starting {}", self.stack));
+        std::thread::Builder::new().name("keeper".into()).spawn(move || {
+            let _ = ended.send(keeper::run(options, told)); // whoever waited is gone only when the process is
+        })?;
+        Ok(wait)
+    }
+
+    fn follow(&mut self, ended: &Receiver<Result<(), KeeperError>>) -> Result<(), Failure> {
+        loop {
+            match ended.recv_timeout(LOOK) {
+                Ok(result) => return self.end(result),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::new(Code::Unclean, "the keeper broke off")
+                        .next(format!("see {}", self.home.keeper_log().display())));
+                }
+                Err(RecvTimeoutError::Timeout) => (),
+            }
+            while let Some(signal) = self.signals.next_pending()? {
+                self.on_signal(signal);
+            }
+            if self.phase != Phase::Running || self.looked.elapsed() > SELDOM {
+                self.looked = Instant::now();
+                self.look();
+            }
+            if self.phase != Phase::Starting {
+                self.print_logs()?;
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: i32) {
+        let again = matches!(self.phase, Phase::Stopping | Phase::Ending);
+        if again {
+            self.phase = Phase::Ending;
+            self.progress.line("ending at once");
+            let _ = self.tell.send(Shutdown::Now);
+            return;
+        }
+        let hint = if sys::signal::name(signal) == "SIGINT" { " (Ctrl-C again ends at once)" } else { "" };
+        self.progress.line(&format!("stopping {}{hint}", self.stack));
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.phase = Phase::Stopping;
+        let _ = self.tell.send(Shutdown::Orderly); // the keeper may have ended already
+    }
+
+    /// Looks at the status. No answer is no news: the keeper may be starting or ending, and its end is told elsewhere.
+    fn look(&mut self) {
+        let Ok(status) = self.client.status() else { return };
+        let Some(stack) = wait::find(&status, &self.stack) else { return };
+        self.tracker.news(stack).iter().for_each(|line| self.progress.line(line));
+        self.progress.now(format!("{} {}", self.stack, stack.state));
+        if self.phase != Phase::Starting {
+            return;
+        }
+        match wait::first_start(stack) {
+            Verdict::Wait => (),
+            Verdict::Done => {
+                self.phase = Phase::Running;
+                self.progress.finish();
+                let style = self.context.stderr_style();
+                let urls = stack.urls.join("  ");
+                eprintln!("\n{} is up: {}\n", style.bold(&self.stack), style.green(&urls));
+            }
+            Verdict::Failed(reason) => {
+                self.failure = Some(wait::unhealthy(&reason));
+                self.progress.line(&format!("stopping {}", self.stack));
+                self.stop();
+            }
+        }
+    }
+
+    /// What apps printed since the last time, those that were started meanwhile included.
+    fn print_logs(&mut self) -> Result<(), Failure> {
+        for source in logs::sources(&self.home, &self.stack, &Filter::new(&[])) {
+            if self.followed.insert(source.path.clone()) {
+                self.follower.add(source);
+            }
+        }
+        Ok(self.printer.print(&self.follower.poll()?)?)
+    }
+
+    fn end(&mut self, result: Result<(), KeeperError>) -> Result<(), Failure> {
+        result?;
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if self.phase == Phase::Ending {
+            return Err(Failure::new(Code::Unclean, format!("{} was ended at once, as asked", self.stack)));
+        }
+        self.progress.line(&format!("{} is stopped", self.stack));
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! What every verb starts from: where the stack is, which keeper is meant, how to show things.
+//!
+//! Which keeper: that of `--home`; else the one of the stack's own `.mainstay/` if it lives (somebody runs `up` there);
+//! else the host's.
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::error::{Code, Failure};
+use crate::ui::Style;
+use keeper::home::Home;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+/// What holds for every verb.
+#[derive(Debug)]
+pub struct Context {
+    /// `--home`.
+    home: Option<PathBuf>,
+    /// `--file`: the manifest or its folder.
+    place: PathBuf,
+    /// `--json`.
+    pub json: bool,
+    color: bool,
+}
+
+impl Context {
+    /// From the options.
+    pub fn new(global: Global, place: PathBuf) -> Self {
+        let plain = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { home: global.home, place, json: global.json, color: !plain }
+    }
+
+    /// Colours of standard output.
+    pub fn style(&self) -> Style {
+        Style::new(self.color && io::stdout().is_terminal())
+    }
+
+    /// Colours of standard error.
+    pub fn stderr_style(&self) -> Style {
+        Style::new(self.color && io::stderr().is_terminal())
+    }
+
+    /// Whether text on standard error may move.
+    pub fn animate(&self) -> bool {
+        self.color && !self.json && io::stderr().is_terminal()
+    }
+
+    /// Path of the manifest, whether it exists or not.
+    pub fn manifest(&self) -> PathBuf {
+        if self.place.is_dir() { self.place.join("mainstay.toml") } else { self.place.clone() }
+    }
+
+    /// Absolute path of the manifest.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn existing_manifest(&self) -> Result<PathBuf, Failure> {
+        let path = self.manifest();
+        path.canonicalize().map_err(|error| {
+            Failure::new(Code::Configuration, format!("cannot read {}: {error}", path.display()))
+                .next("go to the stack's folder, or name it: --file FOLDER")
+        })
+    }
+
+    /// Folder of the stack: where the manifest lies or would lie.
+    pub fn stack_folder(&self) -> PathBuf {
+        let manifest = self.manifest();
+        let folder =
+            manifest.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf())
+    }
+
+    /// Home for `up`.
+    pub fn foreground_home(&self) -> PathBuf {
+        self.home.clone().unwrap_or_else(|| Home::of_stack(&self.stack_folder()))
+    }
+
+    /// Home for `start` and the background keeper.
+    pub fn background_home(&self) -> PathBuf {
+        self.home.clone().unwrap_or_else(Home::of_host)
+    }
+
+    /// Homes in the order in which a keeper is looked for in them.
+    pub fn homes(&self) -> Vec<PathBuf> {
+        match &self.home {
+            Some(home) => vec![home.clone()],
+            None => vec![Home::of_stack(&self.stack_folder()), Home::of_host()],
+        }
+    }
+
+    /// The keeper that is meant; none when none lives.
+    pub fn find_keeper(&self) -> Option<(Home, Client)> {
+        self.homes().iter().find_map(|path| connect(path))
+    }
+
+    /// The keeper that is meant.
+    ///
+    /// # Errors
+    /// When none lives: the places that were looked at, and what to do.
+    pub fn keeper(&self) -> Result<(Home, Client), Failure> {
+        self.find_keeper().ok_or_else(|| {
+            let homes: Vec<String> = self.homes().iter().map(|home| home.display().to_string()).collect();
+            Failure::new(Code::Unclean, format!("nothing runs: no keeper in {}", homes.join(" nor in ")))
+                .next("mainstay up (foreground) or mainstay start (background) in the stack's folder; --home names another place")
+        })
+    }
+}
+
+/// The living keeper of this home. Makes no folder.
+pub fn connect(home: &Path) -> Option<(Home, Client)> {
+    let home = Home::open(Some(home).filter(|path| path.is_dir())?).ok()?;
+    let client = Client::new(home.control_socket());
+    client.is_alive().then_some((home, client))
+}

@@ -1,0 +1,17 @@
+//! Apps' output: which files there are, and how their lines are shown. Read from disk, so no keeper is needed.
+
+mod show;
+mod sources;
+
+pub use show::Printer;
+pub use sources::{Filter, sources, stacks};
+
+use keeper::home::Home;
+use telemetry::journal;
+
+/// The last lines of an app, as bare text; empty when there is nothing to read.
+pub fn last_lines(home: &Home, stack: &str, app: &str, count: usize) -> Vec<String> {
+    let sources = sources(home, stack, &Filter::new(&[app.to_owned()]));
+    let records = journal::tail(&sources, count).unwrap_or_default();
+    records.iter().map(|record| show::printable(&record.text, false)).collect()
+}

@@ -1,0 +1,190 @@
+//! Watching a change until it is done: a look at `status` every tenth of a second, a line for everything that happened in
+//! between.
+
+use crate::client::{CallError, Client};
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::ui::{Progress, Style, words};
+use keeper::api::{AppStatus, InstanceStatus, StackStatus, Status};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(100);
+/// Longest wait of all. What an app may take is the keeper's to say; this ends the wait on a keeper that does nothing.
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// What a look amounts to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Look again.
+    Wait,
+    /// It is done.
+    Done,
+    /// It will not be done, because of this.
+    Failed(String),
+}
+
+/// Tells what happens to a stack's instances, a line each.
+#[derive(Debug)]
+pub struct Tracker {
+    style: Style,
+    begun: Instant,
+    seen: HashMap<String, (u64, String)>,
+    waiting: HashMap<String, String>,
+}
+
+impl Tracker {
+    /// Knows nothing yet: everything there is will be told.
+    pub fn new(context: &Context) -> Self {
+        Self {
+            style: context.stderr_style(),
+            begun: Instant::now(),
+            seen: HashMap::new(),
+            waiting: HashMap::new(),
+        }
+    }
+
+    /// Takes this for known.
+    pub fn known(mut self, stack: Option<&StackStatus>) -> Self {
+        for instance in stack.iter().flat_map(|stack| &stack.apps).flat_map(|app| &app.instances) {
+            self.seen.insert(instance.label.clone(), (instance.run, instance.state.clone()));
+        }
+        self
+    }
+
+    /// What changed since the last look.
+    pub fn news(&mut self, stack: &StackStatus) -> Vec<String> {
+        let mut lines = Vec::new();
+        for app in &stack.apps {
+            let reason = app.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default();
+            if app.state == "waiting" && self.waiting.insert(app.name.clone(), reason.to_owned()).is_none() {
+                lines.push(self.line(&app.name, "waiting", reason));
+            }
+            for instance in &app.instances {
+                let now = (instance.run, instance.state.clone());
+                if self.seen.insert(instance.label.clone(), now.clone()).as_ref() != Some(&now) {
+                    lines.push(self.line(&instance.label, &instance.state, &self.detail(app, instance)));
+                }
+            }
+        }
+        let gone =
+            |label: &String| !stack.apps.iter().any(|app| app.instances.iter().any(|i| &i.label == label));
+        let mut ended: Vec<String> = self.seen.keys().filter(|label| gone(label)).cloned().collect();
+        ended.sort_unstable();
+        for label in ended {
+            self.seen.remove(&label);
+            lines.push(self.line(&label, "stopped", ""));
+        }
+        lines
+    }
+
+    fn detail(&self, app: &AppStatus, instance: &InstanceStatus) -> String {
+        let first =
+            |text: &Option<String>| text.as_deref().and_then(|text| text.lines().next()).map(str::to_owned);
+        match instance.state.as_str() {
+            "ready" => {
+                let took = instance.uptime_ms.map_or_else(|| self.begun.elapsed(), Duration::from_millis);
+                format!("in {}", words::duration(took.min(self.begun.elapsed())))
+            }
+            "ended" | "failed" => {
+                first(&instance.last_end).or_else(|| first(&app.reason)).unwrap_or_default()
+            }
+            "unhealthy" => first(&app.reason).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
+    fn line(&self, label: &str, state: &str, detail: &str) -> String {
+        let mark = match state {
+            "ready" => "✓",
+            "failed" | "unhealthy" | "ended" => "✗",
+            _ => "·",
+        };
+        let line = format!("{} {label} {state} {detail}", self.style.state(state, mark));
+        line.trim_end().to_owned()
+    }
+}
+
+/// Looks until the verdict falls. `stack` is gone from the status: `judge` gets none.
+pub fn until(
+    client: &Client,
+    stack: &str,
+    progress: &Progress,
+    tracker: &mut Tracker,
+    mut judge: impl FnMut(Option<&StackStatus>) -> Verdict,
+) -> Result<Verdict, CallError> {
+    let begun = Instant::now();
+    loop {
+        let status = client.status()?;
+        let now = find(&status, stack);
+        if let Some(now) = now {
+            tracker.news(now).iter().for_each(|line| progress.line(line));
+            progress.now(format!("{stack} {}", now.state));
+        }
+        match judge(now) {
+            Verdict::Wait if begun.elapsed() > LONGEST => {
+                return Ok(Verdict::Failed(format!("nothing happened for {}", words::duration(LONGEST))));
+            }
+            Verdict::Wait => std::thread::sleep(LOOK),
+            verdict => return Ok(verdict),
+        }
+    }
+}
+
+/// The stack of this name.
+pub fn find<'a>(status: &'a Status, name: &str) -> Option<&'a StackStatus> {
+    status.stacks.iter().find(|stack| stack.name == name)
+}
+
+/// For a stack that was not there before: it is ready, or something ended or turned unhealthy before it ever was ready.
+/// The keeper may still be trying; whoever waits at a terminal wants to know at the first failure.
+pub fn first_start(stack: &StackStatus) -> Verdict {
+    let troubled = |app: &&AppStatus| {
+        let bad = |state: &str| matches!(state, "failed" | "unhealthy" | "ended");
+        let ended = |i: &InstanceStatus| bad(&i.state) || (i.restarts > 0 && i.state != "ready");
+        app.ready < app.wanted && (bad(&app.state) || app.instances.iter().any(ended))
+    };
+    if let Some(app) = stack.apps.iter().find(troubled) {
+        let ends = || app.instances.iter().find_map(|instance| instance.last_end.clone());
+        let reason = app.reason.clone().or_else(ends).unwrap_or_else(|| "no reason is known".into());
+        return Verdict::Failed(format!("{} did not become healthy: {reason}", app.name));
+    }
+    match stack.state.as_str() {
+        "ready" => Verdict::Done,
+        "failed" => Verdict::Failed(format!("{} did not become healthy", stack.name)),
+        _ => Verdict::Wait,
+    }
+}
+
+/// For a change of a stack that runs: committed and at rest again, or dropped.
+pub fn changed(stack: &StackStatus, revision: u64) -> Verdict {
+    let Some(change) = stack.change.as_ref().filter(|change| change.revision >= revision) else {
+        return if stack.revision >= revision { at_rest(stack) } else { Verdict::Wait };
+    };
+    match change.state.as_str() {
+        "dropped" => {
+            Verdict::Failed(change.reason.clone().unwrap_or_else(|| "the change was dropped".into()))
+        }
+        "committed" => at_rest(stack),
+        _ => Verdict::Wait,
+    }
+}
+
+/// Nothing starts, drains or stops any more.
+pub fn at_rest(stack: &StackStatus) -> Verdict {
+    let failed = stack.apps.iter().find(|app| app.state == "failed");
+    if let Some(app) = failed {
+        let reason = app.reason.clone().unwrap_or_default();
+        return Verdict::Failed(format!("{} failed: {reason}", app.name));
+    }
+    let rests = |state: &str| matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "degraded");
+    let still = |app: &AppStatus| rests(&app.state) && app.instances.iter().all(|i| rests(&i.state));
+    if stack.apps.iter().all(still) { Verdict::Done } else { Verdict::Wait }
+}
+
+/// "Did not become healthy", from a reason whose first line is the cause and whose others are last lines of output.
+pub fn unhealthy(reason: &str) -> Failure {
+    let (cause, lines) = reason.split_once('\n').unwrap_or((reason, ""));
+    Failure::new(Code::Unhealthy, cause).detail(lines)
+}
