@@ -1,5 +1,7 @@
 //! One row for each rule on bodies (RFC 9112 §6, §7), and the writing of chunks.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests
+
 mod checks;
 
 use checks::decode;

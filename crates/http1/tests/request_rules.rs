@@ -1,5 +1,7 @@
 //! One row for each rule on request heads, with the section it comes from (RFC 9112 unless said otherwise).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests
+
 use http1::{
     BodyFraming, FieldId, Limits, Method, Reject, RequestHead, TargetForm as Form, Version as V,
     parse_request,

@@ -1,5 +1,7 @@
 //! One row for each rule on response heads, and what splicing makes of them (RFC 9112 unless said otherwise).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in the helpers of tests
+
 use http1::{
     BodyFraming, FieldId, FieldSet, HeadWriter, Limits, Method as M, Reject, ResponseHead, Version,
     parse_request, parse_response,

@@ -1,6 +1,7 @@
 //! What must hold for any bytes; shared by the property tests, the replay of the corpora and the fuzz targets.
 
 #![allow(dead_code)] // each user takes what it needs
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // that is how a check fails
 
 use http1::{
     BodyDecoder, BodyFraming, FieldId, FieldSet, HeadWriter, Limits, Method, Reject, RequestHead, Version,
