@@ -1,3 +1,5 @@
+//! Frames, their descriptors, and what a hostile peer can do.
+
 use super::*;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

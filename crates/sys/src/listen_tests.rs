@@ -1,3 +1,5 @@
+//! Accept queues, and who holds a port.
+
 use super::*;
 
 fn loopback() -> SocketAddr {

@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// An append-only file that rotates at line ends.
@@ -29,7 +29,13 @@ impl RotatingFile {
     pub fn open(path: &Path, max_size: u64, keep: u32) -> io::Result<Self> {
         let file = append(path)?;
         let size = file.metadata()?.len();
-        Ok(RotatingFile { path: path.to_owned(), max_size, keep, file, size, torn: false, lost: 0 })
+        let mut last = [b'\n'];
+        if size > 0 {
+            file.read_exact_at(&mut last, size - 1)?;
+        }
+        // Its former writer was killed inside a line.
+        let torn = last != [b'\n'];
+        Ok(RotatingFile { path: path.to_owned(), max_size, keep, file, size, torn, lost: 0 })
     }
 
     /// Appends whole lines, each with its line end. An error says that some were lost and counted in
@@ -135,7 +141,7 @@ pub(crate) fn sibling(path: &Path, n: u32) -> PathBuf {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)
 }
 
 /// Length of the whole lines at the start of `bytes` that fit into `room`. Bytes after the last line end count as a

@@ -1,3 +1,5 @@
+//! Rotation, full disks, torn lines.
+
 use super::*;
 
 fn read(path: &Path) -> String {
@@ -82,4 +84,14 @@ fn a_full_disk_is_counted_and_survived() {
     file.write_all(b"kept\n").unwrap();
     assert_eq!(read(&file.path), "\nkept\n");
     assert_eq!(file.lost(), 14);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_line_torn_by_a_former_writer_is_ended_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    std::fs::write(&path, "whole\nto").unwrap();
+    RotatingFile::open(&path, 100, 1).unwrap().write_all(b"next\n").unwrap();
+    assert_eq!(read(&path), "whole\nto\nnext\n");
 }

@@ -1,3 +1,5 @@
+//! Real processes: what they find at their start, how they fail, how they end.
+
 use super::*;
 use std::io::Read;
 use std::time::{Duration, Instant};

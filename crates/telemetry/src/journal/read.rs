@@ -115,6 +115,7 @@ impl Reader {
         let mut chain = chain(&reader.source.path)?;
         let mut blocks = VecDeque::new();
         let (mut lines, mut bytes) = (0, 0);
+        let mut cut = false;
         for (age, part) in chain.iter_mut().rev().enumerate() {
             let mut end = part.file.metadata()?.len();
             if age == 0 {
@@ -130,9 +131,16 @@ impl Reader {
                 blocks.push_front(block);
                 end = start;
             }
+            cut |= end > 0;
+            if cut {
+                break;
+            }
         }
         let text = Vec::from(blocks).concat();
-        let all: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+        let mut all: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+        if cut && !all.is_empty() {
+            all.remove(0); // a block begins anywhere in a line
+        }
         let last = all.get(all.len().saturating_sub(n)..).unwrap_or_default();
         let records = last.iter().map(|line| reader.record(line)).collect();
         reader.current = chain.pop_back();

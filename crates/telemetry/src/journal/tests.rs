@@ -1,3 +1,5 @@
+//! Writing, merging and following journals.
+
 use super::*;
 use crate::rotate::RotatingFile;
 use std::path::Path;
@@ -141,4 +143,17 @@ fn lost_output_is_told_in_the_log() {
     assert_eq!(writer.lost(), 33);
     writer.feed(&[b'x'; 100_000]);
     assert!(writer.lost() > 90_000);
+}
+
+#[test]
+fn a_journal_too_long_to_read_at_once_begins_with_a_whole_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 30, 1).unwrap());
+    for n in 0..2000 {
+        writer.feed(format!("{n:010} {}\n", "x".repeat(9_991)).as_bytes());
+    }
+    let records = tail(&[source("a", &path)], usize::MAX).unwrap();
+    assert!(records.len() > 1600 && records.len() < 2000, "{}", records.len());
+    assert!(records.iter().all(|r| r.text.len() == 10_002));
 }
