@@ -149,9 +149,14 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Moment) -> Plan {
         plan.steps.push(step);
     }
     for id in order::apps(desired, &view) {
+        let before = plan.steps.len();
         match desired.apps.get(&id) {
             Some(app) if app.instances > 0 => app::plan(&mut plan, &id, app, desired, &view, now),
             app => retire::plan(&mut plan, &id, app, desired, &view, now),
+        }
+        // What was just taken out is there no longer for those that need it.
+        for step in plan.steps.iter().skip(before) {
+            view.apply(step.event(), now);
         }
     }
     plan

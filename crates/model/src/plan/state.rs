@@ -56,10 +56,12 @@ pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState
         return AppState::Complete;
     }
     if tally.ready > 0 {
-        return match trouble {
-            true => AppState::Degraded,
-            false if tally.ready + tally.complete >= app.instances => AppState::Ready,
-            false => AppState::Starting,
+        let enough = tally.ready + tally.complete >= app.instances;
+        let waits = tally.starting == 0 && !needs_ready(desired, observed, id);
+        return match (enough, trouble) {
+            (true, false) => AppState::Ready,
+            (false, false) if !waits => AppState::Starting,
+            _ => AppState::Degraded,
         };
     }
     if tally.starting + tally.unhealthy + tally.crashed == 0 {
@@ -103,7 +105,7 @@ pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Opti
     // The last vacancies are the failed ones: the most serious.
     ended.next_back().or_else(|| sick.last()).or_else(|| {
         let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need))?;
-        (fleet.current.is_empty() && fleet.outdated.is_empty()).then(|| format!("waits for {missing}"))
+        (fleet.open > 0).then(|| format!("waits for {missing}"))
     })
 }
 

@@ -4,5 +4,8 @@
 
 mod golden;
 mod house;
+mod invariants;
 mod rules;
+mod simulation;
 mod state;
+mod world;

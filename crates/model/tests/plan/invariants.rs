@@ -1,0 +1,83 @@
+//! What must hold before each step and after each round, whatever happens.
+
+use crate::world::{DRAIN, Process, World};
+use model::observed::Phase;
+use model::plan::Step;
+use model::spec::Listen;
+use model::{AppId, InstanceId};
+
+fn living<'a>(world: &'a World, app: &'a AppId) -> impl Iterator<Item = (&'a InstanceId, &'a Process)> {
+    world.processes.iter().filter(move |(id, process)| id.app == *app && process.ended.is_none())
+}
+
+fn ready(world: &World, app: &AppId) -> usize {
+    world.observed.of(app).filter(|instance| instance.phase.is_ready()).count()
+}
+
+/// Before a step is executed.
+pub fn before(world: &World, step: &Step) {
+    match step {
+        Step::Start { instance, spec } => start(world, instance, *spec),
+        Step::Drain { instance } => drain(world, instance),
+        Step::Stop { instance, .. } => stop(world, instance),
+        Step::Forget { instance, .. } => {
+            assert!(!world.processes.contains_key(instance), "{instance} is forgotten and lives");
+        }
+    }
+}
+
+fn start(world: &World, id: &InstanceId, spec: u64) {
+    let desired = world.desired();
+    let app = &desired.apps[&id.app];
+    assert!(!world.used.contains(&(id.app.clone(), id.run)), "the number of {id} was used before");
+    assert!(living(world, &id.app).all(|(other, _)| other.slot != id.slot), "the slot of {id} is taken");
+    assert_eq!(spec, app.spec, "{id} is started with what is not desired");
+    for need in &app.needs {
+        let need = AppId { stack: id.app.stack.clone(), app: need.clone() };
+        assert!(ready(world, &need) > 0, "{id} is started before {need} is ready");
+    }
+    let count = living(world, &id.app).count() + 1;
+    let wanted = app.instances as usize;
+    if matches!(app.listen, Listen::Port(_)) {
+        assert!(count <= wanted, "{id}: two holders of a port");
+    } else if !app.keep_outdated && living(world, &id.app).any(|(_, process)| process.spec != app.spec) {
+        assert!(count <= wanted + 1, "{id}: more than one too many while rolling");
+    }
+}
+
+fn drain(world: &World, id: &InstanceId) {
+    let desired = world.desired();
+    let app = &desired.apps[&id.app];
+    let was_ready = world.observed.instances[id].phase.is_ready();
+    if app.instances == 0 {
+        for (other, wanted) in &desired.apps {
+            let waits = wanted.instances == 0 && wanted.needs.contains(&id.app.app);
+            assert!(!waits || living(world, other).count() == 0, "{id} goes before {other}, which needs it");
+        }
+    } else if was_ready && !matches!(app.listen, Listen::Port(_)) {
+        let left = ready(world, &id.app) - 1;
+        assert!(left >= app.instances as usize, "{id} drained: only {left} of {} are left", app.instances);
+    }
+    let outdated = world.observed.instances[id].spec != app.spec;
+    assert!(!(outdated && app.keep_outdated && app.instances > 0), "{id} is to be kept");
+}
+
+fn stop(world: &World, id: &InstanceId) {
+    let serves = match world.observed.instances[id].phase {
+        Phase::Draining { since, .. } => world.now < since + DRAIN,
+        Phase::Ready { .. } | Phase::Unhealthy { .. } => panic!("{id} is stopped without draining"),
+        // Either told before, or it answers nothing.
+        _ => false,
+    };
+    let claims = world.claims.get(id).copied().unwrap_or(0);
+    assert!(!serves || claims == 0, "{id} is stopped with {claims} requests");
+}
+
+/// After a round of steps, before the clock moves on.
+pub fn after(world: &World) {
+    for (id, process) in &world.processes {
+        let known = world.observed.instances.get(id);
+        let known = known.is_some_and(|instance| instance.phase.is_alive());
+        assert!(known || process.ended.is_some(), "{id} is an orphan");
+    }
+}
