@@ -201,11 +201,10 @@ async fn connect(socket: &Path, shim: u32) -> Result<Link, String> {
 
 /// Lets the edge's group connect to an app's socket, where the edge runs as somebody else.
 pub(crate) fn open_socket(order_group: Option<u32>, address: Option<&Address>) {
-    if let (Some(group), Some(Address::Unix(path))) = (order_group, address) {
-        if let Err(error) = sys::unix_socket::set_access(path, Some(group), 0o660) {
+    if let (Some(group), Some(Address::Unix(path))) = (order_group, address)
+        && let Err(error) = sys::unix_socket::set_access(path, Some(group), 0o660) {
             tracing::warn!(path = %path.display(), %error, "the edge's group cannot be given access to this socket");
         }
-    }
 }
 
 /// The surroundings of a health command.

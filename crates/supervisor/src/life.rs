@@ -309,10 +309,8 @@ async fn pending(attempt: &mut Option<Attempt>) -> Result<(), String> {
 /// SIGKILL to a process and all its descendants, again until none is found: some may be born meanwhile.
 fn kill_tree(main: u32) {
     for _ in 0..100 {
-        let mut family = sys::proc::descendants(main).unwrap_or_default();
-        family.push(main);
-        let alive = family.into_iter().filter(|pid| sys::process::signal(*pid, SIGKILL).is_ok());
-        if alive.count() == 0 {
+        let below = sys::process::signal_descendants(main, SIGKILL).unwrap_or(0);
+        if sys::process::signal(main, SIGKILL).is_err() && below == 0 {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
