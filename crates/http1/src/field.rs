@@ -18,8 +18,8 @@ pub struct Field {
     pub line: Span,
     /// Which name it is.
     pub id: FieldId,
-    /// True where the `Connection` field names it: it belongs to this connection only and is dropped by
-    /// [`crate::HeadWriter::keep`] (RFC 9110 §7.6.1).
+    /// It ends with this connection and is dropped by [`crate::HeadWriter::keep`]: the `Connection` field names it (RFC 9110
+    /// §7.6.1), or it is a `Content-Length` in a 1xx or 204 (§8.6).
     pub hop: bool,
 }
 

@@ -85,6 +85,10 @@ fn complete(buf: &[u8], bounds: &HeadBounds, to: Method) -> Result<ResponseHead,
     collect(buf, bounds, tokens.headers, &mut fields, |id, value| facts.note(id, value, buf))?;
     facts.mark_named(&mut fields, buf)?;
     let (body, upgrade) = body_after(status, &facts, version, to)?;
+    if matches!(status, 100..=199 | 204) {
+        // a length of 0 that may not stand here ends with us
+        fields.iter_mut().filter(|f| f.id == FieldId::ContentLength).for_each(|f| f.hop = true);
+    }
     // "HTTP/1.1 200 " is 13 bytes long
     let reason_end = bounds.first_end - 2;
     Ok(ResponseHead {

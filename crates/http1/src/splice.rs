@@ -76,7 +76,7 @@ impl<'a> HeadWriter<'a> {
         HeadWriter { out, buf }
     }
 
-    /// Copies all of `fields` that are neither in `drop` nor named by `Connection`, in as few runs as possible.
+    /// Copies all of `fields` that are neither in `drop` nor marked [`Field::hop`], in as few runs as possible.
     #[must_use]
     pub fn keep(self, fields: &[Field], drop: FieldSet) -> HeadWriter<'a> {
         let (mut start, mut end) = (0, 0);

@@ -121,6 +121,15 @@ fn splicing_drops_what_is_for_one_connection_only() {
 }
 
 #[test]
+fn a_length_where_none_may_stand_is_not_passed_on() {
+    let raw = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nX: y\r\n\r\n";
+    let head = accepted(raw, M::Get);
+    let mut out = Vec::new();
+    HeadWriter::response(&mut out, raw, &head).keep(&head.fields, FieldSet::EMPTY).finish();
+    assert_eq!(out, b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n", "RFC 9110 8.6");
+}
+
+#[test]
 fn splicing_a_request_gives_it_origin_form_and_version() {
     for (raw, line) in [
         ("GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n", "GET /a?b HTTP/1.1\r\n"),
