@@ -6,9 +6,15 @@ use crate::AppId;
 use crate::observed::Observed;
 use std::collections::BTreeSet;
 
-/// Every app of which something is desired or observed.
-pub(super) fn apps(desired: &Desired, view: &Observed) -> BTreeSet<AppId> {
-    desired.apps.keys().cloned().chain(view.instances.keys().map(|id| id.app.clone())).collect()
+/// Every app of which something is desired or observed; each after those that it needs, so that it does not rely on what the
+/// same plan takes out.
+pub(super) fn apps(desired: &Desired, view: &Observed) -> Vec<AppId> {
+    let observed = view.instances.keys().map(|id| id.app.clone());
+    let apps: BTreeSet<AppId> = desired.apps.keys().cloned().chain(observed).collect();
+    let mut apps: Vec<AppId> = apps.into_iter().collect();
+    // Whoever needs another one needs all that this one needs, and this one: so it has more needs.
+    apps.sort_by_cached_key(|id| needed_by(id, desired).len());
+    apps
 }
 
 /// Whether an app that needs this one, directly or through others, is to stop too and still has living instances. One

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod edge;
+mod fate;
 mod golden;
 mod house;
 mod invariants;
+mod keeper;
 mod rules;
 mod simulation;
 mod state;

@@ -47,6 +47,15 @@ fn what_is_needed_is_ready_before_it_is_started() {
 }
 
 #[test]
+fn what_a_plan_takes_out_is_not_relied_on_in_the_same_plan() {
+    let mut house = House::default();
+    house.up("db", 1);
+    house.needs("api", &["db"]);
+    house.want("db", |app| app.instances = 0);
+    assert_eq!(house.told(), "drain s/db.1#1\nlook again at 30s\n");
+}
+
+#[test]
 fn a_program_that_ended_with_success_is_there_for_those_that_need_it() {
     let mut house = House::default();
     house.needs("web", &["migrate"]);

@@ -1,0 +1,117 @@
+//! What happens to the simulated host: orders of its administrator, and what processes do by themselves.
+
+use crate::world::{App, Happening, Order, Process, START_PERIOD, World};
+use model::InstanceId;
+use model::observed::{End, Event, Phase};
+use model::spec::Listen;
+
+impl World {
+    pub fn pick(&self, app: usize, pick: usize) -> Option<InstanceId> {
+        let app = &self.apps[app % self.apps.len()].id;
+        let living = self.processes.iter().filter(|(id, process)| id.app == *app && process.ended.is_none());
+        let living: Vec<&InstanceId> = living.map(|(id, _)| id).collect();
+        living.get(pick % living.len().max(1)).map(|id| (*id).clone())
+    }
+
+    pub fn order(&mut self, order: Order) {
+        let count = self.apps.len();
+        match order {
+            Order::Crash { app, pick } => {
+                if let Some(id) = self.pick(app, pick) {
+                    self.dies(&id, End::Signaled(9));
+                }
+            }
+            Order::Sick { app, pick, lasts } => {
+                let Some(id) = self.pick(app, pick) else { return };
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.sick = true;
+                }
+                self.probe(&id);
+                self.later(lasts, Happening::Heals(id));
+            }
+            Order::Requests { app, count, last } => {
+                let app = self.apps[app % self.apps.len()].id.clone();
+                for _ in 0..count {
+                    let takes = self.millis(last.as_millis() as u64 + 1);
+                    self.claim(&app, takes);
+                }
+            }
+            Order::KeeperDies { back_after } if self.keeper_is_up => {
+                self.keeper_is_up = false;
+                self.later(back_after, Happening::KeeperIsBack);
+            }
+            // Nobody takes orders while the keeper is away.
+            _ if !self.keeper_is_up => {}
+            Order::KeeperDies { .. } => {}
+            Order::Reload { app, behaviour } => {
+                let app = &mut self.apps[app % count];
+                let spec = app.behaviours.len() as u64 + 1;
+                app.behaviours.insert(spec, behaviour);
+                app.candidate = Some(spec);
+                self.observed.apply(Event::Cleared { app: app.id.clone() }, self.now);
+            }
+            Order::Restart { app } => {
+                let app = &mut self.apps[app % count];
+                let spec = app.behaviours.len() as u64 + 1;
+                app.behaviours.insert(spec, app.behaviours[&app.wanted.spec]);
+                app.wanted.spec = spec;
+            }
+            // A fixed port has one holder.
+            Order::Scale { app, instances }
+                if !matches!(self.apps[app % count].wanted.listen, Listen::Port(_)) =>
+            {
+                self.apps[app % count].wanted.instances = instances;
+            }
+            Order::Scale { .. } => {}
+            Order::Stop { app } => self.apps[app % count].stopped = true,
+            Order::Start { app } => self.apps[app % count].stopped = false,
+            Order::StopAll => self.apps.iter_mut().for_each(|app| app.stopped = true),
+            Order::StartAll => self.apps.iter_mut().for_each(|app| app.stopped = false),
+        }
+    }
+
+    /// The supervisor's health check of one instance.
+    pub fn probe(&mut self, id: &InstanceId) {
+        let Some(process) = self.processes.get_mut(id) else { return };
+        if !self.keeper_is_up || !process.up || process.told_to_stop || process.ended.is_some() {
+            return;
+        }
+        let instance = id.clone();
+        let event = if process.sick { Event::Unhealthy { instance } } else { Event::Ready { instance } };
+        process.was_ready |= !process.sick;
+        self.observed.apply(event, self.now);
+    }
+
+    pub fn verdict(&mut self, id: &InstanceId) {
+        let phase = self.observed.instances.get(id).map(|instance| &instance.phase);
+        let Some(Phase::Starting { since }) = phase else { return };
+        if self.keeper_is_up && self.now >= *since + START_PERIOD {
+            self.tell_to_stop(id, End::NotReady("refused".into()));
+        }
+    }
+
+    pub fn dies(&mut self, id: &InstanceId, end: End) {
+        let Some(process) = self.processes.get_mut(id).filter(|process| process.ended.is_none()) else {
+            return;
+        };
+        process.ended = Some((end, self.now - process.born));
+        self.claims.remove(id);
+        let takes = self.millis(50);
+        self.later(takes, Happening::EndReported(id.clone()));
+    }
+
+    pub fn end_reported(&mut self, id: &InstanceId) {
+        if !self.keeper_is_up {
+            return;
+        }
+        let Some(Process { spec, was_ready, ended: Some((end, uptime)), .. }) = self.processes.remove(id)
+        else {
+            return;
+        };
+        let of = |app: &&mut App| app.id == id.app && app.candidate == Some(spec);
+        if let Some(app) = self.apps.iter_mut().find(of).filter(|_| !was_ready && end != End::Stopped) {
+            app.candidate = None;
+        }
+        self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, self.now);
+    }
+}
