@@ -1,1 +1,1 @@
-//! e2e: see ARCHITECTURE.md.
+//! End-to-end tests over the real binary; all of them are in `tests/`, one file for each thing a user does.
