@@ -121,7 +121,7 @@ impl Diagnostic {
     pub fn render(&self, color: bool) -> String {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let mut out = String::new();
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(110);
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
         if handler.with_context_lines(1).render_report(&mut out, &Shown::new(self)).is_err() {
             return format!("{self}\n");
         }
@@ -308,17 +308,20 @@ impl Report {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// All of it, sorted, as the reason why there is no result.
+    /// All of it, sorted, as the reason why there is no result. Remarks would only be in the way.
     pub fn fail(mut self) -> Diagnostics {
+        self.found.retain(|diagnostic| diagnostic.severity != Severity::Info);
         self.found.sort_by(|a, b| a.order().cmp(&b.order()));
         Diagnostics(self.found)
     }
 
     /// What there is to say beside the result, or all of it if something is wrong.
-    pub fn finish(self) -> Result<Vec<Diagnostic>, Diagnostics> {
-        let errors = self.has_errors();
-        let all = self.fail();
-        if errors { Err(all) } else { Ok(all.0) }
+    pub fn finish(mut self) -> Result<Vec<Diagnostic>, Diagnostics> {
+        if self.has_errors() {
+            return Err(self.fail());
+        }
+        self.found.sort_by(|a, b| a.order().cmp(&b.order()));
+        Ok(self.found)
     }
 }
 

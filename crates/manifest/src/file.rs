@@ -39,10 +39,9 @@ pub struct ListenFile {
 /// Host names and their ordered routes.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Site")]
+#[schemars(rename = "Site", extend("required" = ["hosts"]))]
 pub struct SiteFile {
     /// Host names. `*.example.com` stands for one more label, `*` for any name.
-    #[schemars(required)]
     pub hosts: Option<OneOrMany>,
     /// Routes in order; the first that matches answers.
     pub route: Vec<RouteFile>,
@@ -95,11 +94,10 @@ pub struct StagesFile {
 /// Code of yours, run as instances.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(rename = "App")]
+#[schemars(rename = "App", extend("required" = ["run"]))]
 pub struct AppFile {
     /// Command and arguments: a text that is split into words as a shell does, or a list. Never run by a shell.
     /// `$PORT`, `$SOCKET` and `$HOST` are replaced when an instance starts.
-    #[schemars(required)]
     pub run: Option<OneOrMany>,
     /// Working folder, relative to the manifest. Default: the manifest's folder.
     pub dir: Option<String>,
@@ -272,7 +270,7 @@ pub enum OneOrMany {
 /// A length of time: numbers with the units `ms`, `s`, `m`, `h`, `d`, as in `1.5s`, `250ms`, `1h30m`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(rename = "Duration", extend("pattern" = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"))]
+#[schemars(rename = "Duration", extend("pattern" = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|[$]"))]
 pub struct DurationText(pub String);
 
 /// A number of bytes: a whole number, or a text with the unit `B`, `KB`, `MB`, `GB` (powers of 1000), `KiB`, `MiB` or

@@ -130,11 +130,9 @@ fn replace_variables(
 ) {
     // The real environment wins over the file.
     let lookup = |name: &str| {
-        let origin = |sure: bool| {
-            if sure || values::sounds_secret(name) { Origin::Secret } else { Origin::Substituted }
-        };
-        let own = environment(name).map(|value| (value, origin(false)));
-        own.or_else(|| dotenv.get(name).map(|value| (value.clone(), origin(true))))
+        let secret = if values::sounds_secret(name) { Origin::Secret } else { Origin::Written };
+        let own = environment(name).map(|value| (value, secret));
+        own.or_else(|| dotenv.get(name).map(|value| (value.clone(), secret.max(Origin::File))))
     };
     root.for_each_text(&mut |node, path| {
         let Kind::Text(own) = &mut node.kind else { return };

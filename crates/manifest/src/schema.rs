@@ -27,6 +27,8 @@ fn simplify(schema: &mut Value) {
             if object.get("default").is_some_and(|default| !default.is_string()) {
                 object.remove("default");
             }
+            // Rust's widths of numbers; what fits is told by `minimum` and `maximum`.
+            object.remove("format");
             if let Some(Value::Array(types)) = object.get_mut("type") {
                 types.retain(|name| name != "null");
                 if let [single] = &types[..] {

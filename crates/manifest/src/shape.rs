@@ -8,6 +8,26 @@ use crate::diagnostic::{Report, nearest};
 use crate::tree::{Kind, Node, Origin};
 use serde_json::{Map, Value};
 
+/// What other programs call a key of ours.
+const ELSEWHERE: [(&str, &str); 16] = [
+    ("cmd", "run"),
+    ("command", "run"),
+    ("exec", "run"),
+    ("script", "run"),
+    ("cwd", "dir"),
+    ("workdir", "dir"),
+    ("working_dir", "dir"),
+    ("environment", "env"),
+    ("replicas", "instances"),
+    ("scale", "instances"),
+    ("workers", "instances"),
+    ("depends_on", "needs"),
+    ("domains", "hosts"),
+    ("server_name", "hosts"),
+    ("upstream", "proxy"),
+    ("root", "static"),
+];
+
 /// The part of the document that fits, as serde will read it.
 pub fn check(root: &mut Node, report: &mut Report) -> Value {
     let schema = crate::schema::value();
@@ -92,15 +112,17 @@ impl<'a> Shape<'a> {
                 }
                 continue;
             }
-            let candidates =
+            let mut free =
                 names().map(String::as_str).filter(|name| !given.iter().any(|given| given == name));
-            let suggestion = nearest(key, candidates);
+            let near = nearest(key, free.clone());
+            let suggestion = near.or_else(|| free.find(|name| ELSEWHERE.contains(&(key.as_str(), *name))));
             let place = child.key.clone().unwrap_or(child.span.clone());
             let found = self.report.error("key::unknown", format!("there is no key `{key}` in {name}"));
             found.at(place, "unknown key");
-            found.help(match suggestion {
-                Some(suggestion) => format!("did you mean `{suggestion}`?"),
-                None => format!("keys here: {}", names().cloned().collect::<Vec<_>>().join(", ")),
+            found.help(match (suggestion, nearest(key, names().map(String::as_str))) {
+                (Some(suggestion), _) => format!("did you mean `{suggestion}`?"),
+                (None, Some(given)) => format!("`{given}` is there already: put it there, or remove it"),
+                (None, None) => format!("keys here: {}", names().cloned().collect::<Vec<_>>().join(", ")),
             });
             if let Some(suggestion) = suggestion {
                 meant.push((suggestion.to_owned(), child.clone()));
@@ -124,6 +146,9 @@ impl<'a> Shape<'a> {
                     expected.push(name);
                 }
             }
+        }
+        if expected.contains(&"a number") {
+            expected.retain(|name| *name != "a whole number");
         }
         let expected = expected.join(" or ");
         let label = format!("expected {expected}, found {}", node.kind.name());

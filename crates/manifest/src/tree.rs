@@ -30,7 +30,9 @@ pub enum Origin {
     Written,
     /// A variable was replaced in it.
     Substituted,
-    /// A variable was replaced in it whose value is not to be shown.
+    /// A variable of the `.env` file was replaced in it: what is there is mostly not meant to be shown.
+    File,
+    /// A variable was replaced in it whose name says that it is a secret.
     Secret,
 }
 
@@ -61,7 +63,7 @@ impl Kind {
         match self {
             Self::Text(_) => "a string",
             Self::Integer(_) => "a whole number",
-            Self::Float(..) => "a number",
+            Self::Float(..) => "a number with a fraction",
             Self::Bool(_) => "a boolean",
             Self::Datetime(_) => "a date",
             Self::Array(_) => "a list",

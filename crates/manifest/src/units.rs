@@ -67,6 +67,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// The shortest exact way to write it with one unit, in milliseconds at the finest.
 pub fn format_duration(duration: Duration) -> String {
+    if duration.is_zero() {
+        return "0s".into();
+    }
     let millis = duration.as_millis();
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
         if millis >= size && millis.is_multiple_of(size) && (unit != "m" || millis != size) {

@@ -23,10 +23,8 @@ fn wrong<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, Wrong> {
 pub fn host(text: &str) -> Result<String, Wrong> {
     let lower = text.strip_suffix('.').filter(|name| *name != "*").unwrap_or(text).to_lowercase();
     if lower.contains("://") {
-        return wrong(
-            "a host name, not a URL",
-            lower.split("://").nth(1).and_then(|rest| rest.split('/').next()),
-        );
+        let name = lower.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        return wrong("a host name, not a URL", Some(&format!("write `{name}`")));
     }
     if lower == "*" || lower.parse::<IpAddr>().is_ok_and(|address| address.is_ipv4()) {
         return Ok(lower);

@@ -78,7 +78,7 @@ pub fn find(
     let Some(program) = argv.first().filter(|program| !program.contains('$')) else { return };
     let place = place.item(0);
     if program.contains('/') {
-        let file = dir.join(program);
+        let file = dir.join(program.strip_prefix("./").unwrap_or(program));
         if context.disk.executable(&file, who) {
             return;
         }

@@ -74,7 +74,7 @@ fn value(context: &mut Context<'_>, place: Place<'_>, name: &str, value: &EnvFil
     };
     check_text(context, place, &text);
     let hidden =
-        place.origin() == Origin::Secret || values::sounds_secret(name) || values::holds_password(&text);
+        place.origin() >= Origin::File || values::sounds_secret(name) || values::holds_password(&text);
     Some(if hidden { EnvValue::Secret(Secret::new(text)) } else { EnvValue::Plain(text) })
 }
 

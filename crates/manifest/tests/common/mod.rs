@@ -1,0 +1,127 @@
+//! A folder with all that the fixtures name, and an environment that is the same on every machine.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, dead_code)]
+
+use manifest::{Diagnostics, Loaded, StackSpec};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A manifest in a folder of its own.
+pub struct Stage {
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// Copies a fixture there, with its `.env` if it brings one.
+    pub fn new(manifest: &Path) -> Self {
+        let stage = Self::with(&fs::read_to_string(manifest).unwrap());
+        let own = manifest.with_extension("env");
+        if own.exists() {
+            fs::copy(own, stage.path().join(".env")).unwrap();
+        }
+        stage
+    }
+
+    /// A manifest with this text.
+    pub fn with(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = Self { folder };
+        stage.mode("", 0o755);
+        for folder in ["bin", "public", "secrets", "locked", "locked/public"] {
+            fs::create_dir(stage.path().join(folder)).unwrap();
+            stage.mode(folder, 0o755);
+        }
+        for program in ["bin/python3", "bin/node"] {
+            stage.file(program, "#!/bin/sh\n", 0o755);
+        }
+        stage.file("notexec.sh", "#!/bin/sh\n", 0o644);
+        stage.file("app.py", "", 0o644);
+        stage.file("secrets/db", "hunter2\n", 0o640);
+        stage.file("secrets/open", "hunter2", 0o644);
+        stage.file(".env", "DOTENV_VALUE=hunter2\nBOTH=from the file\n", 0o640);
+        stage.file(
+            "good.env",
+            "# comment\nSHARED=hunter2\nFILE_ONLY=hunter2 # comment\nTWICE=first\n",
+            0o640,
+        );
+        stage.file("later.env", "TWICE=hunter2\n", 0o640);
+        stage.file("duplicate.env", "A=hunter2\nB=2\nA=hunter2 again\n", 0o640);
+        stage.file("double.env", "LEGEND=a â†’ b\n", 0o640);
+        stage.file("broken.env", "GOOD=1\nDB_PASSWORD hunter2\n=hunter2\nB='hunter2\n", 0o640);
+        stage.mode("locked", 0o000);
+        stage.file("mainstay.toml", text, 0o644);
+        stage
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file.
+    pub fn file(&self, name: &str, text: &str, mode: u32) {
+        fs::write(self.path().join(name), text).unwrap();
+        self.mode(name, mode);
+    }
+
+    fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Loads the manifest.
+    pub fn load(&self) -> Result<Loaded, Diagnostics> {
+        manifest::load(self.path(), &|name| self.variable(name))
+    }
+
+    /// Loads a text in the manifest's place.
+    pub fn load_text(&self, text: &str) -> Result<Loaded, Diagnostics> {
+        manifest::load_from(text, &self.path().join("mainstay.toml"), &|name| self.variable(name))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "PATH" => Some(self.path().join("bin").display().to_string()),
+            "SHELL_VALUE" => Some("from the shell".into()),
+            "API_TOKEN" => Some("hunter2".into()),
+            "BOTH" => Some("from the shell".into()),
+            _ => None,
+        }
+    }
+
+    /// Without what differs from machine to machine.
+    pub fn neutral(&self, text: &str) -> String {
+        let folder = fs::canonicalize(self.path()).unwrap();
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let stack = name.trim_matches('.').to_lowercase();
+        let mut text = text
+            .replace(&*folder.to_string_lossy(), "/srv/shop")
+            .replace(&format!("\"{stack}\""), "\"shop\"");
+        for user in ["user `mainstay`", "user `nobody`", "uid "] {
+            while let Some(at) = text.find(user) {
+                let end = at
+                    + user.len()
+                    + text[at + user.len()..].find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+                text.replace_range(at..end, "THE USER");
+            }
+        }
+        text
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.mode("locked", 0o755);
+    }
+}
+
+/// The specification with every secret made the same.
+pub fn masked(spec: &StackSpec) -> StackSpec {
+    let mut spec = spec.clone();
+    for value in spec.apps.values_mut().flat_map(|app| app.env.values_mut()) {
+        if let model::spec::EnvValue::Secret(secret) = value {
+            *secret = model::Secret::new("");
+        }
+    }
+    spec
+}

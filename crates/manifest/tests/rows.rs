@@ -1,0 +1,117 @@
+//! Rules of the requirements that a single manifest shows.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::Stage;
+use manifest::{Loaded, Severity};
+use model::spec::{AppSpec, EnvValue, Listen};
+
+fn app<'a>(loaded: &'a Loaded, name: &str) -> &'a AppSpec {
+    &loaded.spec.apps[&name.parse().unwrap()]
+}
+
+fn worker(rest: &str) -> Stage {
+    Stage::with(&format!("[app.web]\nrun = 'python3'\nlisten = false\n{rest}"))
+}
+
+// req: QUIRK-29
+#[test]
+fn a_dotenv_file_is_not_injected_by_itself_and_the_real_environment_wins_over_it() {
+    // The stage has a `.env` beside the manifest, in the app's working folder.
+    assert!(app(&worker("").load().unwrap(), "web").env.is_empty());
+    let loaded = worker("env = { BOTH = '${BOTH}', FILE = '${DOTENV_VALUE}' }").load().unwrap();
+    let env = &app(&loaded, "web").env;
+    assert_eq!(env["BOTH"], EnvValue::Plain("from the shell".into()));
+    assert_eq!(env["FILE"].expose(), "hunter2");
+    // Given as `env_file` it is injected, and what the manifest itself says wins.
+    let loaded = worker("env_file = '.env'\nenv = { BOTH = 'own' }").load().unwrap();
+    assert_eq!(app(&loaded, "web").env["BOTH"], EnvValue::Plain("own".into()));
+    assert_eq!(app(&loaded, "web").env["DOTENV_VALUE"].expose(), "hunter2");
+}
+
+// req: CFG-49
+#[test]
+fn of_a_key_that_occurs_twice_the_last_value_counts_with_a_warning() {
+    let stage = worker("env_file = 'own.env'");
+    stage.file("own.env", "A=1\nB=2\nA=3 # last\n", 0o600);
+    let loaded = stage.load().unwrap();
+    assert_eq!(app(&loaded, "web").env["A"].expose(), "3");
+    let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
+    assert_eq!(
+        (warning.code, warning.severity, warning.position()),
+        ("env_file::duplicate", Severity::Warning, Some((3, 1)))
+    );
+}
+
+// req: CFG-50, PATH-12
+#[test]
+fn a_secret_file_is_one_value_without_its_last_line_end() {
+    for (text, value) in [
+        ("s3cret", "s3cret"),
+        ("s3cret\n", "s3cret"),
+        ("s3cret\r\n", "s3cret"),
+        ("a\nb\n\n", "a\nb\n"),
+        ("", ""),
+    ] {
+        let stage = worker(
+            "env = { DB = { file = './secrets/db_password.txt' }, JWT = { file = './secrets/jwt_secret.txt' } }",
+        );
+        stage.file("secrets/db_password.txt", text, 0o600);
+        stage.file("secrets/jwt_secret.txt", text, 0o600);
+        let loaded = stage.load().unwrap();
+        let env = &app(&loaded, "web").env;
+        assert_eq!((env["DB"].expose(), env["JWT"].expose()), (value, value), "{text:?}");
+        assert!(matches!(env["DB"], EnvValue::Secret(_)));
+        assert_eq!(loaded.files.len(), 3, "{:?}", loaded.files);
+    }
+}
+
+// req: PROC-16
+#[test]
+fn folders_that_an_app_needs_are_named_before_it_starts() {
+    let stage = worker("dir = 'instance'");
+    let found = stage.load().unwrap_err();
+    assert!(
+        found.iter().any(|one| one.code == "folder::missing" && one.render(false).contains("/instance`"))
+    );
+    let stage =
+        Stage::with("[app.web]\nrun = 'python3 --log-file /no/such/folder/access.log'\nlisten = false\n");
+    let loaded = stage.load().unwrap();
+    assert!(loaded.warnings.iter().any(|one| one.message.contains("/no/such/folder` does not exist")));
+}
+
+#[test]
+fn how_an_app_listens() {
+    let listens = |text: &str| app(&Stage::with(text).load().unwrap(), "web").listen;
+    assert_eq!(listens("[app.web]\nrun = 'python3'"), Listen::AnyPort);
+    assert_eq!(listens("[app.web]\nrun = 'python3 --bind unix:${SOCKET}'"), Listen::Socket);
+    assert_eq!(listens("[app.web]\nrun = 'python3'\nenv = { BIND = 'unix:$SOCKET' }"), Listen::Socket);
+    assert_eq!(listens("[app.web]\nrun = 'python3 $SOCKETS'"), Listen::AnyPort);
+    assert_eq!(listens("[app.web]\nrun = 'python3'\nport = 5000"), Listen::Port(5000));
+    assert_eq!(listens("[app.web]\nrun = 'python3'\nlisten = false"), Listen::Nothing);
+}
+
+#[test]
+fn a_variable_cannot_change_the_structure_of_the_manifest() {
+    let environment = |name: &str| (name == "X").then(|| "\"\n[app.evil]\nrun = \"rm".to_owned());
+    let text = "[app.web]\nrun = ['true']\nenv = { A = \"${X}\" }";
+    let loaded = manifest::load_str(text, "/srv/mainstay.toml".as_ref(), &environment).unwrap();
+    assert_eq!(loaded.spec.apps.len(), 1);
+    assert_eq!(app(&loaded, "web").env["A"].expose(), "\"\n[app.evil]\nrun = \"rm");
+}
+
+#[test]
+fn a_manifest_that_is_not_there_is_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = manifest::load(folder.path(), &|_| None).unwrap_err();
+    assert_eq!(found.errors(), 1);
+    assert!(found.to_string().contains("no such file"), "{found}");
+}
+
+#[test]
+fn colours_are_only_there_when_asked_for() {
+    let found = Stage::with("x = 1").load().unwrap_err();
+    assert!(found.render(true).contains('\u{1b}') && !found.render(false).contains('\u{1b}'));
+}
