@@ -1,1 +1,105 @@
-//! edge: see ARCHITECTURE.md.
+//! The data plane: connections, routing, static files, proxying. One process of its own, started as `mainstay edge`; it serves
+//! from one immutable snapshot that the keeper sends, and serves on when the keeper is gone.
+//!
+//! A request's way, file by file:
+//! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions, one handler
+//! - [`table`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
+//! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
+//! - [`static_files`], [`answer`] and [`error_page`]: answers of the edge's own
+//! - [`headers`]: heads both ways; [`request_id`]; [`record`] and [`access_log`]: one line for each request
+//!
+//! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`stream`]. Beside: [`control`],
+//! which speaks with the keeper.
+//!
+//! Invariants: no lock on the request path; an idle connection holds no buffer and no timer of its own; every wait has a
+//! deadline; every queue a bound; a claim lasts exactly as long as its instance works for the request.
+
+mod access_log;
+mod answer;
+mod body;
+mod buffer;
+mod compile;
+mod connect;
+mod connection;
+mod control;
+mod error_page;
+mod exchange;
+mod headers;
+mod instance;
+mod pool;
+mod proxy;
+mod record;
+mod relay;
+mod request_id;
+mod router;
+mod static_files;
+mod stream;
+mod table;
+mod timer;
+mod upstream;
+mod worker;
+
+use control::Control;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use telemetry::rotate::RotatingFile;
+
+/// Bounds on heads and chunk framing, of both sides.
+pub(crate) const LIMITS: http1::Limits = http1::Limits::DEFAULT;
+
+/// Descriptors that are not for connections.
+const OTHER_DESCRIPTORS: u64 = 128;
+
+/// How the edge is started.
+#[derive(Debug)]
+pub struct Options {
+    /// Where it listens for the keeper (`wire::edge`); a socket left behind by a former edge is replaced.
+    pub socket: PathBuf,
+    /// That socket, bound already: the keeper's folder may be closed to the user that the edge runs as. None: bound here.
+    pub listener: Option<OwnedFd>,
+    /// Folder of `access.log`.
+    pub log_dir: PathBuf,
+    /// Bytes at which the access log is rotated.
+    pub log_size: u64,
+    /// Full access logs kept.
+    pub log_keep: u32,
+    /// Worker threads; none: one for each core.
+    pub workers: Option<usize>,
+    /// Read end of a pipe: when it closes, the edge stops accepting, gives what runs five seconds, and ends.
+    pub lifetime: Option<OwnedFd>,
+}
+
+/// Runs the edge until it is told to end. The caller has set up `tracing`.
+///
+/// # Errors
+/// Where the control socket, the access log or a thread cannot be had; nothing was served then.
+pub fn run(options: Options) -> io::Result<()> {
+    let workers = options.workers.unwrap_or_else(cores).max(1);
+    let mut file = RotatingFile::open(&options.log_dir.join("access.log"), options.log_size, options.log_keep)?;
+    let (log, writer) = access_log::AccessLog::start(move |lines| file.write_all(lines))?;
+    let socket = match options.listener {
+        Some(listener) => listener.into(),
+        None => sys::unix_socket::bind(&options.socket, 0o600)?,
+    };
+    let connections = max_connections(workers);
+    let control = Control::start(socket, options.lifetime, workers, connections, log)?;
+    tracing::info!(workers, connections, socket = %options.socket.display(), "the edge is up");
+    control.run()?;
+    // All fronts of the log are gone with the workers: what is left is written, then the thread ends.
+    writer.join().map_err(|_| io::Error::other("the access log's writer panicked"))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Raises the limit on open files as far as it goes; each connection may need two.
+fn max_connections(workers: usize) -> usize {
+    let Rlimit { maximum, current } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { maximum } else { current };
+    let each = limit.unwrap_or(1 << 20).saturating_sub(OTHER_DESCRIPTORS) / 2 / workers as u64;
+    usize::try_from(each).unwrap_or(usize::MAX).max(16)
+}

@@ -1,0 +1,209 @@
+//! The access log's way to the disk, off the request threads.
+//!
+//! Each worker collects lines in a buffer of its own and hands it, at [`BATCH`] bytes or after [`DELAY`], to one writer
+//! thread over a bounded channel. A batch holds whole lines, so several workers cannot interleave inside one. A full
+//! channel means that the disk is too slow: the batch is dropped and its lines are counted as lost, nothing waits.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Bytes after which a batch is handed over.
+const BATCH: usize = 32 << 10;
+/// Time after which it is handed over anyway.
+const DELAY: Duration = Duration::from_millis(250);
+/// Batches that may wait for the writer: 8 MiB.
+const WAITING: usize = 256;
+
+/// The writer thread's front: cloned into each worker.
+#[derive(Clone)]
+pub struct AccessLog {
+    batches: SyncSender<Batch>,
+    lost: Arc<AtomicU64>,
+}
+
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+impl AccessLog {
+    /// Starts the writer thread, which gives whole lines to `append`; it ends when the last clone of the front is gone
+    /// and all is written.
+    pub fn start(
+        append: impl FnMut(&[u8]) -> std::io::Result<()> + Send + 'static,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (batches, waiting) = sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let log = Self { batches, lost: Arc::clone(&lost) };
+        let writer = std::thread::Builder::new().name("access-log".to_owned());
+        let writer = writer.spawn(move || write(&waiting, append, &lost))?;
+        Ok((log, writer))
+    }
+
+    /// Lines lost since start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, batch: Batch) {
+        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.batches.try_send(batch) {
+            self.lost.fetch_add(batch.lines, Ordering::Relaxed);
+        }
+    }
+}
+
+fn write(waiting: &Receiver<Batch>, mut append: impl FnMut(&[u8]) -> std::io::Result<()>, lost: &AtomicU64) {
+    let mut healthy = true;
+    for batch in waiting {
+        match append(&batch.bytes) {
+            Ok(()) => healthy = true,
+            Err(error) => {
+                lost.fetch_add(batch.lines, Ordering::Relaxed);
+                if std::mem::take(&mut healthy) {
+                    tracing::error!(%error, "the access log cannot be written");
+                }
+            }
+        }
+    }
+}
+
+/// One worker's lines on their way.
+pub struct LogBuffer {
+    log: AccessLog,
+    bytes: RefCell<Vec<u8>>,
+    lines: Cell<u64>,
+    clock: RefCell<Clock>,
+    began: tokio::sync::Notify,
+}
+
+impl LogBuffer {
+    /// An empty one.
+    pub fn new(log: AccessLog) -> Self {
+        Self {
+            log,
+            bytes: RefCell::new(Vec::with_capacity(BATCH + 1024)),
+            lines: Cell::new(0),
+            clock: RefCell::new(Clock::new()),
+            began: tokio::sync::Notify::new(),
+        }
+    }
+
+    /// Adds the line that `format` makes; it is given the time stamp of `now`.
+    pub fn write(&self, now: Instant, format: impl FnOnce(&str, &mut Vec<u8>)) {
+        let mut bytes = self.bytes.borrow_mut();
+        format(self.clock.borrow_mut().stamp(now), &mut bytes);
+        self.lines.set(self.lines.get() + 1);
+        if bytes.len() >= BATCH {
+            drop(bytes);
+            self.flush();
+        } else if self.lines.get() == 1 {
+            self.began.notify_one();
+        }
+    }
+
+    /// Wall-clock time of `now`.
+    pub fn wall(&self, now: Instant) -> SystemTime {
+        self.clock.borrow().wall(now)
+    }
+
+    /// Hands over what is there.
+    pub fn flush(&self) {
+        let mut bytes = self.bytes.borrow_mut();
+        if !bytes.is_empty() {
+            let bytes = std::mem::replace(&mut *bytes, Vec::with_capacity(BATCH + 1024));
+            self.log.send(Batch { bytes, lines: self.lines.replace(0) });
+        }
+    }
+
+    /// Flushes after [`DELAY`] what was not flushed before, for as long as the worker lives.
+    pub async fn run(&self) {
+        loop {
+            if self.lines.get() == 0 {
+                self.began.notified().await;
+            }
+            tokio::time::sleep(DELAY).await;
+            self.flush();
+            self.clock.replace(Clock::new());
+        }
+    }
+}
+
+impl Drop for LogBuffer {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// RFC 3339 time stamps, of which only the milliseconds are written anew within a second.
+struct Clock {
+    instant: Instant,
+    wall: SystemTime,
+    second: u64,
+    text: String,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { instant: Instant::now(), wall: SystemTime::now(), second: u64::MAX, text: String::new() }
+    }
+
+    fn wall(&self, now: Instant) -> SystemTime {
+        self.wall + now.saturating_duration_since(self.instant)
+    }
+
+    fn stamp(&mut self, now: Instant) -> &str {
+        let since = self.wall(now).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if since.as_secs() != self.second {
+            self.second = since.as_secs();
+            let second = i64::try_from(self.second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
+            self.text = second.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        self.text.truncate("2026-01-01T00:00:00".len());
+        let millis = since.subsec_millis();
+        self.text.push('.');
+        for digit in [millis / 100, millis / 10 % 10, millis % 10] {
+            self.text.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        self.text.push('Z');
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    #[test]
+    fn stamps_are_rfc_3339_with_milliseconds() {
+        let mut clock = Clock::new();
+        clock.wall = SystemTime::UNIX_EPOCH + Duration::from_millis(1_763_712_000_007);
+        let start = clock.instant;
+        assert_eq!(clock.stamp(start), "2025-11-21T08:00:00.007Z");
+        assert_eq!(clock.stamp(start + Duration::from_millis(995)), "2025-11-21T08:00:01.002Z");
+    }
+
+    #[test]
+    fn a_disk_that_does_not_keep_up_costs_lines_not_requests() {
+        let (go, stuck) = sync_channel::<()>(0);
+        let stuck = move |_: &[u8]| {
+            let _ = stuck.recv();
+            Ok(())
+        };
+        let (log, writer) = AccessLog::start(stuck).unwrap();
+        let buffer = LogBuffer::new(log.clone());
+        let line = "x".repeat(BATCH);
+        let batches = WAITING as u64 + 10;
+        for _ in 0..batches {
+            buffer.write(Instant::now(), |_, out| out.extend_from_slice(line.as_bytes()));
+        }
+        // One batch may be in the writer's hand.
+        assert!((9..=10).contains(&log.lost()), "{}", log.lost());
+        drop(go);
+        drop((log, buffer));
+        writer.join().unwrap();
+    }
+}

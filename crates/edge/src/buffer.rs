@@ -1,0 +1,203 @@
+//! Byte buffers that are lent for as long as bytes move and no longer: a connection that waits owns none.
+//!
+//! Each worker thread keeps its own bounded stock, used last-in first-out, so that the buffer just given back (and
+//! still in the processor's cache) is the next one lent. Two sizes: [`SMALL`] for heads and small bodies, [`LARGE`] for
+//! bulk; no more than [`MAX_LARGE`] large ones are lent at a time by one thread, beyond that a small one takes its place.
+//!
+//! ```text
+//!   0        start            end                     capacity
+//!   │ headroom │ filled ....... │ spare ....... │ tailroom │
+//! ```
+//! Reads leave the tailroom free. The headroom lets an edited head be put right before the body bytes that came with it: one write for both, no copy
+//! of the body.
+
+use std::cell::{Cell, RefCell};
+use tokio::io::ReadBuf;
+
+/// Bytes of a small buffer.
+pub const SMALL: usize = 16 << 10;
+/// Bytes of a large buffer.
+pub const LARGE: usize = 256 << 10;
+/// Large buffers that one thread lends at a time.
+pub const MAX_LARGE: usize = 64;
+/// Free bytes before what is read.
+pub const HEADROOM: usize = 1024;
+/// Free bytes behind what is read: the end of a chunk.
+const TAILROOM: usize = 8;
+
+/// Buffers kept for reuse by one thread.
+const KEEP_SMALL: usize = 32;
+const KEEP_LARGE: usize = 4;
+
+#[derive(Default)]
+struct Stock {
+    small: RefCell<Vec<Box<[u8]>>>,
+    large: RefCell<Vec<Box<[u8]>>>,
+    lent_large: Cell<usize>,
+}
+
+thread_local! {
+    static STOCK: Stock = const {
+        Stock { small: RefCell::new(Vec::new()), large: RefCell::new(Vec::new()), lent_large: Cell::new(0) }
+    };
+}
+
+/// A buffer on loan; dropping it gives it back.
+pub struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// A buffer of [`SMALL`] bytes.
+    pub fn small() -> Self {
+        let bytes = STOCK.with(|stock| stock.small.borrow_mut().pop());
+        Self::over(bytes.unwrap_or_else(|| vec![0; SMALL].into_boxed_slice()))
+    }
+
+    /// A buffer of [`LARGE`] bytes, or a small one when this thread has lent [`MAX_LARGE`] already.
+    pub fn large() -> Self {
+        let bytes = STOCK.with(|stock| {
+            if stock.lent_large.get() >= MAX_LARGE {
+                return None;
+            }
+            stock.lent_large.set(stock.lent_large.get() + 1);
+            let kept = stock.large.borrow_mut().pop();
+            Some(kept.unwrap_or_else(|| vec![0; LARGE].into_boxed_slice()))
+        });
+        bytes.map_or_else(Self::small, Self::over)
+    }
+
+    fn over(bytes: Box<[u8]>) -> Self {
+        Self { bytes, start: HEADROOM, end: HEADROOM }
+    }
+
+    /// What was read and not consumed yet.
+    pub fn filled(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Bytes read and not consumed yet.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing is left in it.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether no more bytes fit behind what is filled.
+    pub fn is_full(&self) -> bool {
+        self.end + TAILROOM >= self.bytes.len()
+    }
+
+    /// Lets `read` fill the free end; returns how many bytes it added.
+    pub fn fill<T>(&mut self, read: impl FnOnce(&mut ReadBuf<'_>) -> T) -> (T, usize) {
+        let limit = self.bytes.len() - TAILROOM;
+        let mut free = ReadBuf::new(self.bytes.get_mut(self.end..limit).unwrap_or_default());
+        let result = read(&mut free);
+        let added = free.filled().len();
+        self.end += added;
+        (result, added)
+    }
+
+    /// Drops the first `count` filled bytes.
+    pub fn consume(&mut self, count: usize) {
+        self.start = self.end.min(self.start + count);
+    }
+
+    /// Keeps only the first `count` filled bytes.
+    pub fn truncate(&mut self, count: usize) {
+        self.end = self.end.min(self.start + count);
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.start = HEADROOM;
+        self.end = HEADROOM;
+    }
+
+    /// Puts `bytes` before what is filled; false (and nothing done) when the room before it is too small.
+    pub fn prepend(&mut self, bytes: &[u8]) -> bool {
+        let Some(start) = self.start.checked_sub(bytes.len()) else { return false };
+        let Some(room) = self.bytes.get_mut(start..self.start) else { return false };
+        room.copy_from_slice(bytes);
+        self.start = start;
+        true
+    }
+
+    /// Moves the filled bytes of `range` to offset `to` of what is filled; `to` is not behind the range.
+    pub fn move_within(&mut self, range: std::ops::Range<usize>, to: usize) {
+        let (from, until) = (self.start + range.start, self.start + range.end);
+        if from <= until && until <= self.end && to <= range.start {
+            self.bytes.copy_within(from..until, self.start + to);
+        }
+    }
+
+    /// A larger buffer with the same content, for a head that does not fit; itself where there is no larger one.
+    pub fn grown(self) -> Self {
+        if self.bytes.len() == LARGE {
+            return self;
+        }
+        let mut larger = Self::large();
+        larger.append(self.filled());
+        larger
+    }
+
+    /// Adds as many of `bytes` as fit at the end; returns how many.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let free = self.bytes.get_mut(self.end..).unwrap_or_default();
+        let count = free.len().min(bytes.len());
+        if let (Some(to), Some(from)) = (free.get_mut(..count), bytes.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.end += count;
+        count
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        // A thread that ends has no stock any more; then the memory is simply freed.
+        let _ = STOCK.try_with(|stock| {
+            let (shelf, keep) = if bytes.len() == LARGE {
+                stock.lent_large.set(stock.lent_large.get().saturating_sub(1));
+                (&stock.large, KEEP_LARGE)
+            } else {
+                (&stock.small, KEEP_SMALL)
+            };
+            let mut shelf = shelf.borrow_mut();
+            if shelf.len() < keep {
+                shelf.push(bytes);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_goes_before_the_body_it_came_with() {
+        let mut buffer = Buffer::small();
+        assert_eq!(buffer.append(b"old head|body"), 13);
+        buffer.consume(9);
+        assert!(buffer.prepend(b"new and longer head|"));
+        assert_eq!(buffer.filled(), b"new and longer head|body");
+        assert!(!buffer.prepend(&[b'x'; HEADROOM]), "no more room than there is");
+        buffer.clear();
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn large_buffers_are_rationed() {
+        let lent: Vec<Buffer> = (0..=MAX_LARGE).map(|_| Buffer::large()).collect();
+        assert_eq!(lent.iter().filter(|buffer| buffer.bytes.len() == LARGE).count(), MAX_LARGE);
+        drop(lent);
+        assert_eq!(Buffer::large().bytes.len(), LARGE);
+    }
+}

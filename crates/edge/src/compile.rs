@@ -1,0 +1,218 @@
+//! Snapshot → [`Table`], on the control thread.
+//!
+//! [`Compiler`] remembers what must outlive a snapshot: instances with their claims, upstreams' cursors, compiled sites. It
+//! also knows what drains: an instance that the snapshot marks as draining, or no longer names, is kept until its last
+//! claim has ended and that was reported.
+
+use crate::instance::{Drained, Instance};
+use crate::router::Router;
+use crate::static_files::Root;
+use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
+use crate::upstream::Upstream;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use wire::snapshot::{Endpoint, Snapshot};
+
+/// What makes tables, and lasts from one to the next.
+pub struct Compiler {
+    drained: Arc<Drained>,
+    instances: HashMap<String, Arc<Instance>>,
+    cursors: HashMap<String, Arc<AtomicU32>>,
+    sites: HashMap<u64, Arc<Site>>,
+    draining: Vec<Leaving>,
+}
+
+struct Leaving {
+    instance: Arc<Instance>,
+    revision: u64,
+    reported: bool,
+}
+
+/// Why a snapshot cannot be served from.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// Made by a keeper of another protocol.
+    #[error("the snapshot has version {0}, this edge speaks {version}", version = wire::VERSION)]
+    Version(u32),
+    /// A route names an upstream that is not there.
+    #[error("a route of {host} points to {upstream}, which is not in the snapshot")]
+    NoUpstream {
+        /// First host of the site.
+        host: String,
+        /// The id that is missing.
+        upstream: String,
+    },
+}
+
+impl Compiler {
+    /// Nothing known yet; `drained` is signalled when a draining instance's last claim ends.
+    pub fn new(drained: Arc<Drained>) -> Self {
+        Self {
+            drained,
+            instances: HashMap::new(),
+            cursors: HashMap::new(),
+            sites: HashMap::new(),
+            draining: Vec::new(),
+        }
+    }
+
+    /// Compiles; nothing has changed when it fails. Draining begins with [`Compiler::drain`], once the table is published.
+    pub fn table(&mut self, snapshot: &Snapshot) -> Result<Table, CompileError> {
+        check(snapshot)?;
+        let upstreams: HashMap<&str, Arc<Upstream>> =
+            snapshot.upstreams.iter().map(|upstream| (upstream.id.as_str(), self.upstream(upstream))).collect();
+        let mut table = Table {
+            revision: snapshot.revision,
+            trusted: snapshot.trusted.clone().into(),
+            ..Table::default()
+        };
+        let mut sites = HashMap::new();
+        for (place, site) in snapshot.sites.iter().enumerate() {
+            let compiled = self.sites.get(&site.hash).map_or_else(|| Arc::new(compile_site(site)), Arc::clone);
+            sites.insert(site.hash, Arc::clone(&compiled));
+            let target = |route: &Route| match &route.handler {
+                Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
+                Handler::Static(_) => None,
+            };
+            let upstreams = compiled.routes.iter().map(target).collect();
+            table.sites.push(SiteEntry { site: compiled, upstreams });
+            add_hosts(&mut table, &site.hosts, place);
+        }
+        self.sites = sites;
+        Ok(table)
+    }
+
+    fn upstream(&mut self, upstream: &wire::snapshot::Upstream) -> Arc<Upstream> {
+        let cursor = Arc::clone(self.cursors.entry(upstream.id.clone()).or_default());
+        let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
+        let instances = taking.map(|endpoint| self.instance(endpoint)).collect();
+        Arc::new(Upstream::new(&upstream.id, upstream.state, instances, cursor))
+    }
+
+    /// The instance an endpoint stands for; another address makes it another instance.
+    fn instance(&mut self, endpoint: &Endpoint) -> Arc<Instance> {
+        if let Some(known) = self.instances.get(&endpoint.instance) {
+            if known.address == endpoint.address && !known.is_draining() {
+                return Arc::clone(known);
+            }
+        }
+        let made = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
+        if let Some(former) = self.instances.insert(endpoint.instance.clone(), Arc::clone(&made)) {
+            // Its name lives on in another object, so its end is nobody's business but its own.
+            former.set_draining(true);
+        }
+        made
+    }
+
+    /// Begins the draining of what `snapshot` (the one now published) lets go.
+    pub fn drain(&mut self, snapshot: &Snapshot) {
+        let endpoints = || snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        let staying: HashSet<&str> =
+            endpoints().filter(|endpoint| !endpoint.draining).map(|endpoint| endpoint.instance.as_str()).collect();
+        let leaving: Vec<String> =
+            self.instances.keys().filter(|name| !staying.contains(name.as_str())).cloned().collect();
+        for name in leaving {
+            let Some(instance) = self.instances.remove(&name) else { continue };
+            instance.set_draining(true);
+            self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
+        }
+        self.adopt_unknown(snapshot);
+        // Reported and no longer named: nobody will ask for it again.
+        let named: HashSet<&str> = endpoints().map(|endpoint| endpoint.instance.as_str()).collect();
+        self.draining.retain(|leaving| !leaving.reported || named.contains(&*leaving.instance.name));
+        let known: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
+        self.cursors.retain(|id, _| known.contains(id.as_str()));
+    }
+
+    /// A draining endpoint that this edge never sent anything to (it was started after the drain began) has no
+    /// claims: it is drained at once, and the keeper waits for that word.
+    fn adopt_unknown(&mut self, snapshot: &Snapshot) {
+        let draining = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        for endpoint in draining.filter(|endpoint| endpoint.draining) {
+            if self.draining.iter().any(|leaving| *leaving.instance.name == *endpoint.instance) {
+                continue;
+            }
+            let instance = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
+            instance.set_draining(true);
+            self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
+        }
+    }
+
+    /// Instances whose last claim has ended since this was asked last, with the revision in which they drain.
+    pub fn newly_drained(&mut self) -> Vec<(String, u64)> {
+        let done = self.draining.iter_mut().filter(|leaving| !leaving.reported && leaving.instance.is_drained());
+        done.map(|leaving| {
+            leaving.reported = true;
+            (leaving.instance.name.to_string(), leaving.revision)
+        })
+        .collect()
+    }
+
+    /// A new keeper has heard none of it: all that is drained is said again.
+    pub fn report_again(&mut self) {
+        self.draining.iter_mut().for_each(|leaving| leaving.reported = false);
+    }
+
+    /// Counters of all instances.
+    pub fn stats(&self) -> Vec<wire::edge::InstanceStats> {
+        let leaving = self.draining.iter().map(|leaving| &leaving.instance);
+        self.instances.values().chain(leaving).map(|instance| instance.stats()).collect()
+    }
+}
+
+/// Everything that can be wrong with a snapshot, before anything is changed.
+fn check(snapshot: &Snapshot) -> Result<(), CompileError> {
+    if snapshot.version != wire::VERSION {
+        return Err(CompileError::Version(snapshot.version));
+    }
+    let known: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
+    for site in &snapshot.sites {
+        for route in &site.routes {
+            if let wire::snapshot::Handler::Proxy { upstream } = &route.handler {
+                if !known.contains(upstream.as_str()) {
+                    let host = site.hosts.first().cloned().unwrap_or_default();
+                    return Err(CompileError::NoUpstream { host, upstream: upstream.clone() });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compile_site(site: &wire::snapshot::Site) -> Site {
+    let handler = |handler: &wire::snapshot::Handler| match handler {
+        wire::snapshot::Handler::Proxy { upstream } => Handler::Proxy(upstream.as_str().into()),
+        wire::snapshot::Handler::Static { root } => Handler::Static(Arc::new(Root::new(root))),
+    };
+    let route = |route: &wire::snapshot::Route| Route {
+        handler: handler(&route.handler),
+        limits: Limits {
+            connect_ms: route.connect_ms,
+            send_ms: route.send_ms,
+            read_ms: route.read_ms,
+            body: route.body_limit,
+        },
+    };
+    Site {
+        hash: site.hash,
+        router: Router::new(site.routes.iter().map(|route| route.path.as_str())),
+        routes: site.routes.iter().map(route).collect(),
+    }
+}
+
+fn add_hosts(table: &mut Table, hosts: &[String], place: usize) {
+    for host in hosts {
+        match host.strip_prefix("*.") {
+            Some(rest) => {
+                table.wildcard.entry(rest.as_bytes().into()).or_insert(place);
+            }
+            None if host == "*" => {
+                table.any.get_or_insert(place);
+            }
+            None => {
+                table.exact.entry(host.as_bytes().into()).or_insert(place);
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A client's connection: a small task that owns nothing but its socket and its place in the wheel while it is idle.
+//!
+//! ```text
+//!   idle ──first byte──▶ exchange (boxed, with buffers) ──▶ idle
+//!    │ end, 60 s, worker closing                        └─▶ close │ linger, then close
+//!    ▼
+//!  closed
+//! ```
+//! *Lingering*: when an answer was sent while the client may still be sending, closing at once would make the kernel
+//! reset the connection and destroy the answer; so the edge says its end, reads on for a short while, then closes.
+
+use crate::buffer::Buffer;
+use crate::exchange;
+use crate::stream::Stream;
+use crate::timer::Timer;
+use crate::worker::Worker;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tokio::net::TcpStream;
+
+/// Milliseconds an idle connection is kept.
+pub const IDLE_MS: u64 = 60_000;
+/// Milliseconds from a head's first byte to its last.
+pub const HEAD_MS: u64 = 15_000;
+/// Milliseconds a client may take none of what waits for it.
+pub const WRITE_MS: u64 = 60_000;
+/// Milliseconds a lingering connection is read on.
+const LINGER_MS: u64 = 2_000;
+/// Bytes it is read on at most.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// A client.
+pub struct Client {
+    /// Its connection.
+    pub stream: Stream,
+    /// Its only deadline; what it stands for changes with what it waits for.
+    pub timer: Timer,
+    /// The worker it belongs to.
+    pub worker: Rc<Worker>,
+    /// Its address.
+    pub peer: IpAddr,
+    /// The same as text.
+    pub peer_text: Rc<str>,
+    /// What it sent ahead: the next request, or its beginning.
+    pub pending: Option<Buffer>,
+}
+
+/// What becomes of the connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It waits for the next request.
+    Again,
+    /// It is closed.
+    Close,
+    /// It is closed, but the client may still be sending.
+    Linger,
+}
+
+/// Serves one connection until it ends.
+pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    let _open = worker.open();
+    let peer = peer.ip().to_canonical();
+    let timer = worker.wheel.timer();
+    let peer_text = peer.to_string().into();
+    let mut client = Client { stream: Stream::Tcp(stream), timer, worker, peer, peer_text, pending: None };
+    poll_fn(|cx| {
+        client.timer.bind(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
+    client.timer.set(Instant::now(), HEAD_MS);
+    while poll_fn(|cx| client.poll_work(cx)).await {
+        match Box::pin(exchange::run(&mut client)).await {
+            Next::Again => {}
+            Next::Close => break,
+            Next::Linger => {
+                Box::pin(linger(&mut client)).await;
+                break;
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Waits for the next request without a buffer; false: the connection ends.
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.pending.is_some() {
+            return Poll::Ready(true);
+        }
+        if let Poll::Ready(result) = self.stream.poll_read_ready(cx) {
+            return Poll::Ready(result.is_ok());
+        }
+        if self.timer.expired() || self.worker.is_closing() { Poll::Ready(false) } else { Poll::Pending }
+    }
+
+    /// Ready when the client has gone. What it sends meanwhile is kept for later, up to one small buffer; beyond
+    /// that it is not looked after any more, which slows it down.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.pending.as_ref().is_some_and(Buffer::is_full) {
+                return Poll::Pending;
+            }
+            if ready!(self.stream.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            let mut buffer = self.pending.take().unwrap_or_else(Buffer::small);
+            let read = self.stream.poll_read(cx, &mut buffer);
+            self.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
+            match ready!(read) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Sends all of `bytes`; false when the client does not take them in time or has gone.
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
+        let mut sent = 0;
+        self.timer.set(Instant::now(), WRITE_MS);
+        poll_fn(|cx| {
+            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                match self.stream.poll_write(cx, rest) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+                    Poll::Ready(Ok(count)) => {
+                        sent += count;
+                        self.timer.set(Instant::now(), WRITE_MS);
+                    }
+                    Poll::Pending if self.timer.expired() => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await
+    }
+}
+
+async fn linger(client: &mut Client) {
+    client.timer.set(Instant::now(), LINGER_MS);
+    let mut left = LINGER_BYTES;
+    poll_fn(|cx| {
+        if client.timer.expired() || matches!(client.stream.poll_shutdown(cx), Poll::Ready(Err(_))) {
+            return Poll::Ready(());
+        }
+        loop {
+            if ready!(client.stream.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            let mut buffer = Buffer::small();
+            match ready!(client.stream.poll_read(cx, &mut buffer)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(count) => left = left.saturating_sub(count),
+            }
+            if left == 0 {
+                return Poll::Ready(());
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,301 @@
+//! The control thread: speaks with the keeper (`wire::edge`), hands listeners and tables to the workers, reports drained
+//! instances. Plain and blocking; it never runs a request.
+//!
+//! It waits on four things at once: the socket on which a keeper may connect (a new one replaces the former), the keeper's
+//! messages, the event that the last claim on a draining instance has ended, and the lifetime pipe. When the keeper goes
+//! away nothing else changes: the edge serves on from the table it has.
+//!
+//! Tables that were replaced are kept until no worker holds them, so that their memory is freed here and not on a request
+//! thread.
+
+use crate::access_log::AccessLog;
+use crate::compile::Compiler;
+use crate::instance::Drained;
+use crate::table::Table;
+use crate::worker::{self, Command, Shared, WorkerHandle};
+use arc_swap::ArcSwap;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use sys::frame::FrameSocket;
+use sys::memfile;
+use wire::edge::{FromEdge, Listener, Stats, ToEdge};
+use wire::snapshot::Snapshot;
+
+/// Largest snapshot taken, in bytes.
+const MAX_SNAPSHOT: usize = 256 << 20;
+/// Longest time a keeper may take over the rest of a message, or to take ours.
+const KEEPER: Duration = Duration::from_secs(5);
+/// What may end by itself after the keeper that owned this edge has gone.
+const ORPHANED: Duration = Duration::from_secs(5);
+
+/// Everything the control thread holds.
+pub struct Control {
+    socket: UnixListener,
+    lifetime: Option<OwnedFd>,
+    keeper: Option<FrameSocket>,
+    workers: Vec<WorkerHandle>,
+    listeners: BTreeMap<Listener, TcpListener>,
+    compiler: Compiler,
+    drained: Arc<Drained>,
+    table: Arc<ArcSwap<Table>>,
+    retired: Vec<Arc<Table>>,
+    log: AccessLog,
+    closing: bool,
+}
+
+/// What woke the control thread.
+struct Woken {
+    connect: bool,
+    drained: bool,
+    lifetime: bool,
+    keeper: bool,
+}
+
+impl Control {
+    /// Starts the workers and serves nothing yet.
+    pub fn start(
+        socket: UnixListener,
+        lifetime: Option<OwnedFd>,
+        workers: usize,
+        max_connections: usize,
+        log: AccessLog,
+    ) -> io::Result<Self> {
+        let drained = Drained::new()?;
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let shared = Shared { table: Arc::clone(&table), log: log.clone(), max_connections };
+        let workers = (0..workers).map(|index| worker::start(index, shared.clone())).collect::<io::Result<_>>()?;
+        Ok(Self {
+            socket,
+            lifetime,
+            keeper: None,
+            workers,
+            listeners: BTreeMap::new(),
+            compiler: Compiler::new(Arc::clone(&drained)),
+            drained,
+            table,
+            retired: Vec::new(),
+            log,
+            closing: false,
+        })
+    }
+
+    /// Until it was told to end, and all workers have.
+    pub fn run(mut self) -> io::Result<()> {
+        while !(self.closing && self.workers.iter().all(|worker| worker.thread.is_finished())) {
+            let woken = self.wait()?;
+            if woken.drained {
+                self.drained.clear();
+            }
+            self.report_drained();
+            if woken.keeper {
+                self.hear();
+            }
+            if woken.connect {
+                self.connect();
+            }
+            if woken.lifetime {
+                self.lifetime = None;
+                tracing::info!("the keeper that owned this edge has gone");
+                self.close(ORPHANED);
+            }
+            self.retired.retain(|table| Arc::strong_count(table) > 1);
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> io::Result<Woken> {
+        let polled = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let mut fds = vec![polled(self.socket.as_fd()), polled(self.drained.as_fd())];
+        let lifetime = self.lifetime.as_ref().map(|fd| fds.push(polled(fd.as_fd())));
+        let keeper = self.keeper.as_ref().map(|keeper| fds.push(polled(keeper.as_fd())));
+        let pause = |nanos, secs| Timespec { tv_sec: secs, tv_nsec: nanos };
+        let timeout = match (self.closing, self.retired.is_empty()) {
+            (true, _) => Some(pause(20_000_000, 0)),
+            (false, false) => Some(pause(0, 1)),
+            (false, true) => None,
+        };
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = || ready.next().unwrap_or(false);
+        Ok(Woken {
+            connect: next(),
+            drained: next(),
+            lifetime: lifetime.is_some() && next(),
+            keeper: keeper.is_some() && next(),
+        })
+    }
+
+    fn connect(&mut self) {
+        let Ok((stream, _)) = self.socket.accept() else { return };
+        let keeper = FrameSocket::from(stream);
+        let set = keeper.set_read_timeout(Some(KEEPER)).and_then(|()| keeper.set_write_timeout(Some(KEEPER)));
+        if let Err(error) = set {
+            tracing::warn!(%error, "a keeper could not be greeted");
+            return;
+        }
+        self.keeper = Some(keeper);
+        let hello = FromEdge::Hello {
+            version: wire::VERSION,
+            pid: std::process::id(),
+            revision: self.table.load().revision,
+            listeners: self.listeners.keys().copied().collect(),
+        };
+        self.say(&hello);
+        self.compiler.report_again();
+        self.report_drained();
+    }
+
+    fn say(&mut self, message: &FromEdge) {
+        let Some(keeper) = &self.keeper else { return };
+        let fds: Vec<_> = match message {
+            FromEdge::Hello { .. } => self.listeners.values().map(AsFd::as_fd).collect(),
+            _ => Vec::new(),
+        };
+        let sent = wire::encode(message).map_err(io::Error::other).and_then(|bytes| keeper.send(&bytes, &fds));
+        if let Err(error) = sent {
+            tracing::info!(%error, "the keeper has gone");
+            self.keeper = None;
+        }
+    }
+
+    fn hear(&mut self) {
+        let Some(keeper) = &self.keeper else { return };
+        let (bytes, fds) = match keeper.recv() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return self.keeper = None,
+            Err(error) => {
+                tracing::info!(%error, "the keeper has gone");
+                return self.keeper = None;
+            }
+        };
+        match wire::decode(&bytes) {
+            Ok(ToEdge::Listen { listeners }) => self.listen(&listeners, fds),
+            Ok(ToEdge::Snapshot { revision }) => self.take_snapshot(revision, fds),
+            Ok(ToEdge::Stats) => {
+                let stats = self.stats();
+                self.say(&FromEdge::Stats(stats));
+            }
+            Ok(ToEdge::Shutdown { deadline_ms }) => self.close(Duration::from_millis(deadline_ms)),
+            Err(error) => {
+                tracing::error!(%error, "the keeper said what is not understood");
+                self.keeper = None;
+            }
+        }
+    }
+
+    /// Serves on exactly these: keeps what is the same socket, takes what is new, closes the rest.
+    fn listen(&mut self, names: &[Listener], fds: Vec<OwnedFd>) {
+        if names.len() != fds.len() {
+            tracing::error!(listeners = names.len(), descriptors = fds.len(), "listeners without descriptors");
+            return;
+        }
+        let gone: Vec<Listener> = self.listeners.keys().filter(|name| !names.contains(name)).copied().collect();
+        for name in gone {
+            self.unlisten(name);
+        }
+        for (&name, fd) in names.iter().zip(fds) {
+            let same = self.listeners.get(&name).is_some_and(|held| same_file(held, &fd));
+            if same {
+                continue;
+            }
+            self.unlisten(name);
+            if let Err(error) = self.add_listener(name, fd) {
+                tracing::error!(%error, address = %name.address, "cannot listen");
+            }
+        }
+    }
+
+    fn add_listener(&mut self, name: Listener, fd: OwnedFd) -> io::Result<()> {
+        let listener = TcpListener::from(fd);
+        listener.set_nonblocking(true)?;
+        // Accepted connections inherit it: a system call less for each.
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        self.tell(name, Command::Listen(name, listener.try_clone()?));
+        self.listeners.insert(name, listener);
+        Ok(())
+    }
+
+    fn unlisten(&mut self, name: Listener) {
+        if self.listeners.remove(&name).is_some() {
+            self.tell(name, Command::Unlisten(name));
+        }
+    }
+
+    /// To the worker whose this accept queue is: each queue always has one.
+    fn tell(&self, name: Listener, command: Command) {
+        let count = self.workers.len().max(1);
+        if let Some(worker) = self.workers.get(name.queue as usize % count) {
+            // A worker that has ended needs no listeners.
+            let _ = worker.commands.blocking_send(command);
+        }
+    }
+
+    fn take_snapshot(&mut self, revision: u64, fds: Vec<OwnedFd>) {
+        let answer = match self.publish(revision, fds) {
+            Ok(()) => FromEdge::Applied { revision },
+            Err(reason) => {
+                tracing::error!(revision, %reason, "a snapshot was refused");
+                FromEdge::Rejected { revision, reason }
+            }
+        };
+        self.say(&answer);
+        self.report_drained();
+    }
+
+    /// The table is published before anything drains, so that whoever loses a claim finds the new one.
+    fn publish(&mut self, revision: u64, fds: Vec<OwnedFd>) -> Result<(), String> {
+        let [file] = <[OwnedFd; 1]>::try_from(fds).map_err(|fds| format!("{} descriptors, not one", fds.len()))?;
+        let bytes = memfile::read(&file, MAX_SNAPSHOT).map_err(|error| error.to_string())?;
+        let snapshot: Snapshot = wire::decode(&bytes).map_err(|error| error.to_string())?;
+        if snapshot.revision != revision {
+            return Err(format!("the file holds revision {}", snapshot.revision));
+        }
+        if revision < self.table.load().revision {
+            return Err(format!("revision {} is served already", self.table.load().revision));
+        }
+        let table = self.compiler.table(&snapshot).map_err(|error| error.to_string())?;
+        self.retired.push(self.table.swap(Arc::new(table)));
+        self.compiler.drain(&snapshot);
+        Ok(())
+    }
+
+    fn report_drained(&mut self) {
+        if self.keeper.is_none() {
+            return; // kept for the next one, who is told all of it
+        }
+        for (instance, revision) in self.compiler.newly_drained() {
+            self.say(&FromEdge::Drained { instance, revision });
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
+        self.workers.iter().for_each(|worker| worker.stats.add_to(&mut stats));
+        stats
+    }
+
+    fn close(&mut self, within: Duration) {
+        self.closing = true;
+        self.listeners.clear();
+        let deadline = Instant::now() + within;
+        for worker in &self.workers {
+            let _ = worker.commands.blocking_send(Command::Close(deadline));
+        }
+    }
+}
+
+fn same_file(one: &impl AsFd, other: &impl AsFd) -> bool {
+    match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
+        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
+    }
+}

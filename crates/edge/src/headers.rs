@@ -1,0 +1,185 @@
+//! The heads that go out: what is kept of the one that came in, what is added.
+//!
+//! To the instance: `Host` as it came, `X-Real-IP`, `X-Forwarded-For` (the peer appended to what was there),
+//! `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Request-Id`; no field of this connection only (RFC 9110 section 7.6.1), and
+//! no name that a CGI-minded application would take for one of these (`X_Real_IP`).
+//! To the client: `X-Request-Id`, and what the connection needs.
+//!
+//! Forwarded fields of an untrusted peer are not believed: they are dropped, only the chain in `X-Forwarded-For` is passed
+//! on with the peer's own address behind it, so that an application counting from the right finds the truth.
+
+use http1::{FieldId, FieldSet, HeadWriter, Method, RequestHead, ResponseHead, Version};
+use ipnet::IpNet;
+use smallvec::SmallVec;
+use std::net::IpAddr;
+
+/// What the edge says itself, whoever the peer is.
+const OURS: FieldSet = FieldSet::HOP_BY_HOP
+    .with(FieldId::UnderscoreAlias)
+    .with(FieldId::XForwardedFor)
+    .with(FieldId::XForwardedHost)
+    .with(FieldId::XForwardedProto)
+    .with(FieldId::XRealIp)
+    .with(FieldId::XRequestId);
+
+/// What is taken from trusted peers only.
+const FORWARDED: FieldSet =
+    FieldSet::EMPTY.with(FieldId::Forwarded).with(FieldId::XForwardedPort).with(FieldId::XForwardedOther);
+
+/// Of a response: what does not cross, and what the edge says itself.
+const RESPONSE: FieldSet = FieldSet::HOP_BY_HOP.with(FieldId::XRequestId);
+
+/// Who sent the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    /// The connection's other end, as text.
+    pub peer: &'a str,
+    /// Whether its forwarded fields are believed.
+    pub trusted: bool,
+    /// The client: the peer, or whom a trusted peer names.
+    pub client: &'a str,
+    /// The request's id.
+    pub id: &'a [u8],
+}
+
+/// Writes the head for the instance.
+pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<'_>) {
+    let mut dropped = OURS;
+    if !who.trusted {
+        dropped = dropped.union(FORWARDED);
+    }
+    if !head.upgrade {
+        dropped = dropped.with(FieldId::Upgrade);
+    }
+    if !head.expect_continue {
+        dropped = dropped.with(FieldId::Expect);
+    }
+    out.reserve(head.len + 320);
+    let mut writer = HeadWriter::request(out, buf, head).keep(&head.fields, dropped);
+    if head.upgrade {
+        writer = writer.lines(b"Connection: upgrade\r\n");
+    }
+    let host = head.value(FieldId::Host, buf);
+    if host.is_none() {
+        // HTTP/1.0 may go without, HTTP/1.1 to the instance may not.
+        writer = writer.lines(b"Host: localhost\r\n");
+    }
+    let believed = |id| head.value(id, buf).filter(|_| who.trusted);
+    let proto = believed(FieldId::XForwardedProto).filter(|&proto| proto == b"https").unwrap_or(b"http");
+    let host = believed(FieldId::XForwardedHost).or(host).unwrap_or(b"localhost");
+    writer
+        .field("X-Real-IP", who.client.as_bytes())
+        .field("X-Forwarded-For", &chain(buf, head, who.peer))
+        .field("X-Forwarded-Proto", proto)
+        .field("X-Forwarded-Host", host)
+        .field("X-Request-Id", who.id)
+        .finish();
+}
+
+/// What `X-Forwarded-For` was, and the peer.
+fn chain(buf: &[u8], head: &RequestHead, peer: &str) -> SmallVec<[u8; 64]> {
+    let mut chain = SmallVec::new();
+    for field in head.fields.iter().filter(|field| field.id == FieldId::XForwardedFor) {
+        chain.extend_from_slice(field.value.of(buf));
+        chain.extend_from_slice(b", ");
+    }
+    chain.extend_from_slice(peer.as_bytes());
+    chain
+}
+
+/// The client that a trusted peer names: from the right, the first address that is not trusted itself; `X-Real-IP`
+/// where there is no chain. `None`: the peer itself.
+pub fn client_of(buf: &[u8], head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
+    let text = |value: &[u8]| std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
+    let fields = head.fields.iter().rev().filter(|field| field.id == FieldId::XForwardedFor);
+    let mut leftmost = None;
+    for entry in fields.flat_map(|field| field.value.of(buf).rsplit(|&byte| byte == b',')) {
+        // What is no address ends the chain: beyond it nothing can be believed.
+        let Some(address) = text(entry) else { return leftmost };
+        leftmost = Some(address);
+        if !trusted.iter().any(|net| net.contains(&address)) {
+            return leftmost;
+        }
+    }
+    leftmost.or_else(|| head.value(FieldId::XRealIp, buf).and_then(text))
+}
+
+/// What the client's connection needs to know of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// Nothing: HTTP/1.1 goes on by default.
+    Silent,
+    /// It ends after this.
+    Close,
+    /// HTTP/1.0 must be told that it goes on.
+    KeepAlive,
+    /// It becomes another protocol.
+    Upgrade,
+}
+
+/// How a response goes to the client.
+#[derive(Debug, Clone, Copy)]
+pub struct Response<'a> {
+    /// The request's id.
+    pub id: &'a [u8],
+    /// What is said about the connection.
+    pub connection: Connection,
+    /// The body is chunked here, it was not upstream.
+    pub chunk: bool,
+    /// The body was chunked upstream, it is not here.
+    pub unchunk: bool,
+}
+
+/// Writes the head of a response for the client.
+pub fn to_client(out: &mut Vec<u8>, buf: &[u8], head: &ResponseHead, response: Response<'_>) {
+    let mut dropped = RESPONSE;
+    if response.connection != Connection::Upgrade {
+        dropped = dropped.with(FieldId::Upgrade);
+    }
+    if response.unchunk {
+        dropped = dropped.with(FieldId::TransferEncoding).with(FieldId::Trailer);
+    }
+    out.reserve(head.len + 128);
+    let mut writer = HeadWriter::response(out, buf, head).keep(&head.fields, dropped);
+    if response.chunk {
+        writer = writer.lines(b"Transfer-Encoding: chunked\r\n");
+    }
+    writer = match response.connection {
+        Connection::Silent => writer,
+        Connection::Close => writer.lines(b"Connection: close\r\n"),
+        Connection::KeepAlive => writer.lines(b"Connection: keep-alive\r\n"),
+        Connection::Upgrade => writer.lines(b"Connection: upgrade\r\n"),
+    };
+    if response.id.is_empty() { writer } else { writer.field("X-Request-Id", response.id) }.finish();
+}
+
+/// What the exchange must remember of a request's head: everything else is forgotten once it is written out.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Its method.
+    pub method: Method,
+    /// The client speaks HTTP/1.0.
+    pub http10: bool,
+    /// The client wants its connection kept.
+    pub keep_alive: bool,
+    /// The client asks for another protocol.
+    pub upgrade: bool,
+}
+
+impl Default for Facts {
+    /// Of a request that could not be read.
+    fn default() -> Self {
+        Self { method: Method::Other, http10: false, keep_alive: false, upgrade: false }
+    }
+}
+
+impl From<&RequestHead> for Facts {
+    fn from(head: &RequestHead) -> Self {
+        Self {
+            method: head.method,
+            http10: head.version == Version::Http10,
+            keep_alive: head.keep_alive,
+            upgrade: head.upgrade,
+        }
+    }
+}

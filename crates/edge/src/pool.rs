@@ -1,0 +1,84 @@
+//! Idle upstream connections of one worker, by instance.
+//!
+//! Last in, first out, so that few connections carry much and the others end. A connection waits at most
+//! [`IDLE`]; one that has become readable meanwhile (closed, or speaking unasked) is not used again. A request that may
+//! not run twice takes only one that waited less than [`FRESH`].
+
+use crate::stream::Stream;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// Longest time a connection waits for its next request.
+pub const IDLE: Duration = Duration::from_secs(1);
+/// Longest wait after which a request that may not run twice is still sent on it.
+pub const FRESH: Duration = Duration::from_millis(200);
+/// Connections that wait for one instance.
+const MAX_IDLE: usize = 1024;
+
+struct Idle {
+    stream: Stream,
+    since: Instant,
+}
+
+/// The pool of one worker.
+#[derive(Default)]
+pub struct Pool {
+    idle: RefCell<HashMap<u32, Vec<Idle>>>,
+    count: Cell<usize>,
+    filled: tokio::sync::Notify,
+}
+
+impl Pool {
+    /// A connection to the instance of this key, if one waits that may be used.
+    pub fn take(&self, instance: u32, now: Instant, repeatable: bool) -> Option<Stream> {
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.get_mut(&instance)?;
+        let longest = if repeatable { IDLE } else { FRESH };
+        // The last one waited least: where it waited too long, so did all.
+        while waiting.last().is_some_and(|idle| now.saturating_duration_since(idle.since) < longest) {
+            let Idle { stream, .. } = waiting.pop()?;
+            self.count.set(self.count.get() - 1);
+            if stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last response has ended.
+    pub fn put(&self, instance: u32, stream: Stream, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.entry(instance).or_default();
+        if waiting.len() < MAX_IDLE {
+            waiting.push(Idle { stream, since: now });
+            self.count.set(self.count.get() + 1);
+            if self.count.get() == 1 {
+                self.filled.notify_one();
+            }
+        }
+    }
+
+    /// Closes what waited too long, for as long as the worker lives.
+    pub async fn run(&self) {
+        loop {
+            if self.count.get() == 0 {
+                self.filled.notified().await;
+            }
+            tokio::time::sleep(IDLE / 2).await;
+            self.sweep(Instant::now());
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        let mut count = 0;
+        idle.retain(|_, waiting| {
+            waiting.retain(|idle| now.saturating_duration_since(idle.since) < IDLE);
+            count += waiting.len();
+            !waiting.is_empty()
+        });
+        self.count.set(count);
+    }
+}

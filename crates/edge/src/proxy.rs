@@ -1,0 +1,165 @@
+//! The proxy handler: claim an instance, get a connection to it, relay; again with another instance or a fresh connection
+//! where that is safe.
+//!
+//! Safe to send twice is only what was not sent at all, or a request of an idempotent method without a body to which not a
+//! byte was answered on a *reused* connection: such a connection may have been closed by the instance at the same moment.
+
+use crate::answer::{forwarded_wants_json, refuse};
+use crate::body::Pump;
+use crate::connect::{ConnectError, connect};
+use crate::connection::{Client, Next};
+use crate::error_page::Refusal;
+use crate::instance::Claim;
+use crate::record::Record;
+use crate::relay::{End, Relay};
+use crate::stream::Stream;
+use crate::table::Limits;
+use crate::upstream::{Pick, Tried, Upstream};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Instant;
+use wire::snapshot::UpstreamState;
+
+/// Seconds a client is asked to wait for an app that starts.
+const RETRY_AFTER: u32 = 2;
+
+/// A request to be proxied.
+pub struct Job {
+    /// Where to.
+    pub upstream: Arc<Upstream>,
+    /// Its route's bounds.
+    pub limits: Limits,
+    /// Its body, led by the forwarded head; without a body the head is in the record.
+    pub body: Pump,
+    /// It has one.
+    pub has_body: bool,
+}
+
+/// A connection to a claimed instance.
+struct Leg {
+    claim: Claim,
+    stream: Stream,
+    /// It has carried a request before.
+    reused: bool,
+}
+
+/// Runs the exchange with whatever instance answers it.
+pub async fn run(client: &mut Client, record: &mut Record, mut job: Job) -> Next {
+    let mut tried = Tried::new();
+    let mut fresh = false;
+    loop {
+        let leg = match reach(client, record, &mut job, &mut tried, fresh).await {
+            Ok(leg) => leg,
+            Err(Stop::ClientGone) => return Next::Close,
+            Err(Stop::Refused(refusal)) => return fail(client, record, &refusal).await,
+        };
+        let repeatable = !job.has_body && record.facts.method.is_idempotent();
+        let mut relay = Relay::new(client, record, job.limits, leg.claim, leg.stream, job.body);
+        relay.may_repeat = leg.reused && repeatable;
+        relay.reused = leg.reused;
+        let end = poll_fn(|cx| relay.poll(cx)).await;
+        job.body = relay.into_body();
+        match end {
+            End::Done => return Next::Again,
+            End::Close => return Next::Close,
+            End::Linger => return Next::Linger,
+            End::Refused(refusal) => return fail(client, record, &refusal).await,
+            // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
+            End::Repeat => {
+                fresh = true;
+                tried.pop();
+            }
+        }
+    }
+}
+
+async fn fail(client: &mut Client, record: &mut Record, refusal: &Refusal) -> Next {
+    let json = forwarded_wants_json(record);
+    Box::pin(refuse(client, record, refusal, json)).await
+}
+
+enum Stop {
+    ClientGone,
+    Refused(Refusal),
+}
+
+/// Claims an instance and gets a connection to it; each instance is tried once.
+async fn reach(
+    client: &mut Client,
+    record: &mut Record,
+    job: &mut Job,
+    tried: &mut Tried,
+    fresh: bool,
+) -> Result<Leg, Stop> {
+    let mut reloaded = false;
+    let mut failed = None;
+    loop {
+        let claim = match job.upstream.claim(tried) {
+            Pick::Claimed(claim) => claim,
+            Pick::Draining if !reloaded => {
+                reloaded = true;
+                reload(client, record, job);
+                continue;
+            }
+            Pick::Draining | Pick::Exhausted => {
+                return Err(Stop::Refused(unreachable(job, failed)));
+            }
+        };
+        let now = record.upstream_started.map_or(record.started, |_| Instant::now());
+        record.upstream_started = Some(now);
+        let Some(instance) = claim.instance() else { continue };
+        let repeatable = !job.has_body && record.facts.method.is_idempotent();
+        let idle = if fresh { None } else { client.worker.pool.take(instance.key, now, repeatable) };
+        if let Some(stream) = idle {
+            return Ok(Leg { claim, stream, reused: true });
+        }
+        let opened = Box::pin(connect(client, &instance.address, job.limits.connect_ms, !job.has_body)).await;
+        match opened {
+            Ok(stream) => return Ok(Leg { claim, stream, reused: false }),
+            Err(error) => {
+                instance.count_failure();
+                record.upstream_ended(Instant::now());
+                record.cause = Some(explain(&error).into());
+                failed = Some(error);
+                record.upstream = claim.release();
+                if matches!(failed, Some(ConnectError::ClientGone)) {
+                    return Err(Stop::ClientGone);
+                }
+            }
+        }
+    }
+}
+
+fn explain(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Failed(error) => format!("connect: {error}"),
+        ConnectError::TimedOut => "connect: timed out".to_owned(),
+        ConnectError::ClientGone => "the client closed the connection".to_owned(),
+    }
+}
+
+/// All instances drain: a newer snapshot knows where to go.
+fn reload(client: &Client, record: &Record, job: &mut Job) {
+    let table = client.worker.table();
+    let path = record.get(record.target);
+    let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let host = record.get(record.host);
+    if let Some(upstream) = table.find(Some(host), path).and_then(|found| found.upstream) {
+        job.upstream = Arc::clone(upstream);
+    }
+}
+
+/// What to answer when no instance could be reached.
+fn unreachable(job: &Job, failed: Option<ConnectError>) -> Refusal {
+    let close = job.has_body;
+    let refusal = |status, cause| Refusal { close, ..Refusal::new(status, cause) };
+    match (failed, job.upstream.state) {
+        (Some(ConnectError::TimedOut), _) => refusal(504, "connect: timed out"),
+        (Some(_), _) => refusal(502, "no instance could be reached"),
+        (None, UpstreamState::Starting) => {
+            Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, "the app is starting") }
+        }
+        (None, UpstreamState::Unhealthy) => refusal(503, "all instances are unhealthy"),
+        (None, UpstreamState::Ready | UpstreamState::Down) => refusal(502, "the app is not running"),
+    }
+}

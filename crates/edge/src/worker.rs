@@ -1,0 +1,241 @@
+//! A worker: one thread, one single-threaded runtime, its own accept queues, upstream pool, wheel and log buffer. No work
+//! moves between workers, so everything here is `Rc` and `Cell`; what they share is in [`Shared`].
+//!
+//! Accepting is bounded: at the limit a worker leaves new connections in the kernel's queue until one of its own has ended.
+
+use crate::access_log::{AccessLog, LogBuffer};
+use crate::connection;
+use crate::pool::Pool;
+use crate::table::Table;
+use crate::timer::Wheel;
+use arc_swap::{ArcSwap, Cache};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use wire::edge::Listener;
+
+/// Commands that may wait for a worker.
+pub const COMMANDS: usize = 64;
+/// Pause after the process or the system ran out of descriptors.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// What the control thread tells a worker.
+pub enum Command {
+    /// Accept on this too.
+    Listen(Listener, std::net::TcpListener),
+    /// Accept on this no more.
+    Unlisten(Listener),
+    /// Accept no more at all, let what runs end until then, then end.
+    Close(Instant),
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The table to serve from.
+    pub table: Arc<ArcSwap<Table>>,
+    /// Way to the access log's writer.
+    pub log: AccessLog,
+    /// Most connections of one worker.
+    pub max_connections: usize,
+}
+
+/// Figures that one worker writes and the control thread reads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct WorkerStats {
+    connections: AtomicU64,
+    in_flight: AtomicU64,
+    requests: AtomicU64,
+}
+
+impl WorkerStats {
+    /// An exchange begins.
+    pub fn begin(&self) {
+        add(&self.in_flight, 1);
+    }
+
+    /// An exchange has ended.
+    pub fn end(&self) {
+        add(&self.in_flight, -1);
+        add(&self.requests, 1);
+    }
+
+    /// Adds these figures to a sum.
+    pub fn add_to(&self, sum: &mut wire::edge::Stats) {
+        sum.connections += self.connections.load(Ordering::Relaxed);
+        sum.in_flight += self.in_flight.load(Ordering::Relaxed);
+        sum.requests += self.requests.load(Ordering::Relaxed);
+    }
+}
+
+/// With one writer a load and a store do, which are cheaper than an atomic addition.
+fn add(figure: &AtomicU64, change: i64) {
+    figure.store(figure.load(Ordering::Relaxed).wrapping_add_signed(change), Ordering::Relaxed);
+}
+
+/// One worker's own.
+pub struct Worker {
+    table: RefCell<Cache<Arc<ArcSwap<Table>>, Arc<Table>>>,
+    /// Deadlines of its connections.
+    pub wheel: Rc<Wheel>,
+    /// Idle connections to instances.
+    pub pool: Pool,
+    /// Its lines for the access log.
+    pub log: LogBuffer,
+    /// Its figures.
+    pub stats: Arc<WorkerStats>,
+    /// A vector for heads, used and given back within one poll.
+    pub scratch: Cell<Vec<u8>>,
+    connections: Cell<usize>,
+    max_connections: usize,
+    closing: Cell<bool>,
+    freed: Notify,
+}
+
+/// A connection is open as long as this lives.
+pub struct Open(Rc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let worker = &self.0;
+        worker.connections.set(worker.connections.get() - 1);
+        add(&worker.stats.connections, -1);
+        worker.freed.notify_waiters();
+    }
+}
+
+impl Worker {
+    fn new(shared: &Shared, stats: Arc<WorkerStats>) -> Rc<Self> {
+        Rc::new(Self {
+            table: RefCell::new(Cache::new(Arc::clone(&shared.table))),
+            wheel: Wheel::new(),
+            pool: Pool::default(),
+            log: LogBuffer::new(shared.log.clone()),
+            stats,
+            scratch: Cell::default(),
+            connections: Cell::new(0),
+            max_connections: shared.max_connections,
+            closing: Cell::new(false),
+            freed: Notify::new(),
+        })
+    }
+
+    /// The table as it is now.
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(self.table.borrow_mut().load())
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub fn open(self: &Rc<Self>) -> Open {
+        self.connections.set(self.connections.get() + 1);
+        add(&self.stats.connections, 1);
+        Open(Rc::clone(self))
+    }
+
+    /// No new requests are taken: connections end after what they are at.
+    pub fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener) {
+        let mut warned = false;
+        loop {
+            while self.connections.get() >= self.max_connections {
+                self.freed.notified().await;
+            }
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    warned = false;
+                    tokio::task::spawn_local(connection::serve(Rc::clone(&self), stream, peer));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::error!(%error, "no connection can be accepted");
+                    }
+                    tokio::time::sleep(EXHAUSTED).await;
+                }
+            }
+        }
+    }
+
+    async fn close(&self, deadline: Instant) {
+        self.closing.set(true);
+        self.wheel.wake_all();
+        while self.connections.get() > 0 {
+            let left = tokio::time::timeout_at(deadline.into(), self.freed.notified()).await;
+            if left.is_err() {
+                tracing::info!(connections = self.connections.get(), "cut at the deadline");
+                return;
+            }
+        }
+    }
+}
+
+/// Errors of accept(2) that concern the connection, not the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, PermissionDenied, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | PermissionDenied | TimedOut)
+}
+
+/// A worker as the control thread sees it.
+pub struct WorkerHandle {
+    /// Way to it.
+    pub commands: mpsc::Sender<Command>,
+    /// Its figures.
+    pub stats: Arc<WorkerStats>,
+    /// Its thread.
+    pub thread: std::thread::JoinHandle<()>,
+}
+
+/// Starts a worker's thread.
+pub fn start(index: usize, shared: Shared) -> io::Result<WorkerHandle> {
+    let (commands, received) = mpsc::channel(COMMANDS);
+    let stats = Arc::new(WorkerStats::default());
+    let own = Arc::clone(&stats);
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_io().enable_time().max_blocking_threads(4).build_local(tokio::runtime::LocalOptions::default())
+    };
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
+        Ok(runtime) => runtime.block_on(run(Worker::new(&shared, own), received)),
+        Err(error) => tracing::error!(%error, "a worker has no runtime"),
+    })?;
+    Ok(WorkerHandle { commands, stats, thread })
+}
+
+async fn run(worker: Rc<Worker>, mut commands: mpsc::Receiver<Command>) {
+    let shared = Rc::clone(&worker);
+    tokio::task::spawn_local(Rc::clone(&worker.wheel).run());
+    tokio::task::spawn_local(async move { tokio::join!(shared.pool.run(), shared.log.run()) });
+    let mut accepting = HashMap::new();
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Listen(name, listener) => match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let task = tokio::task::spawn_local(Rc::clone(&worker).accept(listener));
+                    accepting.insert(name, task);
+                }
+                Err(error) => tracing::error!(%error, address = %name.address, "cannot listen"),
+            },
+            Command::Unlisten(name) => {
+                if let Some(task) = accepting.remove(&name) {
+                    task.abort();
+                }
+            }
+            Command::Close(deadline) => {
+                accepting.drain().for_each(|(_, task)| task.abort());
+                worker.close(deadline).await;
+                break;
+            }
+        }
+    }
+    worker.log.flush();
+}
