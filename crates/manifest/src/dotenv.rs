@@ -243,6 +243,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn never_panics(text in "\\PC*|([A-Z=\"'\\\\# \n\r\t$é\u{feff}]|export )*") {
             let file = parse(&text);

@@ -65,22 +65,19 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(sum)
 }
 
-/// The shortest exact way to write it with one unit, in milliseconds at the finest.
+/// The shortest exact way to write it with one unit; parts of a millisecond as a fraction.
 pub fn format_duration(duration: Duration) -> String {
-    if duration.is_zero() {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
         return "0s".into();
     }
-    let millis = duration.as_millis();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis >= size && millis.is_multiple_of(size) && (unit != "m" || millis != size) {
-            return format!("{}{unit}", millis / size);
+    for (unit, size) in DURATION_UNITS.iter().rev().map(|(unit, size)| (*unit, u128::from(*size))) {
+        // A minute is told as 60s: so are the defaults in the documents.
+        if nanos.is_multiple_of(size) && (unit != "m" || nanos != size) {
+            return format!("{}{unit}", nanos / size);
         }
     }
-    let nanos = duration.subsec_nanos() % 1_000_000;
-    if nanos == 0 {
-        return format!("{millis}ms");
-    }
-    format!("{millis}.{}ms", format!("{nanos:06}").trim_end_matches('0'))
+    format!("{}.{}ms", nanos / 1_000_000, format!("{:06}", nanos % 1_000_000).trim_end_matches('0'))
 }
 
 /// `50MB`, `64KiB`, `512`.
@@ -156,9 +153,12 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+
         #[test]
         fn what_is_written_is_read_back(nanos in 0u64..30_000_000_000_000_000, bytes in 0u64..1 << 50) {
-            for exact in [Duration::from_nanos(nanos), Duration::from_millis(nanos / 1_000_000)] {
+            let seconds = Duration::from_secs(nanos / 1_000_000_000);
+            for exact in [seconds, Duration::from_micros(nanos / 1000), Duration::from_nanos(nanos), Duration::from_millis(nanos / 1_000_000)] {
                 prop_assert_eq!(duration(&format_duration(exact)).unwrap(), exact);
             }
             if let Some(text) = format_size(bytes) {
