@@ -32,6 +32,6 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Version => version::run(context),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Keeper => keeper::run(context),
-        Verb::Edge(args) => edge::run(&args),
+        Verb::Edge(args) => edge::run(args),
     }
 }
