@@ -1,0 +1,320 @@
+//! An edge in a thread of the test, driven over its real socket by a keeper made for tests; backends are plain threads.
+#![allow(dead_code)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use sys::frame::FrameSocket;
+use wire::edge::{FromEdge, Listener, Stats, ToEdge};
+use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, Upstream, UpstreamState};
+
+/// Longest wait for anything.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Edge {
+    pub address: SocketAddr,
+    pub folder: tempfile::TempDir,
+    keeper: Mutex<Option<FrameSocket>>,
+    lifetime: Option<OwnedFd>,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Edge {
+    /// With one worker and this table.
+    pub fn start(snapshot: &Snapshot) -> Self {
+        Self::with_workers(1, snapshot)
+    }
+
+    pub fn with_workers(workers: usize, snapshot: &Snapshot) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (read, write) = sys::pipe::lifetime().unwrap();
+        let options = edge::Options {
+            socket: folder.path().join("edge.sock"),
+            listener: None,
+            log_dir: folder.path().to_owned(),
+            log_size: 1 << 30,
+            log_keep: 1,
+            workers: Some(workers),
+            lifetime: Some(read),
+        };
+        let thread = std::thread::spawn(move || edge::run(options));
+        let queues = u32::try_from(workers).unwrap();
+        let listeners = sys::listen::bind(([127, 0, 0, 1], 0).into(), queues, 1024).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let edge = Self {
+            address,
+            folder,
+            keeper: Mutex::new(None),
+            lifetime: Some(write),
+            thread: Some(thread),
+        };
+        let hello = edge.connect_keeper();
+        assert!(matches!(hello, FromEdge::Hello { revision: 0, .. }), "{hello:?}");
+        let names = (0..queues).map(|queue| Listener { address, queue }).collect();
+        let fds: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+        edge.say(&ToEdge::Listen { listeners: names }, &fds);
+        edge.apply(snapshot);
+        edge
+    }
+
+    /// A new keeper; gives what it is greeted with.
+    pub fn connect_keeper(&self) -> FromEdge {
+        let path = self.folder.path().join("edge.sock");
+        let socket = wait_for(|| FrameSocket::connect(&path).ok());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        *self.keeper.lock().unwrap() = Some(socket);
+        self.hear()
+    }
+
+    pub fn drop_keeper(&self) {
+        *self.keeper.lock().unwrap() = None;
+    }
+
+    pub fn say(&self, message: &ToEdge, fds: &[std::os::fd::BorrowedFd<'_>]) {
+        let keeper = self.keeper.lock().unwrap();
+        keeper.as_ref().unwrap().send(&wire::encode(message).unwrap(), fds).unwrap();
+    }
+
+    pub fn hear(&self) -> FromEdge {
+        let keeper = self.keeper.lock().unwrap();
+        let (bytes, _fds) = keeper.as_ref().unwrap().recv().unwrap().unwrap();
+        wire::decode(&bytes).unwrap()
+    }
+
+    pub fn send_snapshot(&self, snapshot: &Snapshot) {
+        let file = sys::memfile::create("snapshot", &wire::encode(snapshot).unwrap()).unwrap();
+        self.say(&ToEdge::Snapshot { revision: snapshot.revision }, &[file.as_fd()]);
+    }
+
+    pub fn apply(&self, snapshot: &Snapshot) {
+        self.send_snapshot(snapshot);
+        assert_eq!(self.hear(), FromEdge::Applied { revision: snapshot.revision });
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.say(&ToEdge::Stats, &[]);
+        match self.hear() {
+            FromEdge::Stats(stats) => stats,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Claims held on this instance.
+    pub fn in_flight(&self, instance: &str) -> u64 {
+        let stats = self.stats();
+        stats.instances.iter().filter(|stats| stats.instance == instance).map(|stats| stats.in_flight).sum()
+    }
+
+    pub fn client(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// One request on a connection of its own, which is closed after it.
+    pub fn get(&self, host: &str, path: &str) -> Reply {
+        self.request(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Sends these bytes and reads until the end.
+    pub fn request(&self, bytes: &str) -> Reply {
+        let mut client = self.client();
+        client.write_all(bytes.as_bytes()).unwrap();
+        read_reply(&mut client)
+    }
+
+    /// Lines of the access log, once there are so many.
+    pub fn log(&self, lines: usize) -> Vec<serde_json::Value> {
+        let path = self.folder.path().join("access.log");
+        let read = || {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let parsed: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            (parsed.len() >= lines).then_some(parsed)
+        };
+        wait_for(read)
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.lifetime = None;
+        if let Some(thread) = self.thread.take() {
+            let result = thread.join();
+            if !std::thread::panicking() {
+                result.unwrap().unwrap();
+            }
+        }
+    }
+}
+
+/// Waits until there is something.
+pub fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until it is so.
+pub fn until(mut test: impl FnMut() -> bool) {
+    wait_for(|| test().then_some(()));
+}
+
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    }
+}
+
+/// Reads until the connection ends.
+pub fn read_reply(stream: &mut TcpStream) -> Reply {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    let at = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let at = at.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(&bytes)));
+    let body = bytes.split_off(at + 4);
+    let head = String::from_utf8(bytes).unwrap();
+    Reply { status: head[9..12].parse().unwrap(), head, body }
+}
+
+/// Reads until `end` is in what came.
+pub fn read_until(stream: &mut impl Read, end: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    while !bytes.windows(end.len()).any(|window| window == end) {
+        let count = stream.read(&mut piece).unwrap();
+        assert!(count > 0, "ended after {:?}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&piece[..count]);
+    }
+    bytes
+}
+
+/// Reads one head; what came behind it is returned too.
+pub fn read_head(stream: &mut impl Read) -> (String, Vec<u8>) {
+    let mut bytes = read_until(stream, b"\r\n\r\n");
+    let at = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let rest = bytes.split_off(at + 4);
+    (String::from_utf8(bytes).unwrap(), rest)
+}
+
+/// A backend: each connection is given to `serve` on a thread of its own.
+pub struct Backend {
+    pub address: SocketAddr,
+    pub connections: Arc<AtomicUsize>,
+}
+
+impl Backend {
+    pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (serve, count) = (Arc::new(serve), Arc::clone(&connections));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                count.fetch_add(1, Ordering::SeqCst);
+                stream.set_nodelay(true).unwrap();
+                let serve = Arc::clone(&serve);
+                std::thread::spawn(move || serve(stream));
+            }
+        });
+        Self { address, connections }
+    }
+
+    /// Answers each request (without a body) with what `answer` makes of its head, keeping the connection.
+    pub fn answering(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::start(move |mut stream| {
+            while let Some(head) = next_head(&mut stream) {
+                if stream.write_all(answer(&head).as_bytes()).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// Answers with the request's head as it arrived.
+    pub fn echoing() -> Self {
+        Self::answering(ok)
+    }
+}
+
+/// A head, or none when the client has ended.
+pub fn next_head(stream: &mut impl Read) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return None,
+        }
+    }
+    Some(String::from_utf8(head).unwrap())
+}
+
+/// 200 with this body.
+pub fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A snapshot of one site `a.test` whose every path goes to these addresses.
+pub fn proxying(addresses: &[SocketAddr]) -> Snapshot {
+    let endpoints = addresses.iter().enumerate().map(|(n, &address)| Endpoint {
+        instance: format!("s/a.{}#1", n + 1),
+        address: model::observed::Address::Tcp(address),
+        draining: false,
+    });
+    snapshot(
+        1,
+        vec![site(1, &["a.test"], vec![route("/*", "s/a")])],
+        vec![Upstream { id: "s/a".into(), state: UpstreamState::Ready, endpoints: endpoints.collect() }],
+    )
+}
+
+pub fn snapshot(revision: u64, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Snapshot {
+    Snapshot { version: wire::VERSION, revision, trusted: Vec::new(), sites, upstreams }
+}
+
+pub fn site(hash: u64, hosts: &[&str], routes: Vec<Route>) -> Site {
+    Site { hash, stack: "s".into(), hosts: hosts.iter().map(|&host| host.to_owned()).collect(), routes }
+}
+
+pub fn route(path: &str, upstream: &str) -> Route {
+    handled(path, Handler::Proxy { upstream: upstream.into() })
+}
+
+pub fn files(path: &str, root: &Path) -> Route {
+    handled(path, Handler::Static { root: root.to_owned() })
+}
+
+fn handled(path: &str, handler: Handler) -> Route {
+    let (connect_ms, send_ms, read_ms) = (2_000, 5_000, 5_000);
+    Route { path: path.into(), handler, connect_ms, send_ms, read_ms, body_limit: 1 << 20 }
+}
+
+/// One upstream with one endpoint.
+pub fn upstream(id: &str, address: SocketAddr) -> Upstream {
+    let address = model::observed::Address::Tcp(address);
+    let endpoint = Endpoint { instance: format!("{id}.1#1"), address, draining: false };
+    Upstream { id: id.into(), state: UpstreamState::Ready, endpoints: vec![endpoint] }
+}
