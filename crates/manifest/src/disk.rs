@@ -110,10 +110,12 @@ impl Disk {
 
     /// Whether this user can execute the file. Without a machine it can.
     pub fn executable(&self, file: &Path, who: Option<&Identity>) -> bool {
+        let may = |data: &fs::Metadata| who.is_none_or(|who| who.may(data, EXECUTE));
+        let ready = |data: fs::Metadata| data.is_file() && data.mode() & 0o111 != 0 && may(&data);
+        let mut folders = file.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
         !self.real
-            || fs::metadata(file).is_ok_and(|data| {
-                data.is_file() && data.mode() & 0o111 != 0 && who.is_none_or(|who| who.may(&data, EXECUTE))
-            })
+            || fs::metadata(file).is_ok_and(ready)
+                && folders.all(|folder| fs::metadata(folder).is_ok_and(|data| may(&data)))
     }
 
     /// Names of the files in these folders, for suggestions.

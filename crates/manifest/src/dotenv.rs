@@ -254,8 +254,7 @@ mod tests {
         }
 
         #[test]
-        fn a_quoted_value_comes_back(value in "[^']*") {
-            prop_assume!(!value.contains('\0'));
+        fn a_quoted_value_comes_back(value in "[^'\0]*") {
             prop_assert_eq!(one(&format!("A='{value}'")), value);
         }
     }

@@ -29,10 +29,8 @@ pub struct Loaded {
 /// Loads a manifest: the file, or a folder that holds [`MANIFEST`]. `environment` gives the variables of the process.
 pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
     let path = if path.is_dir() { path.join(MANIFEST) } else { path.to_owned() };
-    let path = path.canonicalize().unwrap_or(path);
-    let mut disk = Disk::real();
-    match disk.read(&path) {
-        Ok(text) => load_text(&text.unwrap_or_default(), &path, environment, disk),
+    match Disk::real().read(&path) {
+        Ok(text) => load_text(&text.unwrap_or_default(), &path, environment, Disk::real()),
         Err(reason) => {
             let mut report = Report::new(Source::masked(&path, "", &[]));
             report
@@ -69,6 +67,9 @@ fn load_text(
     environment: &dyn Fn(&str) -> Option<String>,
     mut disk: Disk,
 ) -> Result<Loaded, Diagnostics> {
+    // A symbolic link before the manifest must not make two specifications of one.
+    let canonical = if disk.is_real() { path.canonicalize().ok() } else { None };
+    let path = canonical.as_deref().unwrap_or(path);
     let mut report = Report::new(Source::masked(path, text, &secret_lines(text)));
     let document = match toml_edit::Document::parse(text) {
         Ok(document) => document,

@@ -41,6 +41,10 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
     }
     command::folders(context, place.key("run"), &argv, who.as_ref().map(|who: &Identity| who.name.as_str()));
     let listen = listen(context, place, file, &argv, &env);
+    let health = health(context, place.key("health"), file.health.as_ref(), listen);
+    if let (Probe::Command(argv), None) = (&health.probe, &reachable) {
+        command::find(context, place.key("health").key("command"), argv, &dir, &env, who.as_ref());
+    }
     let instances = file.instances.unwrap_or(1);
     if matches!(listen, Listen::Port(_)) && instances > 1 {
         context
@@ -57,7 +61,7 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
         listen,
         instances: u32::try_from(instances).unwrap_or(1),
         needs: needs(context, place.key("needs"), file),
-        health: health(context, place.key("health"), file.health.as_ref(), listen),
+        health,
         restart: restart(context, place.key("restart"), file.restart.as_ref()),
         stop: stop(context, place.key("stop"), &file.stop),
         user: file.user.clone(),

@@ -199,7 +199,7 @@ fn listen(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> V
     }
     if file.listen.http.is_none() {
         addresses.extend(DEFAULT_HTTP.parse::<SocketAddr>());
-    } else if addresses.is_empty() && !context.report.has_errors() {
+    } else if items(place, file.listen.http.as_ref()).next().is_none() {
         let found = context.report.error("listen::nowhere", "the edge would listen nowhere");
         found.at(place.span(), "empty").help(format!("leave the key out for {DEFAULT_HTTP:?}"));
     }
