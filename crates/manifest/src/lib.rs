@@ -7,7 +7,7 @@
 //! ```
 //! Every step reports into one [`diagnostic::Report`] and goes on with what is left. Invariants: a `StackSpec` comes out only
 //! without an error; no text in, whatever it is, makes this crate panic; no value of a secret is in a diagnostic or in
-//! [`effective`].
+//! [`effective`] (but where the manifest puts one into a command line, which is warned about).
 
 mod diagnostic;
 mod disk;

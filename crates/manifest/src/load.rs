@@ -184,7 +184,7 @@ fn within(text: &str, span: &Span, part: &str) -> Span {
     found.map_or(span.clone(), |at| span.start + at..span.start + at + part.len())
 }
 
-/// Values of the environment that are not to be shown, as far as their name or form tells.
+/// Where values stand that are not to be shown, as far as their name or form tells.
 fn secret_values(root: &mut Node) -> Vec<Span> {
     let mut spans = Vec::new();
     root.for_each_text(&mut |node, path| {
@@ -192,7 +192,7 @@ fn secret_values(root: &mut Node) -> Vec<Span> {
         let secret = match path {
             ["app", _, "env", name] => values::sounds_secret(name) || values::holds_password(value),
             ["app", _, "env", _, rest @ ..] => rest.last().is_some_and(|key| *key != "file"),
-            _ => false,
+            _ => values::holds_password(value),
         };
         if secret && !value.starts_with("${") {
             spans.push(node.span.start + 1..node.span.end.saturating_sub(1).max(node.span.start + 1));

@@ -160,6 +160,9 @@ pub fn upstream(text: &str, root: &Path) -> Result<UpstreamAddress, Wrong> {
             Some("write `host:port`, `http://host:port` or `unix:/path`"),
         );
     }
+    if authority.contains('@') {
+        return wrong("a user and a password cannot be given here", None);
+    }
     if authority.contains('/') {
         return wrong(
             "a path cannot be added here",

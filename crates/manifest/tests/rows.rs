@@ -115,3 +115,25 @@ fn colours_are_only_there_when_asked_for() {
     let found = Stage::with("x = 1").load().unwrap_err();
     assert!(found.render(true).contains('\u{1b}') && !found.render(false).contains('\u{1b}'));
 }
+
+#[test]
+fn a_link_to_the_manifest_changes_nothing_about_the_stack() {
+    let stage = worker("");
+    let link = stage.path().join("link");
+    std::os::unix::fs::symlink(stage.path(), &link).unwrap();
+    let spec = stage.load().unwrap().spec;
+    let text = std::fs::read_to_string(stage.path().join("mainstay.toml")).unwrap();
+    let environment = |name: &str| std::env::var(name).ok();
+    assert_eq!(manifest::load_from(&text, &link.join("mainstay.toml"), &environment).unwrap().spec, spec);
+}
+
+#[test]
+fn the_stacks_of_this_repository_are_valid() {
+    let stacks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../stacks");
+    for stack in std::fs::read_dir(stacks).unwrap() {
+        let file = stack.unwrap().path().join(manifest::MANIFEST);
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let loaded = manifest::load_str(&text, &file, &|_| None).unwrap_or_else(|found| panic!("{found}"));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+}

@@ -6,6 +6,7 @@ use crate::disk::Identity;
 use crate::file::OneOrMany;
 use crate::place::Place;
 use crate::tree::Origin;
+use crate::values;
 use model::spec::EnvValue;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,8 @@ pub fn argv(context: &mut Context<'_>, place: Place<'_>, command: Option<&OneOrM
             .at(place.span(), "the program gets it as an argument")
             .help("if a shell is wanted: `[\"sh\", \"-c\", \"…\"]`");
     }
-    let secret = items(place, command).any(|(place, _)| place.origin() == Origin::Secret);
+    let secret = items(place, command).any(|(place, _)| place.origin() == Origin::Secret)
+        || argv.iter().any(|word| values::holds_password(word));
     if secret {
         context
             .report
@@ -60,7 +62,7 @@ pub fn argv(context: &mut Context<'_>, place: Place<'_>, command: Option<&OneOrM
                 "command::secret",
                 "a secret in a command line can be read by every user of this machine",
             )
-            .at(place.span(), "holds the value of a secret variable")
+            .at(place.span(), "holds the value of a secret variable, or a password")
             .help("pass it in `env`: `NAME = { secret = \"${NAME}\" }`");
     }
     argv

@@ -210,7 +210,14 @@ fn trusted(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> 
     let mut networks = Vec::new();
     for (place, text) in items(place, file.trusted.as_ref()) {
         match values::network(text) {
-            Ok(network) => networks.push(network),
+            Ok(network) => {
+                if network.prefix_len() == 0 {
+                    let found = context.report.warning("trusted::everyone", "every client is trusted");
+                    found.at(place.span(), "anybody can say which address a request comes from");
+                    found.help("list only the proxies that stand before Mainstay");
+                }
+                networks.push(network);
+            }
             Err(wrong) => context.wrong("address::bad", format!("{text:?} is no network"), place, wrong),
         }
     }

@@ -156,7 +156,8 @@ fn handler(
         return match values::upstream(text, &context.root()) {
             Ok(address) => Some(HandlerSpec::Proxy(address)),
             Err(wrong) => {
-                context.wrong("address::bad", format!("{text:?} is no server"), place.key("proxy"), wrong);
+                let what = if values::holds_password(text) { "this".into() } else { format!("{text:?}") };
+                context.wrong("address::bad", format!("{what} is no server"), place.key("proxy"), wrong);
                 None
             }
         };
