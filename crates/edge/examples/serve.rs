@@ -11,7 +11,9 @@ use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, Upstream, Upstrea
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [listen, upstream, rest @ ..] = &args[..] else { return Err("serve LISTEN UPSTREAM [WORKERS [LOGS]]".into()) };
+    let [listen, upstream, rest @ ..] = &args[..] else {
+        return Err("serve LISTEN UPSTREAM [WORKERS [LOGS]]".into());
+    };
     let workers: u32 = rest.first().map_or(Ok(1), |workers| workers.parse())?;
     let logs = rest.get(1).map_or(".", String::as_str);
     let listeners = sys::listen::bind(listen.parse::<SocketAddr>()?, workers, 4096)?;
@@ -61,12 +63,18 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         read_ms: 60_000,
         body_limit: 1 << 30,
     };
-    let upstream = Upstream { id: "dev/app".to_owned(), state: UpstreamState::Ready, endpoints: vec![endpoint] };
+    let upstream =
+        Upstream { id: "dev/app".to_owned(), state: UpstreamState::Ready, endpoints: vec![endpoint] };
     Ok(Snapshot {
         version: wire::VERSION,
         revision: 1,
         trusted: Vec::new(),
-        sites: vec![Site { hash: 1, stack: "dev".to_owned(), hosts: vec!["*".to_owned()], routes: vec![route] }],
+        sites: vec![Site {
+            hash: 1,
+            stack: "dev".to_owned(),
+            hosts: vec!["*".to_owned()],
+            routes: vec![route],
+        }],
         upstreams: vec![upstream],
     })
 }

@@ -49,7 +49,9 @@ impl AccessLog {
     }
 
     fn send(&self, batch: Batch) {
-        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.batches.try_send(batch) {
+        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) =
+            self.batches.try_send(batch)
+        {
             self.lost.fetch_add(batch.lines, Ordering::Relaxed);
         }
     }
@@ -158,7 +160,8 @@ impl Clock {
         let since = self.wall(now).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         if since.as_secs() != self.second {
             self.second = since.as_secs();
-            let second = i64::try_from(self.second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
+            let second =
+                i64::try_from(self.second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
             self.text = second.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S").to_string();
         }
         self.text.truncate("2026-01-01T00:00:00".len());

@@ -58,7 +58,17 @@ impl Pump {
         let decoder = BodyDecoder::new(framing, &LIMITS);
         let large = matches!(framing, BodyFraming::Length(length) if length > SMALL as u64);
         let read_done = decoder.is_done();
-        Self { decoder, form, large, read_done, buffer: None, ready: 0, prefix: Vec::new(), limit, written: 0 }
+        Self {
+            decoder,
+            form,
+            large,
+            read_done,
+            buffer: None,
+            ready: 0,
+            prefix: Vec::new(),
+            limit,
+            written: 0,
+        }
     }
 
     /// Reads with large buffers from the start: they are cheap where the sink is expected to keep up.

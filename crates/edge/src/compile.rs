@@ -60,8 +60,11 @@ impl Compiler {
     /// Compiles; nothing has changed when it fails. Draining begins with [`Compiler::drain`], once the table is published.
     pub fn table(&mut self, snapshot: &Snapshot) -> Result<Table, CompileError> {
         check(snapshot)?;
-        let upstreams: HashMap<&str, Arc<Upstream>> =
-            snapshot.upstreams.iter().map(|upstream| (upstream.id.as_str(), self.upstream(upstream))).collect();
+        let upstreams: HashMap<&str, Arc<Upstream>> = snapshot
+            .upstreams
+            .iter()
+            .map(|upstream| (upstream.id.as_str(), self.upstream(upstream)))
+            .collect();
         let mut table = Table {
             revision: snapshot.revision,
             trusted: snapshot.trusted.clone().into(),
@@ -69,7 +72,8 @@ impl Compiler {
         };
         let mut sites = HashMap::new();
         for (place, site) in snapshot.sites.iter().enumerate() {
-            let compiled = self.sites.get(&site.hash).map_or_else(|| Arc::new(compile_site(site)), Arc::clone);
+            let compiled =
+                self.sites.get(&site.hash).map_or_else(|| Arc::new(compile_site(site)), Arc::clone);
             sites.insert(site.hash, Arc::clone(&compiled));
             let target = |route: &Route| match &route.handler {
                 Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
@@ -108,8 +112,10 @@ impl Compiler {
     /// Begins the draining of what `snapshot` (the one now published) lets go.
     pub fn drain(&mut self, snapshot: &Snapshot) {
         let endpoints = || snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
-        let staying: HashSet<&str> =
-            endpoints().filter(|endpoint| !endpoint.draining).map(|endpoint| endpoint.instance.as_str()).collect();
+        let staying: HashSet<&str> = endpoints()
+            .filter(|endpoint| !endpoint.draining)
+            .map(|endpoint| endpoint.instance.as_str())
+            .collect();
         let leaving: Vec<String> =
             self.instances.keys().filter(|name| !staying.contains(name.as_str())).cloned().collect();
         for name in leaving {
@@ -133,7 +139,8 @@ impl Compiler {
             if self.draining.iter().any(|leaving| *leaving.instance.name == *endpoint.instance) {
                 continue;
             }
-            let instance = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
+            let instance =
+                Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
             instance.set_draining(true);
             self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
         }
@@ -141,7 +148,8 @@ impl Compiler {
 
     /// Instances whose last claim has ended since this was asked last, with the revision in which they drain.
     pub fn newly_drained(&mut self) -> Vec<(String, u64)> {
-        let done = self.draining.iter_mut().filter(|leaving| !leaving.reported && leaving.instance.is_drained());
+        let done =
+            self.draining.iter_mut().filter(|leaving| !leaving.reported && leaving.instance.is_drained());
         done.map(|leaving| {
             leaving.reported = true;
             (leaving.instance.name.to_string(), leaving.revision)

@@ -69,7 +69,8 @@ impl Control {
         let drained = Drained::new()?;
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let shared = Shared { table: Arc::clone(&table), log: log.clone(), max_connections };
-        let workers = (0..workers).map(|index| worker::start(index, shared.clone())).collect::<io::Result<_>>()?;
+        let workers =
+            (0..workers).map(|index| worker::start(index, shared.clone())).collect::<io::Result<_>>()?;
         Ok(Self {
             socket,
             lifetime,
@@ -160,7 +161,8 @@ impl Control {
             FromEdge::Hello { .. } => self.listeners.values().map(AsFd::as_fd).collect(),
             _ => Vec::new(),
         };
-        let sent = wire::encode(message).map_err(io::Error::other).and_then(|bytes| keeper.send(&bytes, &fds));
+        let sent =
+            wire::encode(message).map_err(io::Error::other).and_then(|bytes| keeper.send(&bytes, &fds));
         if let Err(error) = sent {
             tracing::info!(%error, "the keeper has gone");
             self.keeper = None;
@@ -195,10 +197,15 @@ impl Control {
     /// Serves on exactly these: keeps what is the same socket, takes what is new, closes the rest.
     fn listen(&mut self, names: &[Listener], fds: Vec<OwnedFd>) {
         if names.len() != fds.len() {
-            tracing::error!(listeners = names.len(), descriptors = fds.len(), "listeners without descriptors");
+            tracing::error!(
+                listeners = names.len(),
+                descriptors = fds.len(),
+                "listeners without descriptors"
+            );
             return;
         }
-        let gone: Vec<Listener> = self.listeners.keys().filter(|name| !names.contains(name)).copied().collect();
+        let gone: Vec<Listener> =
+            self.listeners.keys().filter(|name| !names.contains(name)).copied().collect();
         for name in gone {
             self.unlisten(name);
         }
@@ -253,7 +260,8 @@ impl Control {
 
     /// The table is published before anything drains, so that whoever loses a claim finds the new one.
     fn publish(&mut self, revision: u64, fds: Vec<OwnedFd>) -> Result<(), String> {
-        let [file] = <[OwnedFd; 1]>::try_from(fds).map_err(|fds| format!("{} descriptors, not one", fds.len()))?;
+        let [file] =
+            <[OwnedFd; 1]>::try_from(fds).map_err(|fds| format!("{} descriptors, not one", fds.len()))?;
         let bytes = memfile::read(&file, MAX_SNAPSHOT).map_err(|error| error.to_string())?;
         let snapshot: Snapshot = wire::decode(&bytes).map_err(|error| error.to_string())?;
         if snapshot.revision != revision {
@@ -278,7 +286,8 @@ impl Control {
     }
 
     fn stats(&self) -> Stats {
-        let mut stats = Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
+        let mut stats =
+            Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
         self.workers.iter().for_each(|worker| worker.stats.add_to(&mut stats));
         stats
     }

@@ -93,7 +93,9 @@ fn wording(status: u16) -> (&'static str, &'static str) {
         500 => ("Internal Server Error", "Something went wrong here."),
         501 => ("Not Implemented", "The request asks for what is not supported here."),
         502 => ("Bad Gateway", "The application behind this address does not answer."),
-        503 => ("Service Unavailable", "The application is not ready at the moment. Please try again shortly."),
+        503 => {
+            ("Service Unavailable", "The application is not ready at the moment. Please try again shortly.")
+        }
         504 => ("Gateway Timeout", "The application took too long to answer."),
         505 => ("HTTP Version Not Supported", "This version of HTTP is not supported."),
         _ => ("Error", "The request could not be answered."),
@@ -122,7 +124,8 @@ mod tests {
     #[test]
     fn people_get_a_page_and_programs_json() {
         let refusal = Refusal { retry_after: Some(2), ..Refusal::closing(503, "starting") };
-        let html = String::from_utf8(render(&refusal, asked(b"text/html,application/xhtml+xml,*/*"))).unwrap();
+        let html =
+            String::from_utf8(render(&refusal, asked(b"text/html,application/xhtml+xml,*/*"))).unwrap();
         assert!(html.contains("text/html") && html.contains("id-1") && html.contains("Retry-After: 2\r\n"));
         assert!(html.contains("Connection: close\r\n") && !html.contains("starting"));
         let json = String::from_utf8(render(&refusal, asked(b"application/json"))).unwrap();

@@ -104,7 +104,8 @@ fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Record
         }
     }
     let mut made = [0; request_id::LEN];
-    let taken = head.value(FieldId::XRequestId, buffer.filled()).filter(|id| trusted && request_id::is_sane(id));
+    let taken =
+        head.value(FieldId::XRequestId, buffer.filled()).filter(|id| trusted && request_id::is_sane(id));
     let id = taken.unwrap_or_else(|| {
         request_id::generate(worker.log.wall(started), &mut made);
         &made
@@ -163,7 +164,9 @@ fn begin_body(
             body.lead(record.head());
             Ok(())
         }
-        Err(reject) => Err(Step::Refuse(Refusal::closing(reject.status(), "the body is malformed or too large"), false)),
+        Err(reject) => {
+            Err(Step::Refuse(Refusal::closing(reject.status(), "the body is malformed or too large"), false))
+        }
     }
 }
 

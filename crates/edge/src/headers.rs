@@ -90,7 +90,8 @@ fn chain(buf: &[u8], head: &RequestHead, peer: &str) -> SmallVec<[u8; 64]> {
 /// The client that a trusted peer names: from the right, the first address that is not trusted itself; `X-Real-IP`
 /// where there is no chain. `None`: the peer itself.
 pub fn client_of(buf: &[u8], head: &RequestHead, trusted: &[IpNet]) -> Option<IpAddr> {
-    let text = |value: &[u8]| std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
+    let text =
+        |value: &[u8]| std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
     let fields = head.fields.iter().rev().filter(|field| field.id == FieldId::XForwardedFor);
     let mut leftmost = None;
     for entry in fields.flat_map(|field| field.value.of(buf).rsplit(|&byte| byte == b',')) {

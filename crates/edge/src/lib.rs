@@ -77,7 +77,8 @@ pub struct Options {
 /// Where the control socket, the access log or a thread cannot be had; nothing was served then.
 pub fn run(options: Options) -> io::Result<()> {
     let workers = options.workers.unwrap_or_else(cores).max(1);
-    let mut file = RotatingFile::open(&options.log_dir.join("access.log"), options.log_size, options.log_keep)?;
+    let mut file =
+        RotatingFile::open(&options.log_dir.join("access.log"), options.log_size, options.log_keep)?;
     let (log, writer) = access_log::AccessLog::start(move |lines| file.write_all(lines))?;
     let socket = match options.listener {
         Some(listener) => listener.into(),

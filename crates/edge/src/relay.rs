@@ -104,7 +104,10 @@ impl<'a> Relay<'a> {
             keep_client: false,
             keep_upstream: false,
         };
-        relay.client.timer.set(relay.record.upstream_started.unwrap_or(relay.record.started), relay.patience());
+        relay
+            .client
+            .timer
+            .set(relay.record.upstream_started.unwrap_or(relay.record.started), relay.patience());
         relay
     }
 
@@ -193,7 +196,9 @@ impl<'a> Relay<'a> {
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         loop {
-            if self.down.is_writing() && matches!(self.down.poll_write(cx, &mut self.client.stream), Poll::Ready(Err(_))) {
+            if self.down.is_writing()
+                && matches!(self.down.poll_write(cx, &mut self.client.stream), Poll::Ready(Err(_)))
+            {
                 return Poll::Ready(Err(self.client_gone()));
             }
             let Some(upstream) = &mut self.upstream else { return Poll::Ready(Err(End::Close)) };
@@ -246,7 +251,9 @@ impl<'a> Relay<'a> {
     fn take_interim(&mut self, head: &ResponseHead, buf: &[u8]) -> Result<(), End> {
         if !self.record.facts.http10 {
             let mut out = Vec::new();
-            HeadWriter::response(&mut out, buf, head).keep(&head.fields, http1::FieldSet::HOP_BY_HOP).finish();
+            HeadWriter::response(&mut out, buf, head)
+                .keep(&head.fields, http1::FieldSet::HOP_BY_HOP)
+                .finish();
             if !self.down.lead_more(&out) {
                 return Err(self.bad_answer("more interim answers than the client takes".to_owned()));
             }
@@ -350,7 +357,9 @@ impl<'a> Relay<'a> {
     }
 
     fn poll_upgraded(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let Stage::Upgraded { mut up_ended, mut down_ended } = self.stage else { return Poll::Ready(End::Close) };
+        let Stage::Upgraded { mut up_ended, mut down_ended } = self.stage else {
+            return Poll::Ready(End::Close);
+        };
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(End::Close) };
         let client = &mut self.client.stream;
         self.record.shrink();
@@ -380,7 +389,9 @@ impl<'a> Relay<'a> {
         self.record.upstream = claim.release();
         let whole = self.up.is_finished() && self.head_sent >= self.record.head_len && !self.up_gone;
         let clean = self.keep_upstream && !self.down.has_rest();
-        if let (true, Some(stream), Some(instance)) = (whole && clean, self.upstream.take(), &self.record.upstream) {
+        if let (true, Some(stream), Some(instance)) =
+            (whole && clean, self.upstream.take(), &self.record.upstream)
+        {
             self.client.worker.pool.put(instance.key, stream, now);
         }
         self.upstream = None;

@@ -15,14 +15,17 @@ pub fn generate(now: SystemTime, into: &mut [u8; LEN]) {
     let (high, low) = random.split_at_mut(8);
     high.copy_from_slice(&fastrand::u64(..).to_ne_bytes());
     low.copy_from_slice(&fastrand::u16(..).to_ne_bytes());
-    let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(u64::MAX), &random).into_uuid();
+    let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(u64::MAX), &random)
+        .into_uuid();
     id.hyphenated().encode_lower(into);
 }
 
 /// Whether a value of `X-Request-Id` may be taken over: short, and nothing in it that a log or a header minds.
 pub fn is_sane(id: &[u8]) -> bool {
     (1..=MAX_TAKEN).contains(&id.len())
-        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'+' | b'/' | b'='))
+        && id.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'+' | b'/' | b'=')
+        })
 }
 
 #[cfg(test)]

@@ -69,9 +69,10 @@ impl FileRequest {
     /// The client has this version already (RFC 9110 section 13.2.2).
     fn is_unchanged(&self, found: &Found) -> bool {
         match &self.none_match {
-            Some(tags) => tags.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).any(|tag| {
-                tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == found.tag.as_bytes()
-            }),
+            Some(tags) => tags
+                .split(|&byte| byte == b',')
+                .map(<[u8]>::trim_ascii)
+                .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == found.tag.as_bytes()),
             None => self.modified_since.is_some_and(|since| seconds(found.modified) <= seconds(since)),
         }
     }
@@ -171,7 +172,10 @@ async fn redirect(client: &mut Client, record: &mut Record, request: &FileReques
     record.status = 301;
     // `//host` would be another server's address.
     let path = String::from_utf8_lossy(&request.raw);
-    let answer = format!("HTTP/1.1 301 Moved Permanently\r\nLocation: /{}/\r\nContent-Length: 0\r\n", path.trim_start_matches('/'));
+    let answer = format!(
+        "HTTP/1.1 301 Moved Permanently\r\nLocation: /{}/\r\nContent-Length: 0\r\n",
+        path.trim_start_matches('/')
+    );
     let answer = finish_head(answer, record, keep);
     if !client.send(&answer).await {
         return Next::Close;
@@ -193,14 +197,20 @@ fn finish_head(mut head: String, record: &Record, keep: bool) -> Vec<u8> {
 
 fn look_up(root: &Root, path: &str, read: bool) -> io::Result<Lookup> {
     let missing = |error: rustix::io::Errno| match error {
-        rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::XDEV | rustix::io::Errno::LOOP
-        | rustix::io::Errno::ACCESS | rustix::io::Errno::NAMETOOLONG => Ok(Lookup::Missing),
+        rustix::io::Errno::NOENT
+        | rustix::io::Errno::NOTDIR
+        | rustix::io::Errno::XDEV
+        | rustix::io::Errno::LOOP
+        | rustix::io::Errno::ACCESS
+        | rustix::io::Errno::NAMETOOLONG => Ok(Lookup::Missing),
         other => Err(other.into()),
     };
-    let folder = match rustix::fs::open(&root.path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(folder) => folder,
-        Err(error) => return missing(error),
-    };
+    let folder =
+        match rustix::fs::open(&root.path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        {
+            Ok(folder) => folder,
+            Err(error) => return missing(error),
+        };
     let wanted = match path {
         "" => "index.html".to_owned(),
         path if path.ends_with('/') => format!("{path}index.html"),
@@ -284,7 +294,18 @@ mod tests {
 
     #[test]
     fn only_paths_below_the_root_are_served() {
-        for path in ["/../x", "/a/%2e%2e/x", "/a%2fb", "/a%00", "/.env", "/a/.git/config", "/%2egit", "/a%5cb", "/%zz", "/%2"] {
+        for path in [
+            "/../x",
+            "/a/%2e%2e/x",
+            "/a%2fb",
+            "/a%00",
+            "/.env",
+            "/a/.git/config",
+            "/%2egit",
+            "/a%5cb",
+            "/%zz",
+            "/%2",
+        ] {
             assert_eq!(safe_path(path.as_bytes()), None, "{path}");
         }
         assert_eq!(safe_path(b"/a%20b/c.txt").as_deref(), Some("a b/c.txt"));

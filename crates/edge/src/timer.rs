@@ -87,7 +87,8 @@ impl Wheel {
 
     /// Wakes the tasks of all timers (they find out by themselves why: the worker is closing).
     pub fn wake_all(&self) {
-        let wakers: Vec<Waker> = self.entries.borrow().list.iter().filter_map(|entry| entry.waker.clone()).collect();
+        let wakers: Vec<Waker> =
+            self.entries.borrow().list.iter().filter_map(|entry| entry.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -112,7 +113,8 @@ impl Wheel {
     fn next_queued(&self) -> Option<u32> {
         let buckets = self.buckets.borrow();
         let first = self.next.get();
-        (first..first + BUCKETS).find(|tick| buckets.get(bucket(*tick)).is_some_and(|bucket| !bucket.is_empty()))
+        (first..first + BUCKETS)
+            .find(|tick| buckets.get(bucket(*tick)).is_some_and(|bucket| !bucket.is_empty()))
     }
 
     fn tick(&self, moment: Instant) -> u32 {

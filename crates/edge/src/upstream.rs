@@ -41,7 +41,12 @@ pub enum Pick {
 
 impl Upstream {
     /// From what the snapshot says; `cursor` goes on where the former one of this id stood.
-    pub fn new(id: &str, state: UpstreamState, instances: Vec<Arc<Instance>>, cursor: Arc<AtomicU32>) -> Self {
+    pub fn new(
+        id: &str,
+        state: UpstreamState,
+        instances: Vec<Arc<Instance>>,
+        cursor: Arc<AtomicU32>,
+    ) -> Self {
         Self { id: id.into(), state, instances: instances.into(), cursor }
     }
 
@@ -99,7 +104,8 @@ mod tests {
     fn upstream(count: u16) -> Upstream {
         let drained = Drained::new().unwrap();
         let address = |port| Address::Tcp(([127, 0, 0, 1], port).into());
-        let instances = (1..=count).map(|n| Instance::new(&n.to_string(), address(n), Arc::clone(&drained))).collect();
+        let instances =
+            (1..=count).map(|n| Instance::new(&n.to_string(), address(n), Arc::clone(&drained))).collect();
         Upstream::new("s/a", UpstreamState::Ready, instances, Arc::default())
     }
 

@@ -202,12 +202,17 @@ pub fn start(index: usize, shared: Shared) -> io::Result<WorkerHandle> {
     let own = Arc::clone(&stats);
     let runtime = || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_io().enable_time().max_blocking_threads(4).build_local(tokio::runtime::LocalOptions::default())
+        builder
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(4)
+            .build_local(tokio::runtime::LocalOptions::default())
     };
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
-        Ok(runtime) => runtime.block_on(run(Worker::new(&shared, own), received)),
-        Err(error) => tracing::error!(%error, "a worker has no runtime"),
-    })?;
+    let thread =
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || match runtime() {
+            Ok(runtime) => runtime.block_on(run(Worker::new(&shared, own), received)),
+            Err(error) => tracing::error!(%error, "a worker has no runtime"),
+        })?;
     Ok(WorkerHandle { commands, stats, thread })
 }
 

@@ -15,7 +15,11 @@ fn hosts_go_to_their_sites() {
         site(1, &["yourdomain.test", "www.yourdomain.test"], vec![route("/*", "s/front")]),
         site(2, &["api.yourdomain.test"], vec![route("/*", "s/api")]),
     ];
-    let edge = Edge::start(&snapshot(1, sites, vec![upstream("s/front", front.address), upstream("s/api", api.address)]));
+    let edge = Edge::start(&snapshot(
+        1,
+        sites,
+        vec![upstream("s/front", front.address), upstream("s/api", api.address)],
+    ));
     assert_eq!(edge.get("yourdomain.test", "/").text(), "front");
     assert_eq!(edge.get("WWW.yourdomain.test:8080", "/x").text(), "front");
     assert_eq!(edge.get("api.yourdomain.test", "/").text(), "api");
@@ -64,7 +68,14 @@ fn forwarded_fields_are_believed_from_trusted_peers_only() {
     let asked = "GET / HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 198.51.100.7, 192.0.2.1\r\nX-Real-IP: 198.51.100.8\r\nX_Real_IP: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nForwarded: for=1.2.3.4\r\nX-Request-Id: mine\r\nConnection: close\r\n\r\n";
     let edge = Edge::start(&proxying(&[app.address]));
     let head = edge.request(asked).text();
-    for believed in ["X-Forwarded-Proto: https", "evil.test", "X-Real-IP: 198", "6.6.6.6", "Forwarded: for", "X-Request-Id: mine"] {
+    for believed in [
+        "X-Forwarded-Proto: https",
+        "evil.test",
+        "X-Real-IP: 198",
+        "6.6.6.6",
+        "Forwarded: for",
+        "X-Request-Id: mine",
+    ] {
         assert!(!head.contains(believed), "{believed} in {head}");
     }
     assert!(head.contains("X-Real-IP: 127.0.0.1\r\n"), "{head}");
@@ -75,7 +86,12 @@ fn forwarded_fields_are_believed_from_trusted_peers_only() {
     trusting.trusted = vec!["127.0.0.0/8".parse().unwrap(), "192.0.2.0/24".parse().unwrap()];
     edge.apply(&trusting);
     let head = edge.request(asked).text();
-    for believed in ["X-Forwarded-Proto: https", "X-Forwarded-Host: evil.test", "X-Real-IP: 198.51.100.7\r\n", "X-Request-Id: mine"] {
+    for believed in [
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil.test",
+        "X-Real-IP: 198.51.100.7\r\n",
+        "X-Request-Id: mine",
+    ] {
         assert!(head.contains(believed), "{believed} not in {head}");
     }
     assert_eq!(edge.log(2)[1]["client"], "198.51.100.7", "the first from the right that is not trusted");
@@ -90,7 +106,8 @@ fn an_unknown_host_is_not_found_and_reaches_nobody() {
     assert_eq!(reply.status, 404);
     assert!(reply.text().contains("<!doctype html>"));
     assert_eq!(app.connections.load(std::sync::atomic::Ordering::SeqCst), 0);
-    let json = edge.request("GET / HTTP/1.1\r\nHost: o.test\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
+    let json = edge
+        .request("GET / HTTP/1.1\r\nHost: o.test\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
     let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
     assert_eq!(value["status"], 404);
     assert_eq!(value["request_id"].as_str(), json.header("X-Request-Id").as_deref());
@@ -184,7 +201,8 @@ fn an_answer_that_breaks_off_is_cut_for_the_client_too() {
 
 #[test]
 fn what_an_instance_says_beyond_its_answer_reaches_nobody() {
-    let app = Backend::answering(|_| format!("{}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", ok("fine")));
+    let app =
+        Backend::answering(|_| format!("{}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", ok("fine")));
     let edge = Edge::start(&proxying(&[app.address]));
     let mut client = edge.client();
     for _ in 0..3 {
@@ -193,7 +211,11 @@ fn what_an_instance_says_beyond_its_answer_reaches_nobody() {
         assert!(head.starts_with("HTTP/1.1 200"));
         assert_eq!(body, b"fine");
     }
-    assert_eq!(app.connections.load(std::sync::atomic::Ordering::SeqCst), 3, "no such connection is used again");
+    assert_eq!(
+        app.connections.load(std::sync::atomic::Ordering::SeqCst),
+        3,
+        "no such connection is used again"
+    );
 }
 
 #[test]
@@ -206,10 +228,15 @@ fn requests_sent_ahead_are_answered_in_order() {
     client.write_all(format!("{all}{}", request("/end", "Connection: close\r\n")).as_bytes()).unwrap();
     let mut text = String::new();
     client.read_to_string(&mut text).unwrap();
-    let bodies: Vec<&str> = text.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP/").next().unwrap()).collect();
+    let bodies: Vec<&str> =
+        text.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP/").next().unwrap()).collect();
     let expected: Vec<String> = (0..20).map(|n| format!("/{n}")).chain(["/end".to_owned()]).collect();
     assert_eq!(bodies, expected);
-    assert_eq!(app.connections.load(std::sync::atomic::Ordering::SeqCst), 1, "one connection carried them all");
+    assert_eq!(
+        app.connections.load(std::sync::atomic::Ordering::SeqCst),
+        1,
+        "one connection carried them all"
+    );
 }
 
 #[test]
@@ -264,7 +291,8 @@ fn malformed_requests_are_refused_and_closed() {
 #[test]
 fn an_old_client_gets_plain_bodies() {
     let app = Backend::answering(|_| {
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n".to_owned()
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+            .to_owned()
     });
     let edge = Edge::start(&proxying(&[app.address]));
     let reply = edge.request("GET / HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n");

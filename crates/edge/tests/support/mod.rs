@@ -46,13 +46,8 @@ impl Edge {
         let queues = u32::try_from(workers).unwrap();
         let listeners = sys::listen::bind(([127, 0, 0, 1], 0).into(), queues, 1024).unwrap();
         let address = listeners[0].local_addr().unwrap();
-        let edge = Self {
-            address,
-            folder,
-            keeper: Mutex::new(None),
-            lifetime: Some(write),
-            thread: Some(thread),
-        };
+        let edge =
+            Self { address, folder, keeper: Mutex::new(None), lifetime: Some(write), thread: Some(thread) };
         let hello = edge.connect_keeper();
         assert!(matches!(hello, FromEdge::Hello { revision: 0, .. }), "{hello:?}");
         let names = (0..queues).map(|queue| Listener { address, queue }).collect();
