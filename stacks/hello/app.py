@@ -4,7 +4,7 @@ A request's way: `Handler.do_GET`/`do_POST` look the path up in a table -> one m
 written at once. New entries reach open pages through `Feed`: a writer rings it, each `/events` thread wakes up and reads what is
 new from the database, so several instances on one database see each other's entries (a look every half second).
 
-Environment: HOST, PORT (where to listen), DATA_DIR (folder of the database, made if missing).
+Environment: HOST, PORT (where to listen), STATE_DIRECTORY (folder of the database).
 On SIGTERM: no new connections, running requests finish, event streams end, exit status 0.
 """
 
@@ -414,7 +414,7 @@ class Server(ThreadingHTTPServer):
 def main():
     threading.stack_size(512 * 1024)
     address = (os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000")))
-    folder = Path(os.environ.get("DATA_DIR", "data"))
+    folder = Path(os.environ.get("STATE_DIRECTORY", "data"))
     try:
         server = Server(address, Store(folder), Pages(HERE / "web"))
     except (OSError, sqlite3.Error) as error:

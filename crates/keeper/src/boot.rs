@@ -68,7 +68,13 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
 }
 
 fn folders(home: &Home) -> Result<(), KeeperError> {
-    let open = [home.path().to_owned(), home.logs(), home.run().to_owned(), home.run().join("app")];
+    let open = [
+        home.path().to_owned(),
+        home.logs(),
+        home.run().to_owned(),
+        home.run().join("app"),
+        home.path().join("state"),
+    ];
     let closed = [home.instances(), home.run().join("shim")];
     let all = open.iter().map(|path| (path, 0o711)).chain(closed.iter().map(|path| (path, 0o700)));
     for (path, mode) in all {

@@ -124,9 +124,10 @@ impl Keeper {
         }
         self.sockets.keep_only(&wanted);
         if let Some(edge) = &self.edge
-            && let Err(error) = self.sockets.send(&edge.socket) {
-                tracing::warn!(%error, "the edge did not take its listeners");
-            }
+            && let Err(error) = self.sockets.send(&edge.socket)
+        {
+            tracing::warn!(%error, "the edge did not take its listeners");
+        }
     }
 
     /// Sends the edge a snapshot if it would differ from the last one.

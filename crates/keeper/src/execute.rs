@@ -73,6 +73,7 @@ impl Keeper {
             status: home.instance_status(id),
             meta: home.instance_meta(id),
             app_socket: home.app_socket(id),
+            state: home.app_state(&id.app),
             out: home.app_log(&id.app, id.slot, "out"),
             err: home.app_log(&id.app, id.slot, "err"),
             shim_log: home.logs().join("shim.log"),
@@ -82,7 +83,8 @@ impl Keeper {
     /// The edge learns of it with the next snapshot. An instance that it cannot know of has drained already.
     fn drain(&mut self, id: &InstanceId) {
         self.note(id, "draining", "it is to be replaced or stopped");
-        let unknown_to_edge = self.facts.get(id).is_none_or(|facts| facts.address.is_none());
+        let unknown_to_edge =
+            self.facts.get(id).is_none_or(|facts| !facts.was_ready || facts.address.is_none());
         // Under `up` the edge is told to end first: what it still serves it serves until its own deadline.
         if unknown_to_edge || (self.ending.is_some() && self.edge.is_none()) {
             let (instance, now) = (id.clone(), self.now());

@@ -75,6 +75,10 @@ impl Home {
     pub fn app_log(&self, app: &AppId, slot: u32, stream: &str) -> PathBuf {
         self.stack_logs(app.stack.as_str()).join(format!("{}.{slot}.{stream}.log", app.app))
     }
+    /// `$STATE_DIRECTORY` of an app: its own, and kept.
+    pub fn app_state(&self, app: &AppId) -> PathBuf {
+        self.home.join("state").join(app.stack.as_str()).join(app.app.as_str())
+    }
     /// Folder of what is known of instances.
     pub fn instances(&self) -> PathBuf {
         self.home.join("instances")

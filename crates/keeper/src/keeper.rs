@@ -8,7 +8,7 @@ use crate::home::Home;
 use crate::resolve::Found;
 use crate::stack::Stack;
 use crate::{Options, Shutdown};
-use model::observed::{Address, End, Event, Moment, Observed};
+use model::observed::{Address, End, Event, Moment, Observed, Phase};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
@@ -192,21 +192,32 @@ impl Keeper {
 
     fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
         self.finish_journal(&id);
-        self.note(&id, "ended", &end.to_string());
-        let fingerprint = self.facts.get(&id).filter(|facts| !facts.was_ready).map(|facts| facts.fingerprint);
-        let fails = |stack: &&mut Stack| fingerprint.is_some_and(|print| stack.fails_candidate(&id, print));
-        let last = self.last_lines(&id);
-        let failed = self.stacks.get_mut(&id.app.stack).filter(fails).filter(|_| end != End::Stopped);
-        if let Some(stack) = failed {
-            let number = stack.candidate.as_ref().map(|candidate| candidate.number);
-            stack.drop_candidate(format!("{} {end}{last}", id.label()));
-            if let Some(number) = number {
-                let dropped = self.store.drop_candidate(&id.app.stack, number);
-                report_failure("recording the dropped change", dropped.map(drop));
-            }
-        }
         self.supervisor.forget(&id);
-        self.observed.apply(Event::Ended { instance: id, end, uptime }, now);
+        self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, now);
+        // What is observed knows better whether a stop was asked for or was the verdict on a late start.
+        let phase = self.observed.instances.get(&id).map(|instance| &instance.phase);
+        let Some(Phase::Ended { end, .. }) = phase else { return };
+        let end = end.clone();
+        self.note(&id, "ended", &end.to_string());
+        let never_ready = self.facts.get(&id).filter(|facts| !facts.was_ready);
+        if let Some(fingerprint) = never_ready.map(|facts| facts.fingerprint).filter(|_| end != End::Stopped)
+        {
+            self.drop_failed_candidate(&id, fingerprint, &end);
+        }
+    }
+
+    /// The first end of a candidate's instance before it was ready gives the candidate up.
+    fn drop_failed_candidate(&mut self, id: &InstanceId, fingerprint: u64, end: &End) {
+        let last = self.last_lines(id);
+        let Some(stack) = self.stacks.get_mut(&id.app.stack) else { return };
+        let Some(number) = stack.candidate.as_ref().map(|candidate| candidate.number) else { return };
+        if stack.fails_candidate(id, fingerprint) {
+            stack.drop_candidate(format!("{} {end}{last}", id.label()));
+            report_failure(
+                "recording the dropped change",
+                self.store.drop_candidate(&id.app.stack, number).map(drop),
+            );
+        }
     }
 
     /// Looks foreign host names up again, away from the loop.

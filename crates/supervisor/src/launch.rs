@@ -2,7 +2,7 @@
 
 use crate::link::Link;
 use crate::meta::Meta;
-use crate::{Order, port};
+use crate::{Order, Places, port};
 use model::observed::Address;
 use model::spec::{AppSpec, Listen};
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ type Prepared = (Option<Address>, Vec<(String, String)>, u32);
 fn prepare(order: &Order) -> Result<Prepared, String> {
     let address = choose_address(order)?;
     folders(order).map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.display()))?;
-    let env = environment(&order.spec, order.user.as_ref(), address.as_ref());
+    let env = environment(&order.spec, &order.places, order.user.as_ref(), address.as_ref());
     let meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
     meta.save(&order.places.meta)
         .map_err(|error| format!("cannot write {}: {error}", order.places.meta.display()))?;
@@ -67,11 +67,12 @@ fn choose_address(order: &Order) -> Result<Option<Address>, String> {
 fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
     let places = &order.places;
     let owner = order.user.as_ref().map(|user| (user.uid, user.gid));
-    let all =
-        [(&places.shim_socket, None), (&places.meta, None), (&places.out, None), (&places.app_socket, owner)];
-    for (file, owner) in all {
-        let Some(folder) = file.parent() else { continue };
-        sys::folder::make(folder, 0o711, owner).map_err(|error| (folder.to_owned(), error))?;
+    let parents =
+        [(&places.shim_socket, 0o700), (&places.meta, 0o700), (&places.out, 0o711), (&places.state, 0o711)];
+    let shared = parents.into_iter().filter_map(|(file, mode)| Some((file.parent()?, mode, None)));
+    let socket = places.app_socket.parent().map(|folder| (folder, 0o711, owner));
+    for (folder, mode, owner) in shared.chain(socket).chain([(places.state.as_path(), 0o700, owner)]) {
+        sys::folder::make(folder, mode, owner).map_err(|error| (folder.to_owned(), error))?;
     }
     Ok(())
 }
@@ -79,6 +80,7 @@ fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
 /// The whole environment of an app: nothing of the keeper's own but `PATH`.
 pub fn environment(
     spec: &AppSpec,
+    places: &Places,
     user: Option<&sys::user::User>,
     address: Option<&Address>,
 ) -> Vec<(String, String)> {
@@ -90,6 +92,8 @@ pub fn environment(
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
         // Without it Python keeps what an app prints until 8 KiB have come together, and a log looks dead.
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
+        // As systemd.exec(5) names it.
+        ("STATE_DIRECTORY".to_owned(), places.state.display().to_string()),
     ]);
     if let Some(user) = user {
         env.insert("USER".into(), user.name.clone());
@@ -202,9 +206,10 @@ async fn connect(socket: &Path, shim: u32) -> Result<Link, String> {
 /// Lets the edge's group connect to an app's socket, where the edge runs as somebody else.
 pub(crate) fn open_socket(order_group: Option<u32>, address: Option<&Address>) {
     if let (Some(group), Some(Address::Unix(path))) = (order_group, address)
-        && let Err(error) = sys::unix_socket::set_access(path, Some(group), 0o660) {
-            tracing::warn!(path = %path.display(), %error, "the edge's group cannot be given access to this socket");
-        }
+        && let Err(error) = sys::unix_socket::set_access(path, Some(group), 0o660)
+    {
+        tracing::warn!(path = %path.display(), %error, "the edge's group cannot be given access to this socket");
+    }
 }
 
 /// The surroundings of a health command.

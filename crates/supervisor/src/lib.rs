@@ -44,6 +44,8 @@ pub struct Places {
     pub meta: PathBuf,
     /// `$SOCKET`; its folder belongs to the app's user.
     pub app_socket: PathBuf,
+    /// `$STATE_DIRECTORY`: a folder of the app's own, kept across instances and releases; belongs to the app's user.
+    pub state: PathBuf,
     /// Standard output.
     pub out: PathBuf,
     /// Standard error.

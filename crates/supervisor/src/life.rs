@@ -98,7 +98,7 @@ pub(crate) async fn adopt(
         return ended(&reports, &id, end, Duration::ZERO).await;
     };
     let command = spec.map(|spec| {
-        let env = launch::environment(&spec, user.as_ref(), address.as_ref());
+        let env = launch::environment(&spec, &places, user.as_ref(), address.as_ref());
         launch::surroundings(&spec, env, user.as_ref())
     });
     let target = Target { health, address, command };
