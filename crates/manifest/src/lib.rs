@@ -5,9 +5,9 @@
 //! text ──toml_edit──▶ tree::Node ──interpolate──▶ tree::Node ──shape──▶ file::ManifestFile ──validate──▶ StackSpec
 //!         spans                    string leaves              schema     as written            valid
 //! ```
-//! Every step reports into one [`diagnostic::Report`] and goes on with what is left. Invariants: a `StackSpec` comes out only
+//! Every step reports into one `diagnostic::Report` and goes on with what is left. Invariants: a `StackSpec` comes out only
 //! without an error; no text in, whatever it is, makes this crate panic; no value of a secret is in a diagnostic or in
-//! [`effective`] (but where the manifest puts one into a command line, which is warned about).
+//! [`effective()`] (but where the manifest puts one into a command line, which is warned about).
 
 mod diagnostic;
 mod disk;
