@@ -10,7 +10,6 @@ mod context;
 mod error;
 mod exe;
 mod logs;
-mod reach;
 mod target;
 mod ui;
 mod wait;

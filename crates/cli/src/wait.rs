@@ -68,13 +68,29 @@ impl Tracker {
                 }
             }
         }
-        let gone =
-            |label: &String| !stack.apps.iter().any(|app| app.instances.iter().any(|i| &i.label == label));
-        let mut ended: Vec<String> = self.seen.keys().filter(|label| gone(label)).cloned().collect();
-        ended.sort_unstable();
-        for label in ended {
-            self.seen.remove(&label);
-            lines.push(self.line(&label, "stopped", ""));
+        lines.extend(self.gone(stack));
+        lines
+    }
+
+    /// Instances that are not there any more: stopped, or ended if their app is to run.
+    fn gone(&mut self, stack: &StackStatus) -> Vec<String> {
+        let there =
+            |label: &String| stack.apps.iter().any(|app| app.instances.iter().any(|i| &i.label == label));
+        let mut labels: Vec<String> = self.seen.keys().filter(|label| !there(label)).cloned().collect();
+        labels.sort_unstable();
+        let mut lines = Vec::new();
+        for label in labels {
+            let before = self.seen.remove(&label);
+            let app = stack
+                .apps
+                .iter()
+                .find(|app| label.rsplit_once('.').is_some_and(|(name, _)| name == app.name));
+            let meant =
+                before.is_some_and(|(_, state)| matches!(state.as_str(), "draining" | "stopping" | "ended"));
+            lines.push(match app.and_then(|app| app.reason.as_deref()).filter(|_| !meant) {
+                Some(reason) => self.line(&label, "ended", reason.lines().next().unwrap_or_default()),
+                None => self.line(&label, "stopped", ""),
+            });
         }
         lines
     }

@@ -3,7 +3,6 @@
 use crate::args::CheckArgs;
 use crate::context::Context;
 use crate::error::{Code, Failure};
-use crate::reach;
 use crate::ui::words::count;
 use manifest::{Loaded, StackSpec};
 use serde_json::json;
@@ -12,18 +11,17 @@ use std::io::{self, Write};
 /// Shows what is wrong, or what the manifest amounts to.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     let Loaded { spec, warnings, .. } = load(context)?;
-    let unreachable = reach::findings(&spec);
     let mut out = io::stdout().lock();
     if context.json {
         let effective = args.effective.then(|| json!(spec));
         let diagnostics: Vec<_> = warnings.iter().map(manifest::Diagnostic::to_json).collect();
         let found = json!({
-            "ok": true, "stack": spec.name, "diagnostics": diagnostics, "unreachable": unreachable, "effective": effective,
+            "ok": true, "stack": spec.name, "diagnostics": diagnostics, "effective": effective,
         });
         writeln!(out, "{found}")?;
         return Ok(());
     }
-    warn(context, &warnings, &unreachable);
+    warn(context, &warnings);
     if args.effective {
         writeln!(out, "{}", manifest::effective(&spec).trim_end())?;
     } else {
@@ -52,13 +50,12 @@ pub fn load(context: &Context) -> Result<Loaded, Failure> {
 }
 
 /// Warnings, on standard error.
-pub fn warn(context: &Context, warnings: &[manifest::Diagnostic], unreachable: &[String]) {
+pub fn warn(context: &Context, warnings: &[manifest::Diagnostic]) {
     if context.json {
         return;
     }
     let style = context.stderr_style();
     warnings.iter().for_each(|warning| eprintln!("{}", warning.render(style.is_on())));
-    unreachable.iter().for_each(|text| eprintln!("{} {text}", style.yellow("warning:")));
 }
 
 fn summary(spec: &StackSpec) -> String {

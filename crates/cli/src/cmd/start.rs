@@ -28,7 +28,7 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     }
     let manifest = context.existing_manifest()?;
     let loaded = check::load(context)?;
-    check::warn(context, &loaded.warnings, &crate::reach::findings(&loaded.spec));
+    check::warn(context, &loaded.warnings);
     let name = loaded.spec.name.to_string();
     let client = keeper_of(&Home::open(&context.background_home())?)?;
     let before = client.status()?;

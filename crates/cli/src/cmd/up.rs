@@ -17,7 +17,7 @@ use crate::exe;
 use crate::logs::{self, Filter, Printer};
 use crate::ui::Progress;
 use crate::wait::{self, Tracker, Verdict};
-use keeper::api::StackRequest;
+use keeper::api::{StackRequest, StackStatus};
 use keeper::home::Home;
 use keeper::{KeeperError, Options, Shutdown};
 use std::collections::BTreeSet;
@@ -32,12 +32,14 @@ use tokio::sync::watch;
 const LOOK: Duration = Duration::from_millis(50);
 /// Time between two looks at a stack that runs.
 const SELDOM: Duration = Duration::from_millis(500);
+/// Last lines that an app shows which did not become healthy.
+const LAST_LINES: usize = 30;
 
 /// Runs the stack until a signal, or until it turns out that it cannot run.
 pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     let manifest = context.existing_manifest()?;
     let loaded = check::load(context)?;
-    check::warn(context, &loaded.warnings, &crate::reach::findings(&loaded.spec));
+    check::warn(context, &loaded.warnings);
     let signals = signals()?;
     let home = Home::open(&context.foreground_home())?;
     log_to(&home)?;
@@ -46,7 +48,9 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     let ended = up.start_keeper(request)?;
     let result = up.follow(&ended);
     up.progress.finish();
-    let _ = up.print_logs(); // the last words; nobody is left to tell when standard output is closed
+    if result.is_ok() {
+        let _ = up.print_logs(); // the last words; nobody is left to tell when standard output is closed
+    }
     result
 }
 
@@ -135,7 +139,7 @@ impl<'a> Up<'a> {
                 self.looked = Instant::now();
                 self.look();
             }
-            if self.phase != Phase::Starting {
+            if self.phase != Phase::Starting && self.failure.is_none() {
                 self.print_logs()?;
             }
         }
@@ -178,11 +182,22 @@ impl<'a> Up<'a> {
                 eprintln!("\n{} is up: {}\n", style.bold(&self.stack), style.green(&urls));
             }
             Verdict::Failed(reason) => {
-                self.failure = Some(wait::unhealthy(&reason));
+                self.failure = Some(self.unhealthy(stack, &reason));
                 self.progress.line(&format!("stopping {}", self.stack));
                 self.stop();
             }
         }
+    }
+
+    /// The failure with the last lines of the apps that did not become ready.
+    fn unhealthy(&self, stack: &StackStatus, reason: &str) -> Failure {
+        let failure = wait::unhealthy(reason).next("put it right, then mainstay up");
+        if !failure.detail.is_empty() {
+            return failure;
+        }
+        let apps = stack.apps.iter().filter(|app| app.ready < app.wanted);
+        let lines = apps.flat_map(|app| logs::last_lines(&self.home, &self.stack, &app.name, LAST_LINES));
+        failure.detail(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// What apps printed since the last time, those that were started meanwhile included.
