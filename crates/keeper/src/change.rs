@@ -11,9 +11,7 @@ use std::sync::Arc;
 /// All its diagnostics at once.
 pub(crate) fn load(path: &Path) -> Result<(Arc<StackSpec>, String), KeeperError> {
     let loaded = manifest::load(path, &environment).map_err(failure)?;
-    let text =
-        std::fs::read_to_string(path).map_err(KeeperError::at(format!("cannot read {}", path.display())))?;
-    Ok((Arc::new(loaded.spec), text))
+    Ok((Arc::new(loaded.spec), loaded.text))
 }
 
 /// Loads a committed revision again from its text: what somebody wrote into the file since then is not in force.

@@ -4,7 +4,7 @@ use crate::link::Link;
 use crate::meta::Meta;
 use crate::{Order, Places, port};
 use model::observed::Address;
-use model::spec::{AppSpec, Listen};
+use model::spec::{AppSpec, EnvValue, Listen};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +102,12 @@ pub fn environment(
         env.insert(name.into(), value);
     }
     for (name, value) in &spec.env {
-        env.insert(name.clone(), fill(value.expose(), address));
+        let value = match value {
+            EnvValue::Plain(text) => fill(text, address),
+            // A password is what it is, dollar signs included.
+            EnvValue::Secret(secret) => secret.expose().to_owned(),
+        };
+        env.insert(name.clone(), value);
     }
     env.into_iter().collect()
 }
