@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 from . import mainstay, peers, sandbox
+from .errors import Void
 from .process import LOAD_CORE
 from .sides import Side
 
@@ -106,3 +107,14 @@ def versions(output: Output, sides: list[Side]) -> None:
     output.document["versions"] = {side.name: side.version for side in sides}
     for side in sides:
         output.say(f"  {side.name:<16} {side.version:<14} {side.note}".rstrip())
+
+
+def equal(output: Output, problems: list[str]) -> None:
+    """What the feature checks found ends the run, but for Mainstay's development form, where figures are worth seeing all the same."""
+    for problem in problems:
+        output.say(f"  NOT EQUAL  {problem}")
+    output.add("problems", problems)
+    if problems and not mainstay.COMMAND:
+        raise Void("the sides do not do the same work")
+    if not problems:
+        output.say("  checked: answers, request id and forwarded headers upstream, upstream keepalive, log lines, cores")

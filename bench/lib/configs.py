@@ -99,6 +99,7 @@ global
 defaults
     mode http
     log global
+    option dontlognull
     log-format '{{{log}}}'
     timeout connect 5s
     timeout client 600s

@@ -7,6 +7,7 @@ and, if it likes, `{dir}` (a folder for its files, where `access.log` is looked 
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -37,7 +38,8 @@ def ensure() -> None:
 def start(port: int, backend: int = BACKEND_PORT, path: str = "/json") -> Side:
     """Start it and wait for its first answer."""
     folder = WORK / "mainstay"
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what a start before this one left
+    folder.mkdir()
     if COMMAND:
         words = {"listen": f"127.0.0.1:{port}", "backend": f"127.0.0.1:{backend}", "dir": str(folder)}
         argv, version = [word.format(**words) for word in shlex.split(COMMAND)], "development"

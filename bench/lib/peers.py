@@ -49,8 +49,8 @@ def version(program: str) -> str:
     return re.search(r"\d+\.\d+\.\d+", result.stdout + result.stderr).group()
 
 
-def start(program: str, name: str, config: str, core: int) -> Process:
+def start(program: str, name: str, config: str, core: int, env: dict[str, str] | None = None) -> Process:
     """Start a peer in the foreground with this configuration; its output goes to `<name>.out`."""
     (WORK / f"{name}.conf").write_text(config)
     own = ["-e", "stderr", "-g", "daemon off;", "-c"] if program == NGINX else ["-db", "-f"]
-    return Process(["chroot", str(ROOT), program, *own, f"/mnt/{name}.conf"], core, WORK / f"{name}.out")
+    return Process(["chroot", str(ROOT), program, *own, f"/mnt/{name}.conf"], core, WORK / f"{name}.out", env=env)

@@ -15,11 +15,13 @@ class Process:
     """A process and all that descends from it. `same_program`: also every process of the same executable,
     for programs whose helpers may leave the family (double fork)."""
 
-    def __init__(self, argv: list[str], core: int, output: Path, same_program: bool = False, cwd: str | None = None):
+    def __init__(self, argv: list[str], core: int, output: Path, same_program: bool = False,
+                 cwd: str | None = None, env: dict[str, str] | None = None):
         self.output = output
         with open(output, "ab") as out:  # O_APPEND: HAProxy's access log goes here too and is truncated between rounds
             self.popen = subprocess.Popen(
-                ["taskset", "-c", str(core), *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd
+                ["taskset", "-c", str(core), *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd,
+                env={**os.environ, **(env or {})},
             )
         self.core = core
         self.same_program = same_program
@@ -51,6 +53,10 @@ class Process:
         """Nanoseconds on a CPU by process, threads that ended included: the kernel's run time sum that `schedstat`
         shows thread by thread, read through each process's CPU clock (clock_getcpuclockid(3))."""
         return {pid: time.clock_gettime_ns((~pid << 3) | 2) for pid in self.pids()}
+
+    def faults(self) -> int:
+        """Minor page faults so far. Many per request: an allocator that gives memory back and fetches it again."""
+        return sum(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7]) for pid in self.pids())
 
     def pss(self) -> int:
         """Bytes of proportional set size of all its processes."""

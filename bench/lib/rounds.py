@@ -7,7 +7,7 @@ p99 and the proxy core's share are a second look: the load core often fills firs
 import statistics
 from dataclasses import dataclass
 
-from . import mainstay
+from . import command
 from .errors import Void
 from .process import cpu_between
 from .sides import Side
@@ -18,13 +18,15 @@ RETRIES = 2
 
 @dataclass
 class Case:
-    """What is asked for, how, and what must hold: `base` is the side the demand compares with, `limit` the highest ratio."""
+    """What is asked for, how, and what must hold: `base` is the side the demand compares with, `limit` the highest ratio.
+    `shown` are sides whose comparison is printed too, without a demand."""
 
     name: str
     path: str
     connections: int
     base: str
     limit: float
+    shown: tuple[str, ...] = ()
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Figure:
     rps: float
     p99_ms: float
     core: float
+    faults: float
     requests: int
     log_lines: int
 
@@ -73,25 +76,27 @@ def _repeat_if_void(case: Case, number: int, side: Side, seconds: float, say) ->
 
 def _one(case: Case, number: int, side: Side, seconds: float) -> Figure:
     side.log.begin()
-    before = side.process.cpu()
+    before, faults = side.process.cpu(), side.process.faults()
     load = wrk(side.port, case.path, case.connections, seconds)
     spent = cpu_between(before, side.process.cpu())
+    faults = side.process.faults() - faults
     lines = side.log.end(at_least=load.requests)
     # Requests that were under way when the load ended are logged too: at most one per connection.
     if side.log.files() and not load.requests <= lines <= load.requests + case.connections:
         raise Void(f"{lines} log lines for {load.requests} requests over {case.connections} connections")
     cpu_us = spent / 1e3 / load.requests
-    return Figure(case.name, number, side.name, cpu_us, 0.0, load.rps, load.p99_ms, spent / 1e9 / load.seconds, load.requests, lines)
+    return Figure(case.name, number, side.name, cpu_us, 0.0, load.rps, load.p99_ms, spent / 1e9 / load.seconds,
+                  faults / load.requests, load.requests, lines)
 
 
-HEADER = f"  {'round':>6} {'side':<16} {'CPU us/req':>10} {'ratio':>6} {'req/s':>8} {'p99 ms':>7} {'core':>5} {'requests':>9} {'log lines':>9}"
+HEADER = f"  {'round':>6} {'side':<16} {'CPU us/req':>10} {'ratio':>6} {'req/s':>8} {'p99 ms':>7} {'core':>5} {'faults':>6} {'requests':>9} {'log lines':>9}"
 
 
 def line(figure: Figure, label: str = "") -> str:
     """A figure as a row under `HEADER`."""
     counts = f"{figure.requests:>9} {figure.log_lines:>9}" if not label else ""
     return (f"  {label or figure.round:>6} {figure.side:<16} {figure.cpu_us:>10.2f} {figure.ratio:>6.2f} {figure.rps:>8.0f}"
-            f" {figure.p99_ms:>7.2f} {figure.core:>5.0%} {counts}").rstrip()
+            f" {figure.p99_ms:>7.2f} {figure.core:>5.0%} {figure.faults:>6.1f} {counts}").rstrip()
 
 
 def medians(figures: list[Figure]) -> list[Figure]:
@@ -100,21 +105,21 @@ def medians(figures: list[Figure]) -> list[Figure]:
     for side in dict.fromkeys(figure.side for figure in figures):
         mine = [figure for figure in figures if figure.side == side]
         columns = {name: statistics.median(getattr(figure, name) for figure in mine)
-                   for name in ("cpu_us", "ratio", "rps", "p99_ms", "core", "requests", "log_lines")}
+                   for name in ("cpu_us", "ratio", "rps", "p99_ms", "core", "faults", "requests", "log_lines")}
         rows.append(Figure(mine[0].case, 0, side, **columns))
     return rows
 
 
+def _ratios(figures: list[Figure], other: str) -> str:
+    cost = {(figure.round, figure.side): figure.cpu_us for figure in figures}
+    numbers = sorted({figure.round for figure in figures})
+    ratios = [cost[number, "mainstay"] / cost[number, other] for number in numbers]
+    return f"{' '.join(f'{ratio:.2f}' for ratio in ratios)}, median {statistics.median(ratios):.2f}"
+
+
 def compare(output, problems: list[str], cases: list[Case], sides: list[Side], once: list[Side], args) -> None:
-    """Run the cases asked for, print all rounds, the medians and the demands. What the feature checks found ends the run,
-    but for Mainstay's development form, where the rounds are worth seeing all the same."""
-    for problem in problems:
-        output.say(f"  NOT EQUAL  {problem}")
-    output.add("problems", problems)
-    if problems and not mainstay.COMMAND:
-        raise Void("the sides do not do the same work")
-    if not problems:
-        output.say("  checked: answers, request id and forwarded headers upstream, upstream keepalive, log lines, cores")
+    """Run the cases asked for; print all rounds, the medians and the demands."""
+    command.equal(output, problems)
     for case in cases:
         if args.only in (None, case.name):
             output.say(f"\n{case.name}: {case.path} over {case.connections} connections, {args.seconds} s a round\n{HEADER}")
@@ -126,3 +131,5 @@ def compare(output, problems: list[str], cases: list[Case], sides: list[Side], o
             output.add("medians", rows)
             ours = next(row for row in rows if row.side == "mainstay")
             output.demand(f"{case.name}, CPU per request, mainstay / {case.base}", ours.ratio, case.limit)
+            for other in case.shown:
+                output.say(f"  shown  {case.name}, mainstay / {other}, round by round: {_ratios(figures, other)}")

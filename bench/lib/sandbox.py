@@ -15,6 +15,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -43,8 +44,8 @@ def _init(inside: Callable[[], int]) -> int:
     """Pid 1 of the sandbox: the benchmark is its child, orphans are reaped; when it exits all else is killed."""
     child = os.fork()
     if child == 0:
-        signal.signal(signal.SIGTERM, lambda *_: _leave())
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
         status = 130
         try:
             status = inside()
@@ -54,13 +55,16 @@ def _init(inside: Callable[[], int]) -> int:
         except KeyboardInterrupt:
             print("interrupted", flush=True)
         finally:
-            os.sys.stdout.flush()
-            os.sys.stderr.flush()
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status)
     return _wait_for(child, reap_all=True)
 
 
-def _leave() -> None:
+def _leave(*_: object) -> None:
+    """The first signal ends the run; the same one may arrive twice (from the terminal and handed on)."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -44,10 +44,11 @@ def start_backend() -> Process:
     return backend
 
 
-def nginx(name: str, port: int, note: str = "", backend: int = BACKEND_PORT, path: str = "/json", **options: str) -> Side:
-    """nginx as a proxy."""
+def nginx(name: str, port: int, note: str = "", backend: int = BACKEND_PORT, path: str = "/json",
+          env: dict[str, str] | None = None, **options: str) -> Side:
+    """nginx as a proxy; `options` as in `configs.nginx`."""
     config = configs.nginx(name, port, backend, FILES, **options)
-    process = peers.start(peers.NGINX, name, config, PROXY_CORE)
+    process = peers.start(peers.NGINX, name, config, PROXY_CORE, env)
     log = AccessLog(lambda: [WORK / f"{name}.access.log"], truncate=True)
     wait_until_up(name, process, lambda: answers(port, path))
     return Side(name, peers.version(peers.NGINX), port, process, log, note)
