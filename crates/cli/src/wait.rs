@@ -5,8 +5,8 @@ use crate::client::{CallError, Client};
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::{Progress, Style, words};
-use keeper::api::{AppStatus, InstanceStatus, StackStatus, Status};
-use std::collections::HashMap;
+use keeper::api::{AppStatus, InstanceStatus, StackStatus, Status, Transition};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 /// Time between two looks.
@@ -148,29 +148,55 @@ pub fn until(
     }
 }
 
+/// Now, to the millisecond: as exact as times in the history are.
+pub fn now() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
 /// The stack of this name.
 pub fn find<'a>(status: &'a Status, name: &str) -> Option<&'a StackStatus> {
     status.stacks.iter().find(|stack| stack.name == name)
 }
 
-/// For a stack that was not there before: it is ready, or something ended or turned unhealthy before it ever was ready.
-/// The keeper may still be trying; whoever waits at a terminal wants to know at the first failure.
-pub fn first_start(stack: &StackStatus) -> Verdict {
-    let troubled = |app: &&AppStatus| {
-        let bad = |state: &str| matches!(state, "failed" | "unhealthy" | "ended");
-        let ended = |i: &InstanceStatus| bad(&i.state) || (i.restarts > 0 && i.state != "ready");
-        app.ready < app.wanted && (bad(&app.state) || app.instances.iter().any(ended))
-    };
-    if let Some(app) = stack.apps.iter().find(troubled) {
-        let ends = || app.instances.iter().find_map(|instance| instance.last_end.clone());
-        let reason = app.reason.clone().or_else(ends).unwrap_or_else(|| "no reason is known".into());
-        return Verdict::Failed(format!("{} did not become healthy: {reason}", app.name));
+/// For a stack that was not there before: it is ready, or an instance that was started since `begun` ended or turned
+/// unhealthy before it was ready. The keeper may still be trying; whoever waits at a terminal wants to know at the first failure.
+pub fn first_start(stack: &StackStatus, begun: jiff::Timestamp) -> Verdict {
+    for app in stack.apps.iter().filter(|app| app.ready < app.wanted) {
+        let failed =
+            if app.state == "failed" { Some(None) } else { failed_since(&app.history, begun).map(Some) };
+        if let Some(transition) = failed {
+            let reason = app.reason.as_deref().unwrap_or("no reason is known");
+            // how it ended says more than what is done about it; the last lines of output follow in any case
+            let (now, lines) = reason.split_once('\n').unwrap_or((reason, ""));
+            let cause = transition.map_or(now, |transition| &transition.reason);
+            let reason = format!("{cause}\n{lines}");
+            return Verdict::Failed(format!("{} did not become healthy: {reason}", app.name));
+        }
     }
     match stack.state.as_str() {
         "ready" => Verdict::Done,
         "failed" => Verdict::Failed(format!("{} did not become healthy", stack.name)),
         _ => Verdict::Wait,
     }
+}
+
+/// The first bad end of a start since then, before readiness. What former runs did is not counted: their end may be noted late.
+fn failed_since(history: &[Transition], begun: jiff::Timestamp) -> Option<&Transition> {
+    let mut starting = BTreeSet::new();
+    let since = |it: &&Transition| it.at.parse::<jiff::Timestamp>().is_ok_and(|at| at >= begun);
+    history.iter().filter(since).find(|it| match it.state.as_str() {
+        "starting" => {
+            starting.insert(&it.instance);
+            false
+        }
+        "ready" => {
+            starting.remove(&it.instance);
+            false
+        }
+        "ended" | "failed" | "unhealthy" => starting.contains(&it.instance),
+        _ => false,
+    })
 }
 
 /// For a change of a stack that runs: committed and at rest again, or dropped.
@@ -202,5 +228,35 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
 /// "Did not become healthy", from a reason whose first line is the cause and whose others are last lines of output.
 pub fn unhealthy(reason: &str) -> Failure {
     let (cause, lines) = reason.split_once('\n').unwrap_or((reason, ""));
-    Failure::new(Code::Unhealthy, cause).detail(lines)
+    let lines: Vec<&str> = lines.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+    Failure::new(Code::Unhealthy, cause).detail(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(lines: &[(&str, &str, &str)]) -> Vec<Transition> {
+        let transition = |(at, instance, state): &(&str, &str, &str)| Transition {
+            at: format!("2026-11-21T08:00:{at}Z"),
+            instance: (*instance).into(),
+            state: (*state).into(),
+            reason: format!("{state} at {at}"),
+        };
+        lines.iter().map(transition).collect()
+    }
+
+    #[test]
+    fn only_starts_of_this_time_count() {
+        let begun = "2026-11-21T08:00:10Z".parse().unwrap();
+        let former =
+            history(&[("01", "web.1", "starting"), ("02", "web.1", "ended"), ("11", "web.1", "ended")]);
+        assert!(failed_since(&former, begun).is_none());
+        let well =
+            history(&[("11", "web.1", "starting"), ("12", "web.1", "ready"), ("13", "web.1", "ended")]);
+        assert!(failed_since(&well, begun).is_none());
+        let failed =
+            history(&[("11", "web.1", "starting"), ("12", "web.2", "ended"), ("13", "web.1", "ended")]);
+        assert_eq!(failed_since(&failed, begun).unwrap().reason, "ended at 13");
+    }
 }

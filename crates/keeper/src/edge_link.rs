@@ -50,6 +50,10 @@ impl Keeper {
         }
         self.edge = Some(Edge { socket, generation, pid, revision });
         self.published = None;
+        if revision == 0 {
+            // A new edge learns what to serve before it accepts the first connection; it takes messages in order.
+            self.publish();
+        }
         self.send_listeners();
     }
 

@@ -28,8 +28,9 @@ pub(crate) const LAST_LINES: usize = 30;
 /// Time between two looks at everything, whatever happens: the net under all events. Also how often foreign host
 /// names are looked up again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// `up`: time that requests under way have to end after Ctrl-C.
-const UP_DRAIN: Duration = Duration::from_secs(3);
+/// `up`: time that requests under way have to end after Ctrl-C. Longer than a `drain` of three seconds: so an app that ends its
+/// event streams on SIGTERM ends them cleanly, before the edge cuts them.
+const UP_DRAIN: Duration = Duration::from_secs(5);
 
 /// What is known of an instance beyond what the plan needs.
 #[derive(Debug, Clone)]

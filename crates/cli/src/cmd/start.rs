@@ -33,13 +33,14 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let client = keeper_of(&Home::open(&context.background_home())?)?;
     let before = client.status()?;
     let former = wait::find(&before, &name);
+    let begun = wait::now();
     let accepted = client.put_stack(&StackRequest { manifest, http: args.http })?;
     let progress = Progress::new(context);
     let mut tracker = Tracker::new(context).known(former);
     let verdict = wait::until(&client, &name, &progress, &mut tracker, |stack| match (stack, former) {
         (None, _) => Verdict::Wait,
-        (Some(now), None) => wait::first_start(now),
-        (Some(now), Some(_)) if accepted.changes.is_empty() => wait::first_start(now),
+        (Some(now), None) => wait::first_start(now, begun),
+        (Some(now), Some(_)) if accepted.changes.is_empty() => wait::first_start(now, begun),
         (Some(now), Some(_)) => wait::changed(now, accepted.revision),
     })?;
     progress.finish();

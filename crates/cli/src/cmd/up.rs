@@ -78,6 +78,7 @@ struct Up<'a> {
     follower: Follower,
     followed: BTreeSet<PathBuf>,
     looked: Instant,
+    begun: jiff::Timestamp,
     failure: Option<Failure>,
 }
 
@@ -94,6 +95,7 @@ impl<'a> Up<'a> {
             tracker: Tracker::new(context),
             printer: Printer::new(context.style(), false).json(context.json),
             looked: Instant::now(),
+            begun: wait::now(),
             phase: Phase::Starting,
             failure: None,
             context,
@@ -172,7 +174,7 @@ impl<'a> Up<'a> {
         if self.phase != Phase::Starting {
             return;
         }
-        match wait::first_start(stack) {
+        match wait::first_start(stack, self.begun) {
             Verdict::Wait => (),
             Verdict::Done => {
                 self.phase = Phase::Running;

@@ -1,0 +1,151 @@
+//! `mainstay start`: a stack whose apps and front door outlive the process that manages them.
+
+use std::time::Instant;
+use testkit::http::{Connection, get, try_status};
+use testkit::{Sandbox, free_port, is_alive, signal, wait_until};
+
+const MANIFEST: &str = "stack = \"t\"\n[[site]]\nhosts = [\"t.localhost\"]\n[[site.route]]\napp = \"web\"\n\
+                        [app.web]\nrun = \"python3 -u web.py\"\n";
+
+/// Answers with its pid and version; `/slow` takes a second.
+const WEB_PY: &str = r#"
+import http.server, os, time
+VERSION = "one"
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(1)
+        body = ("%d %s" % (os.getpid(), VERSION)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+fn started() -> (Sandbox, u16) {
+    let sandbox = Sandbox::with_manifest(MANIFEST);
+    sandbox.write("web.py", WEB_PY);
+    let port = free_port();
+    sandbox.start_daemon(port);
+    (sandbox, port)
+}
+
+/// Runs a command about the sandbox's home.
+#[track_caller]
+fn at_home(sandbox: &Sandbox, words: &[&str]) -> testkit::Output {
+    let home = sandbox.home();
+    sandbox.run(words.iter().copied().chain(["--home", home.to_str().unwrap()]))
+}
+
+fn pid(value: &serde_json::Value) -> u32 {
+    u32::try_from(value["pid"].as_u64().unwrap()).unwrap()
+}
+
+#[test]
+fn a_second_start_changes_nothing_and_stop_leaves_nothing() {
+    let (sandbox, port) = started();
+    let before = get(port, "t.localhost", "/").text();
+    let output = sandbox.start_daemon(port);
+    assert!(output.stdout.contains("no change"), "{}", output.stdout);
+    assert_eq!(get(port, "t.localhost", "/").text(), before);
+    at_home(&sandbox, &["stop"]).expect_code(0);
+    assert_eq!(sandbox.processes(), Vec::<u32>::new(), "something outlived stop");
+    assert_eq!(try_status(port, "t.localhost", "/"), None);
+    let output = at_home(&sandbox, &["stop"]).expect_code(0);
+    assert_eq!(output.stdout.trim(), "no change");
+}
+
+#[test]
+fn kill_9_of_the_keeper_leaves_app_and_edge_serving() {
+    let (sandbox, port) = started();
+    let before = sandbox.status();
+    let app = get(port, "t.localhost", "/").text();
+    signal(pid(&before["keeper"]), "KILL");
+    wait_until("the keeper is gone", || (!is_alive(pid(&before["keeper"]))).then_some(()));
+    assert_eq!(get(port, "t.localhost", "/").text(), app, "the edge or the app went with the keeper");
+    at_home(&sandbox, &["status"]).expect_code(3);
+
+    // a new keeper finds both, with unchanged pids
+    sandbox.start_daemon(port);
+    let after = sandbox.status();
+    assert_ne!(after["keeper"]["pid"], before["keeper"]["pid"]);
+    assert_eq!(after["edge"]["pid"], before["edge"]["pid"]);
+    assert_eq!(get(port, "t.localhost", "/").text(), app);
+    let instance = |status: &serde_json::Value| status["stacks"][0]["apps"][0]["instances"][0].clone();
+    assert_eq!(instance(&after)["pid"], instance(&before)["pid"]);
+    assert_eq!(instance(&after)["state"], "ready");
+    at_home(&sandbox, &["stop"]).expect_code(0);
+    sandbox.wait_until_empty();
+}
+
+#[test]
+fn kill_9_of_the_edge_is_over_within_a_second_and_no_connection_is_refused() {
+    let (sandbox, port) = started();
+    let app = get(port, "t.localhost", "/").text();
+    let edge = pid(&sandbox.status()["edge"]);
+    signal(edge, "KILL");
+    let begun = Instant::now();
+    let status = wait_until("somebody answers again", || {
+        // the keeper holds the listening socket too: to connect never fails, the answer comes when the edge is back
+        Connection::try_open(("127.0.0.1", port)).expect("a connection was refused");
+        try_status(port, "t.localhost", "/")
+    });
+    assert!(begun.elapsed().as_millis() < 1000, "it took {:?}", begun.elapsed());
+    assert_eq!((status, get(port, "t.localhost", "/").text()), (200, app));
+    assert_ne!(pid(&sandbox.status()["edge"]), edge);
+    at_home(&sandbox, &["stop"]).expect_code(0);
+}
+
+#[test]
+fn reload_changes_what_changed_and_drops_what_does_not_become_healthy() {
+    let (sandbox, port) = started();
+    let output = at_home(&sandbox, &["reload"]).expect_code(0);
+    assert_eq!(output.stdout.trim(), "no change");
+    let first = get(port, "t.localhost", "/").text();
+
+    sandbox.write("mainstay.toml", format!("{MANIFEST}[app.web.env]\nCOLOUR = \"blue\"\n"));
+    let output = at_home(&sandbox, &["reload", "--dry-run"]).expect_code(0);
+    assert!(output.stdout.contains("COLOUR") && !output.stdout.contains("blue"), "{}", output.stdout);
+    assert_eq!(get(port, "t.localhost", "/").text(), first, "a dry run changed something");
+    at_home(&sandbox, &["reload"]).expect_code(0);
+    let second = get(port, "t.localhost", "/").text();
+    assert_ne!(first, second);
+
+    sandbox.write("mainstay.toml", MANIFEST.replace("web.py", "broken.py"));
+    sandbox.write("broken.py", "raise SystemExit('no such table')\n");
+    let output = at_home(&sandbox, &["reload"]).expect_code(4);
+    assert!(output.stderr.contains("no such table"), "the reason is missing:\n{}", output.stderr);
+    assert_eq!(get(port, "t.localhost", "/").text(), second, "the former state does not serve on");
+    let output = at_home(&sandbox, &["status"]).expect_code(0);
+    assert!(output.stdout.contains("dropped"), "{}", output.stdout);
+
+    sandbox.write("mainstay.toml", "stack = \"t\"\nsiet = 1\n");
+    let output = at_home(&sandbox, &["reload"]).expect_code(1);
+    assert!(output.stderr.contains("siet"), "{}", output.stderr);
+    assert_eq!(get(port, "t.localhost", "/").text(), second);
+    at_home(&sandbox, &["stop"]).expect_code(0);
+}
+
+#[test]
+fn restart_lets_requests_end_in_peace() {
+    let (sandbox, port) = started();
+    let first = get(port, "t.localhost", "/").text();
+    let mut slow = Connection::open(("127.0.0.1", port));
+    slow.send("GET /slow HTTP/1.1\r\nHost: t.localhost\r\n\r\n");
+    let app: u32 = first.split(' ').next().unwrap().parse().unwrap();
+    wait_until("the slow request is under way", || {
+        (sandbox.status()["stacks"][0]["apps"][0]["instances"][0]["in_flight"] == 1).then_some(())
+    });
+    at_home(&sandbox, &["restart", "web"]).expect_code(0);
+    assert_eq!(slow.response().text(), first, "the slow request was cut");
+    let second = get(port, "t.localhost", "/").text();
+    assert_ne!(first, second);
+    assert!(!is_alive(app), "the former process lives on");
+    let output = at_home(&sandbox, &["restart", "wbe"]).expect_code(2);
+    assert!(output.stderr.contains("its apps: web"), "{}", output.stderr);
+    at_home(&sandbox, &["stop"]).expect_code(0);
+}

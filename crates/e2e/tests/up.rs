@@ -1,0 +1,271 @@
+//! `mainstay up`: from the first line to nothing left.
+
+use std::time::Instant;
+use testkit::http::{Connection, get, post_form, try_status};
+use testkit::{Sandbox, free_port, is_alive, wait_until};
+
+fn manifest(apps: &str) -> String {
+    format!("stack = \"t\"\n[[site]]\nhosts = [\"t.localhost\"]\n[[site.route]]\napp = \"web\"\n{apps}")
+}
+
+const WEB: &str = "[app.web]\nrun = \"python3 -u web.py\"\n";
+
+/// An app that says who it is, and when it is stopped.
+const WEB_PY: &str = r#"
+import http.server, os, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        body = ("pid %d" % os.getpid()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+def stop(*_):
+    print("web says goodbye", flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("web listens", flush=True)
+print("web complains", file=sys.stderr, flush=True)
+http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+#[test]
+fn the_guestbook_is_served_and_stops_in_peace() {
+    let sandbox = Sandbox::with_stack("hello");
+    let port = free_port();
+    let up = sandbox.up(port);
+    assert!(up.stderr().contains(&format!("http://hello.localhost:{port}/")), "{}", up.stderr());
+    let page = get(port, "hello.localhost", "/");
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Sign the guestbook"), "{}", page.text());
+
+    // an entry goes in escaped, comes out on the page, and at once on an event stream that was open before
+    let mut events = Connection::open(("127.0.0.1", port));
+    events.send("GET /events HTTP/1.1\r\nHost: hello.localhost\r\n\r\n");
+    assert_eq!(events.head().header("content-type"), Some("text/event-stream; charset=utf-8"));
+    assert_eq!(events.chunk(), Some(b"retry: 1000\n\n".to_vec()));
+    let answer = post_form(port, "hello.localhost", "/entries", "name=Ada&message=1+%3C+2");
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let event = String::from_utf8(events.chunk().unwrap()).unwrap();
+    assert!(event.starts_with("id: 1\nevent: entry\n") && event.contains("1 < 2"), "{event}");
+    assert!(get(port, "hello.localhost", "/").text().contains("1 &lt; 2"));
+
+    // the stream ends cleanly, then the app
+    up.signal("INT");
+    assert_eq!(events.chunk(), None, "the event stream was cut");
+    let output = up.wait().expect_code(0);
+    assert!(output.stderr.contains("hello is stopped"), "{}", output.stderr);
+    sandbox.wait_until_empty();
+}
+
+// req: EDGE-15
+#[test]
+fn an_unknown_host_never_reaches_the_app() {
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    let port = free_port();
+    let up = sandbox.up(port);
+    assert_eq!(get(port, "t.localhost", "/").status, 200);
+    assert_eq!(get(port, "other.localhost", "/").status, 404);
+    let requests = sandbox.status()["stacks"][0]["apps"][0]["instances"][0]["requests"].clone();
+    assert_eq!(requests, 1, "the unknown host was passed on");
+    up.signal("TERM");
+    up.wait().expect_code(0);
+}
+
+// req: OBS-04
+#[test]
+fn logs_of_all_services_come_with_prefixes() {
+    let apps =
+        format!("{WEB}[app.worker]\nrun = \"sh -c 'echo worker works; exec sleep 600'\"\nlisten = false\n");
+    let sandbox = Sandbox::with_manifest(&manifest(&apps));
+    sandbox.write("web.py", WEB_PY);
+    let mut up = sandbox.up(free_port());
+    for line in ["web.1    | web listens", "web.1    | web complains", "worker.1 | worker works"] {
+        up.wait_for(line);
+    }
+    up.signal("INT");
+    let output = up.wait().expect_code(0);
+    assert!(
+        output.stdout.contains("web.1    | web says goodbye"),
+        "the last words are missing:\n{}",
+        output.stdout
+    );
+
+    // the files are still there, and show the same without a keeper
+    let logs = sandbox.run(["logs", "--no-prefix"]).expect_code(0).stdout;
+    assert!(logs.contains("web listens") && logs.contains("worker works"), "{logs}");
+    let logs = sandbox.run(["logs", "worker", "--json"]).expect_code(0).json();
+    assert_eq!((&logs["source"], &logs["text"]), (&"worker.1".into(), &"worker works".into()));
+}
+
+// req: OBS-03
+#[test]
+fn a_journal_is_followed_and_shows_its_last_lines() {
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write(
+        "web.py",
+        WEB_PY.replace("pid %d\" %", "pid %d\" % (print('asked', flush=True) or 0) or \"%d\" %"),
+    );
+    let port = free_port();
+    let up = sandbox.up(port);
+    let mut follow = sandbox.start(["logs", "-f", "-n", "1", "web"]);
+    follow.wait_for("web ");
+    assert!(!follow.stdout().contains("web listens\nweb"), "more than the last line: {}", follow.stdout());
+    get(port, "t.localhost", "/");
+    follow.wait_for("| ");
+    follow.wait_for("asked");
+    drop(follow);
+    let last = sandbox.run(["logs", "--no-prefix", "-n", "1", "web"]).expect_code(0).stdout;
+    assert_eq!(last.trim(), "asked");
+    up.signal("INT");
+    up.wait().expect_code(0);
+}
+
+// req: PROC-02
+#[test]
+fn status_shows_state_pid_uptime_restarts_and_memory() {
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    let port = free_port();
+    let up = sandbox.up(port);
+    let pid = get(port, "t.localhost", "/").text().replace("pid ", "");
+    let text = sandbox.run(["status"]).expect_code(0).stdout;
+    let row = text.lines().find(|line| line.contains("web.1")).unwrap_or_else(|| panic!("no row:\n{text}"));
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells[1..3], ["ready", &pid], "{text}");
+    assert!(row.contains("MiB") && text.contains(&format!("http://t.localhost:{port}/")), "{text}");
+    let json = sandbox.status();
+    let instance = &json["stacks"][0]["apps"][0]["instances"][0];
+    assert_eq!(instance["pid"].to_string(), pid);
+    assert_eq!(instance["restarts"], 0);
+    assert!(instance["memory"].as_u64().unwrap() > 1 << 20, "{instance}");
+
+    // stop, start and restart of one service, and what status says meanwhile
+    sandbox.run(["stop", "web"]).expect_code(0);
+    assert_eq!(sandbox.status()["stacks"][0]["apps"][0]["state"], "stopped");
+    assert_eq!(get(port, "t.localhost", "/").status, 502);
+    sandbox.run(["start", "web"]).expect_code(0);
+    let second = get(port, "t.localhost", "/").text();
+    sandbox.run(["restart", "web"]).expect_code(0);
+    let third = get(port, "t.localhost", "/").text();
+    assert!(format!("pid {pid}") != second && second != third, "{pid}, {second}, {third}");
+    up.signal("INT");
+    up.wait().expect_code(0);
+}
+
+// req: PROC-26
+#[test]
+fn a_taken_port_is_reported_with_its_holder() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    let address = taken.local_addr().unwrap().to_string();
+    let output = sandbox.run(["up", "--http", &address]).expect_code(1);
+    let own = format!("pid {}", std::process::id());
+    assert!(output.stderr.contains(&address) && output.stderr.contains(&own), "{}", output.stderr);
+    sandbox.wait_until_empty();
+}
+
+#[test]
+fn an_app_that_does_not_become_healthy_shows_its_last_lines() {
+    let sandbox =
+        Sandbox::with_manifest(&manifest("[app.web]\nrun = \"sh -c 'echo no database; exit 7'\"\n"));
+    let output = sandbox.run(["up", "--http", "127.0.0.1:0"]).expect_code(4);
+    assert!(output.stderr.contains("no database"), "the last lines are missing:\n{}", output.stderr);
+    assert!(
+        output.stderr.contains("error: web did not become healthy: exited with status 7"),
+        "{}",
+        output.stderr
+    );
+    sandbox.wait_until_empty();
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let stubborn = WEB_PY.replace("os._exit(0)", "pass");
+    let sandbox = Sandbox::with_manifest(&manifest(&format!("{WEB}stop = {{ timeout = \"10m\" }}\n")));
+    sandbox.write("web.py", stubborn);
+    let mut up = sandbox.up(free_port());
+    up.signal("INT");
+    up.wait_for("goodbye");
+    assert!(is_alive(up.pid()), "it did not wait for its app");
+    let begun = Instant::now();
+    up.signal("INT");
+    up.wait().expect_code(3);
+    sandbox.wait_until_empty();
+    assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
+}
+
+#[test]
+fn stops_in_reverse_order_of_needs() {
+    let apps = "[app.web]\nrun = \"python3 -u web.py\"\nneeds = [\"base\"]\n\
+                [app.base]\nrun = \"sh -c 'trap \\\"echo base ends; exit 0\\\" TERM; echo base begins; while :; do sleep 0.1; done'\"\n\
+                listen = false\n";
+    let sandbox = Sandbox::with_manifest(&manifest(apps));
+    sandbox.write("web.py", WEB_PY);
+    let up = sandbox.up(free_port());
+    up.signal("INT");
+    up.wait().expect_code(0);
+    let logs = sandbox.run(["logs", "--no-prefix"]).expect_code(0).stdout;
+    let place = |text: &str| logs.find(text).unwrap_or_else(|| panic!("{text} is missing in:\n{logs}"));
+    assert!(
+        place("base begins") < place("web listens") && place("web says goodbye") < place("base ends"),
+        "{logs}"
+    );
+}
+
+#[test]
+fn kill_9_leaves_nothing() {
+    let sandbox = Sandbox::with_manifest(&manifest(&format!("{WEB}instances = 2\n")));
+    sandbox.write("web.py", WEB_PY);
+    let port = free_port();
+    let up = sandbox.up(port);
+    assert!(
+        sandbox.processes().len() >= 6,
+        "keeper, edge, two shims and two apps: {:?}",
+        sandbox.processes()
+    );
+    up.signal("KILL");
+    assert_eq!(up.wait().code, None);
+    sandbox.wait_until_empty();
+    assert_eq!(try_status(port, "t.localhost", "/"), None);
+    // and the same stack starts again on what was left on disk
+    let up = sandbox.up(port);
+    assert_eq!(get(port, "t.localhost", "/").status, 200);
+    up.signal("HUP");
+    up.wait().expect_code(0);
+}
+
+#[test]
+fn an_app_that_fails_later_is_started_again() {
+    let sandbox = Sandbox::with_manifest(&manifest(&format!("{WEB}restart = {{ delay = \"50ms\" }}\n")));
+    sandbox.write("web.py", WEB_PY);
+    let port = free_port();
+    let mut up = sandbox.up(port);
+    let first = get(port, "t.localhost", "/").text();
+    let pid: u32 = first.replace("pid ", "").parse().unwrap();
+    testkit::signal(pid, "KILL");
+    let second = wait_until("a new instance answers", || {
+        (try_status(port, "t.localhost", "/") == Some(200)).then(|| get(port, "t.localhost", "/").text())
+    });
+    assert_ne!(first, second);
+    up.wait_for("web.1 starting");
+    up.signal("INT");
+    up.wait().expect_code(0);
+}
+
+#[test]
+fn one_keeper_for_a_home() {
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    let up = sandbox.up(free_port());
+    let output = sandbox.run(["up", "--http", "127.0.0.1:0"]).expect_code(5);
+    assert!(output.stderr.contains(&format!("pid {}", up.pid())), "{}", output.stderr);
+    // `stop` from another terminal ends it too
+    sandbox.run(["stop"]).expect_code(0);
+    up.wait().expect_code(0);
+}
