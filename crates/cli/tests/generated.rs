@@ -1,5 +1,7 @@
 //! `docs/cli.md` is what the program says of itself. `cargo xtask generate` writes it anew.
 
+#![allow(clippy::unwrap_used)] // helpers of a test
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
 //! Verbs that need nothing to run: what they print, and their exit codes.
+#![allow(clippy::unwrap_used)] // helpers of tests too
 
 use testkit::Sandbox;
 

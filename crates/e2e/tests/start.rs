@@ -1,4 +1,5 @@
 //! `mainstay start`: a stack whose apps and front door outlive the process that manages them.
+#![allow(clippy::unwrap_used)] // helpers of tests too
 
 use std::time::Instant;
 use testkit::http::{Connection, get, try_status};

@@ -1,4 +1,5 @@
 //! `mainstay up`: from the first line to nothing left.
+#![allow(clippy::unwrap_used)] // helpers of tests too
 
 use std::time::Instant;
 use testkit::http::{Connection, get, post_form, try_status};
@@ -121,6 +122,11 @@ fn a_journal_is_followed_and_shows_its_last_lines() {
     drop(follow);
     let last = sandbox.run(["logs", "--no-prefix", "-n", "1", "web"]).expect_code(0).stdout;
     assert_eq!(last.trim(), "asked");
+    let access = wait_until("the access log has the request", || {
+        let shown = sandbox.run(["logs", "edge", "web"]).expect_code(0).stdout;
+        shown.lines().last().filter(|line| line.starts_with("edge ")).map(str::to_owned)
+    });
+    assert!(access.contains(" 200 GET t.localhost/ ") && access.contains("web.1"), "{access}");
     up.signal("INT");
     up.wait().expect_code(0);
 }

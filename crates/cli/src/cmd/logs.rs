@@ -1,14 +1,15 @@
-//! `mainstay logs`: what apps printed, merged by time. Reads files, so it works when nothing runs any more.
+//! `mainstay logs`: what apps printed, merged by time; `edge` is the access log. Reads files, so it works when nothing runs
+//! any more.
 
 use crate::args::LogsArgs;
 use crate::context::{self, Context};
 use crate::error::{Code, Failure};
-use crate::logs::{self, Filter, Printer};
+use crate::logs::{self, Filter, Printer, access};
 use keeper::home::Home;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
-use telemetry::journal::{Follower, Source, Stream};
+use telemetry::journal::{Follower, Record, Source};
 
 /// Time between two looks with `-f`.
 const LOOK: Duration = Duration::from_millis(200);
@@ -16,30 +17,77 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Shows the last lines, and goes on with `-f`.
 pub fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
     let place = Place::find(context)?;
-    let sources = place.sources(&args.names)?;
-    if sources.is_empty() && !args.follow {
-        let what = if args.names.is_empty() { "any app".into() } else { args.names.join(", ") };
-        return Err(Failure::new(
-            Code::Usage,
-            format!("no logs of {what} in {}", place.home.logs().display()),
-        )
-        .next(place.known()));
-    }
+    let (mut reading, records) = Reading::begin(place, args, !context.json && !args.no_prefix)?;
     let mut printer = Printer::new(context.style(), true).json(context.json).prefix(!args.no_prefix);
-    printer.expect(sources.iter().map(|source| source.label.as_str()));
-    let (mut follower, records) = Follower::start(&sources, args.lines)?;
+    printer.expect(reading.labels.iter().map(String::as_str));
     printer.print(&records)?;
-    let mut known: BTreeSet<PathBuf> = sources.into_iter().map(|source| source.path).collect();
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
-        for source in place.sources(&args.names)? {
-            if known.insert(source.path.clone()) {
-                follower.add(source);
+        printer.print(&reading.poll()?)?;
+    }
+}
+
+/// The journals that are read, and how far.
+struct Reading {
+    place: Place,
+    filter: Option<Filter>,
+    apps: Follower,
+    edge: Option<Follower>,
+    words: bool,
+    known: BTreeSet<PathBuf>,
+    labels: BTreeSet<String>,
+}
+
+impl Reading {
+    /// The last lines, and what to read on from.
+    fn begin(place: Place, args: &LogsArgs, words: bool) -> Result<(Self, Vec<Record>), Failure> {
+        let apps: Vec<String> = args.names.iter().filter(|name| *name != access::NAME).cloned().collect();
+        let edge = apps.len() != args.names.len();
+        let filter = (!edge || !apps.is_empty()).then(|| Filter::new(&apps));
+        let sources = filter.as_ref().map(|filter| place.sources(filter)).unwrap_or_default();
+        if sources.is_empty() && !edge && !args.follow {
+            let what = if apps.is_empty() { "any app".into() } else { apps.join(", ") };
+            let cause = format!("no logs of {what} in {}", place.home.logs().display());
+            return Err(Failure::new(Code::Usage, cause).next(place.known()));
+        }
+        let (apps, mut records) = Follower::start(&sources, args.lines)?;
+        let mut reading = Self {
+            filter,
+            apps,
+            edge: None,
+            words,
+            known: sources.iter().map(|source| source.path.clone()).collect(),
+            labels: sources.into_iter().map(|source| source.label).collect(),
+            place,
+        };
+        if edge {
+            // its lines have no time that the journal knows: counted by themselves, then merged
+            let (follower, lines) = Follower::start(&[access::source(&reading.place.home)], args.lines)?;
+            reading.edge = Some(follower);
+            records.extend(lines.into_iter().map(|line| access::record(line, words)));
+            records.sort_by_key(|record| record.time);
+            records.drain(..records.len().saturating_sub(args.lines));
+        }
+        Ok((reading, records))
+    }
+
+    /// What came since, of journals that are new since included.
+    fn poll(&mut self) -> Result<Vec<Record>, Failure> {
+        for source in self.filter.iter().flat_map(|filter| self.place.sources(filter)) {
+            if self.known.insert(source.path.clone()) {
+                self.apps.add(source);
             }
         }
-        printer.print(&follower.poll()?)?;
+        let mut records = self.apps.poll()?;
+        if let Some(edge) = &mut self.edge {
+            records.extend(edge.poll()?.into_iter().map(|line| access::record(line, self.words)));
+            records.sort_by_key(|record| record.time);
+        }
+        Ok(records)
     }
-    Ok(())
 }
 
 /// Where to read.
@@ -71,30 +119,23 @@ impl Place {
             .next("mainstay up or mainstay start; --home names another place"))
     }
 
-    fn sources(&self, names: &[String]) -> Result<Vec<Source>, Failure> {
-        let apps: Vec<String> = names.iter().filter(|name| *name != "edge").cloned().collect();
-        let mut found = Vec::new();
-        if names.is_empty() || !apps.is_empty() {
-            let filter = Filter::new(&apps);
-            for stack in &self.stacks {
-                let mut sources = logs::sources(&self.home, stack, &filter);
-                if self.stacks.len() > 1 {
-                    sources.iter_mut().for_each(|source| source.label = format!("{stack}/{}", source.label));
-                }
-                found.extend(sources);
+    /// Journals of apps that fit; with several stacks, their names stand before those of the apps.
+    fn sources(&self, filter: &Filter) -> Vec<Source> {
+        let named = |stack: &String| {
+            let mut sources = logs::sources(&self.home, stack, filter);
+            if self.stacks.len() > 1 {
+                sources.iter_mut().for_each(|source| source.label = format!("{stack}/{}", source.label));
             }
-        }
-        if names.len() != apps.len() {
-            let path = self.home.edge_logs().join("access.log");
-            found.push(Source { label: "edge".into(), stream: Stream::Out, path });
-        }
-        Ok(found)
+            sources
+        };
+        self.stacks.iter().flat_map(named).collect()
     }
 
     fn known(&self) -> String {
-        let all = Filter::new(&[]);
-        let sources = self.stacks.iter().flat_map(|stack| logs::sources(&self.home, stack, &all));
-        let labels: BTreeSet<String> = sources.map(|source| source.label).collect();
-        format!("there are: {}, edge", labels.into_iter().collect::<Vec<_>>().join(", "))
+        let mut labels: Vec<String> =
+            self.sources(&Filter::new(&[])).into_iter().map(|source| source.label).collect();
+        labels.push(access::NAME.to_owned());
+        labels.dedup();
+        format!("there are: {}", labels.join(", "))
     }
 }

@@ -1,5 +1,6 @@
 //! Apps' output: which files there are, and how their lines are shown. Read from disk, so no keeper is needed.
 
+pub mod access;
 mod show;
 mod sources;
 

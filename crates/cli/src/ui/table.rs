@@ -45,7 +45,7 @@ impl Table {
         };
         let widths: Vec<usize> =
             self.heads.iter().enumerate().map(|(index, (head, _))| width(index, head)).collect();
-        let heads = self.heads.iter().map(|(text, _)| ((*text).to_owned(), None)).collect();
+        let heads: Vec<_> = self.heads.iter().map(|(text, _)| ((*text).to_owned(), None)).collect();
         let mut out = style.dim(&self.line(&heads, &widths, Style::new(false), indent)) + "\n";
         for row in &self.rows {
             out += &(self.line(row, &widths, style, indent) + "\n");
@@ -55,7 +55,7 @@ impl Table {
 
     fn line(
         &self,
-        cells: &Vec<(String, Option<String>)>,
+        cells: &[(String, Option<String>)],
         widths: &[usize],
         style: Style,
         indent: &str,

@@ -1,0 +1,66 @@
+//! The access log as a journal: its lines are JSON with a time of their own, and are shown as one line of words.
+
+use keeper::home::Home;
+use serde_json::Value;
+use telemetry::journal::{Record, Source, Stream};
+
+/// What it is called.
+pub const NAME: &str = "edge";
+
+/// The file.
+pub fn source(home: &Home) -> Source {
+    Source { label: NAME.to_owned(), stream: Stream::Out, path: home.edge_logs().join("access.log") }
+}
+
+/// The record with the line's own time; `words`: with its text as people read it. A line that is no JSON stays as it is.
+pub fn record(mut record: Record, words: bool) -> Record {
+    let Ok(line) = serde_json::from_str::<Value>(&record.text) else { return record };
+    if let Some(time) = line["ts"].as_str().and_then(|ts| ts.parse().ok()) {
+        record.time = time;
+    }
+    if words {
+        record.text = sentence(&line);
+    }
+    record
+}
+
+/// `200 GET localhost/health 1.5 ms, web.1, 127.0.0.1, 01a1fd33-…`: what is missing is left out.
+fn sentence(line: &Value) -> String {
+    let text = |name: &str| line[name].as_str().unwrap_or_default();
+    let took = line["total_ms"].as_f64().unwrap_or_default();
+    let took = if took < 10.0 { format!("{took:.1} ms") } else { format!("{took:.0} ms") };
+    let mut words =
+        vec![format!("{} {} {}{} {took}", line["status"], text("method"), text("host"), text("path"))];
+    // `stack/app.slot#run`: the run is of no use to people
+    let upstream = text("upstream").split('#').next().unwrap_or_default();
+    let more = [upstream, text("client"), text("request_id"), text("error")];
+    words.extend(more.into_iter().filter(|word| !word.is_empty()).map(str::to_owned));
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"ts":"2026-11-21T08:22:47.094Z","client":"127.0.0.1","method":"GET","host":"localhost","path":"/health","status":200,"bytes":398,"upstream":"hello/guestbook.1#1","upstream_ms":1.433,"total_ms":1.463,"tls":null,"cache":null,"request_id":"01a1fd33"}"#;
+
+    fn read(text: &str, words: bool) -> Record {
+        let time = jiff::Timestamp::UNIX_EPOCH;
+        let source = NAME.to_owned();
+        record(Record { time, source, stream: Stream::Out, text: text.to_owned(), continued: false }, words)
+    }
+
+    #[test]
+    fn a_line_has_its_own_time_and_says_what_happened() {
+        let record = read(LINE, true);
+        assert_eq!(record.time.to_string(), "2026-11-21T08:22:47.094Z");
+        assert_eq!(record.text, "200 GET localhost/health 1.5 ms, hello/guestbook.1, 127.0.0.1, 01a1fd33");
+        assert_eq!(read(LINE, false).text, LINE);
+    }
+
+    #[test]
+    fn a_torn_line_is_shown_as_it_is() {
+        let torn = LINE.get(..40).unwrap();
+        assert_eq!(read(torn, true).text, torn);
+    }
+}
