@@ -92,11 +92,11 @@ fn wording(status: u16) -> (&'static str, &'static str) {
         431 => ("Request Header Fields Too Large", "The request's headers are too large."),
         500 => ("Internal Server Error", "Something went wrong here."),
         501 => ("Not Implemented", "The request asks for what is not supported here."),
-        502 => ("Bad Gateway", "The application behind this address does not answer."),
+        502 => ("Bad Gateway", "The application behind this address does not answer. Please try again in a moment."),
         503 => {
             ("Service Unavailable", "The application is not ready at the moment. Please try again shortly.")
         }
-        504 => ("Gateway Timeout", "The application took too long to answer."),
+        504 => ("Gateway Timeout", "The application took too long to answer. Please try again in a moment."),
         505 => ("HTTP Version Not Supported", "This version of HTTP is not supported."),
         _ => ("Error", "The request could not be answered."),
     }
@@ -106,10 +106,18 @@ fn wording(status: u16) -> (&'static str, &'static str) {
 fn page(status: u16, title: &str, sentence: &str, id: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{status} {title}</title><style>\
-:root{{color-scheme:light dark}}body{{font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:18vh auto 0;padding:0 1.5rem}}\
-h1{{font-size:1.4rem;margin:0 0 .5rem}}p{{margin:0 0 1.5rem}}small{{opacity:.65}}code{{font-size:.85em;word-break:break-all}}\
-</style></head><body><h1>{status} {title}</h1><p>{sentence}</p><small>Request <code>{id}</code></small></body></html>\n"
+<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"robots\" content=\"noindex\">\
+<title>{status} {title}</title><style>\
+:root{{color-scheme:light dark;--paper:#fafaf9;--ink:#1f1d1b;--soft:#6b6661;--line:#e2dfdb}}\
+@media(prefers-color-scheme:dark){{:root{{--paper:#181716;--ink:#efedea;--soft:#a19b95;--line:#35322f}}}}\
+*{{margin:0;box-sizing:border-box}}body{{min-height:100vh;min-height:100svh;display:grid;place-items:center;padding:1.5rem;\
+background:var(--paper);color:var(--ink);font:1rem/1.6 system-ui,sans-serif}}main{{width:100%;max-width:30rem;padding-bottom:10vh}}\
+.status{{color:var(--soft);font-weight:600;letter-spacing:.06em;font-variant-numeric:tabular-nums}}\
+h1{{font-size:2rem;line-height:1.2;letter-spacing:-.02em;margin:.25rem 0 .75rem;text-wrap:balance}}\
+footer{{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8125rem}}\
+code{{font:.75rem/1.6 ui-monospace,monospace;overflow-wrap:anywhere;user-select:all}}\
+</style></head><body><main><p class=\"status\">{status}</p><h1>{title}</h1><p>{sentence}</p>\
+<footer>Request <code>{id}</code></footer></main></body></html>\n"
     )
 }
 
