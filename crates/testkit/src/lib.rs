@@ -3,18 +3,22 @@
 //!
 //! - [`Sandbox`]: a stack, a home, commands; when it is dropped it ends what lives on it and says if it had to.
 //! - [`Running`]: a started command whose output can be waited for.
-//! - [`http`]: bytes out, a response in.
+//! - [`http`]: bytes out, a response in; [`backend`]: the other side of a proxy, with a ledger.
+//! - [`FrontDoor`]: a stack that is up, to send traffic through.
 //! - [`wait_until`]: a condition with a deadline, in place of sleeping.
 //!
 //! Everything panics when it cannot go on: it is called from tests only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+pub mod backend;
 mod binary;
+mod front_door;
 pub mod http;
 mod running;
 mod sandbox;
 
 pub use binary::binary;
+pub use front_door::{FrontDoor, HOST};
 pub use running::{Output, Running};
 pub use sandbox::Sandbox;
 
