@@ -81,8 +81,8 @@ def nginx_backend(port: int, files: int) -> str:
 """
 
 
-def haproxy(port: int, backend: int, connections: int) -> str:
-    """HAProxy as a proxy. Its access log is written to its standard output, which is a file."""
+def haproxy(port: int, backend: int, connections: int, extra: str = "") -> str:
+    """HAProxy as a proxy; `extra` goes into its defaults. Its access log is written to its standard output, which is a file."""
     fields = {
         "time": "%trg", "client": "%ci", "method": "%HM", "host": "%[capture.req.hdr(0)]", "path": "%HU",
         "status": "%ST", "bytes": "%B", "upstream": "%si:%sp", "upstream_time": "%Tr", "total_time": "%Ta",
@@ -106,6 +106,7 @@ defaults
     timeout server 600s
     timeout http-keep-alive 600s
     unique-id-format %[uuid()]
+    {extra}
 frontend front
     bind 127.0.0.1:{port} backlog 4096
     maxconn {connections}

@@ -54,9 +54,9 @@ def nginx(name: str, port: int, note: str = "", backend: int = BACKEND_PORT, pat
     return Side(name, peers.version(peers.NGINX), port, process, log, note)
 
 
-def haproxy(port: int, note: str = "", backend: int = BACKEND_PORT, path: str = "/json") -> Side:
-    """HAProxy as a proxy."""
-    config = configs.haproxy(port, backend, FILES // 2 - 100)
+def haproxy(port: int, note: str = "", backend: int = BACKEND_PORT, path: str = "/json", extra: str = "") -> Side:
+    """HAProxy as a proxy; `extra` as in `configs.haproxy`."""
+    config = configs.haproxy(port, backend, FILES // 2 - 100, extra)
     process = peers.start(peers.HAPROXY, "haproxy", config, PROXY_CORE)
     log = AccessLog(lambda: [process.output], truncate=True)
     wait_until_up("haproxy", process, lambda: answers(port, path))
