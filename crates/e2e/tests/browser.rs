@@ -1,7 +1,7 @@
 //! The guestbook as a visitor meets it: in a browser.
 //!
 //! `MAINSTAY_SCREENSHOTS=DIR` keeps pictures of what was seen.
-#![allow(clippy::disallowed_methods)] // a picture need not survive a power cut
+#![allow(clippy::expect_used, clippy::panic)]
 
 mod webdriver;
 
@@ -128,12 +128,13 @@ fn errors_have_a_page(browser: &Browser, sandbox: &Sandbox, port: u16) {
 /// A picture of the page on a desk and in a hand, by day and by night.
 fn take(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("MAINSTAY_SCREENSHOTS").map(PathBuf::from) else { return };
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("a folder for pictures");
     for (width, height) in [(390, 844), (1280, 900)] {
         for scheme in ["dark", "light"] {
             browser.look(width, height, scheme);
             let file = folder.join(format!("{name}-{width}-{scheme}.png"));
-            std::fs::write(file, browser.screenshot()).unwrap();
+            #[allow(clippy::disallowed_methods)] // a picture need not survive a power cut
+            std::fs::write(file, browser.screenshot()).expect("a picture");
         }
     }
 }

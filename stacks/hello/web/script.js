@@ -119,6 +119,8 @@ form.addEventListener("submit", async (event) => {
       messageField.value = "";
       left();
       byId("announce").textContent = "Your entry is there.";
+      // on a narrow screen the entries are below the form, out of sight
+      byId("entry-" + reply.entry.id).scrollIntoView({ block: "nearest" });
     } else if (!reply.errors) {
       byId("form-error").textContent = reply.error ?? "That did not work. Please try again.";
     }
@@ -137,6 +139,13 @@ byId("more").addEventListener("click", async () => {
   showTimes();
 });
 
+// who has begun to mend it is not told again what was wrong
+for (const field of [nameField, messageField]) {
+  field.addEventListener("input", () => {
+    field.setAttribute("aria-invalid", "false");
+    byId(field.name + "-error").textContent = "";
+  });
+}
 messageField.addEventListener("input", left);
 left();
 showTimes();
