@@ -166,9 +166,10 @@ impl Drop for Browser {
 
 fn new_session(port: u16, browser: &Path, folder: &Path) -> String {
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
-    let mut flags = vec![
+    let flags = [
         profile.as_str(),
         "--headless=new",
+        "--no-sandbox", // it refuses to sandbox root and within most containers, and only our own pages are opened
         "--window-size=1280,900",
         "--force-prefers-reduced-motion", // a click on what still scrolls misses
         "--disable-gpu",
@@ -180,9 +181,6 @@ fn new_session(port: u16, browser: &Path, folder: &Path) -> String {
         "--disable-dev-shm-usage",
         "--no-proxy-server",
     ];
-    if is_root() {
-        flags.push("--no-sandbox"); // Chromium refuses to sandbox root
-    }
     let wanted = json!({ "capabilities": { "alwaysMatch": {
         "goog:chromeOptions": { "binary": browser, "args": flags },
         "goog:loggingPrefs": { "browser": "ALL" },
