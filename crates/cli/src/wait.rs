@@ -4,8 +4,10 @@
 use crate::client::{CallError, Client};
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::logs;
 use crate::ui::{Progress, Style, words};
 use keeper::api::{AppStatus, InstanceStatus, StackStatus, Status, Transition};
+use keeper::home::Home;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,9 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(100);
 /// Longest wait of all. What an app may take is the keeper's to say; this ends the wait on a keeper that does nothing.
 const LONGEST: Duration = Duration::from_secs(900);
+
+/// Last lines that an app shows which did not become healthy.
+const LAST_LINES: usize = 30;
 
 /// What a look amounts to.
 #[derive(Debug)]
@@ -59,7 +64,7 @@ impl Tracker {
         for app in &stack.apps {
             let reason = app.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default();
             if app.state == "waiting" && self.waiting.insert(app.name.clone(), reason.to_owned()).is_none() {
-                lines.push(self.line(&app.name, "waiting", reason));
+                lines.push(format!("{} {} {reason}", self.style.yellow("·"), app.name));
             }
             for instance in &app.instances {
                 let now = (instance.run, instance.state.clone());
@@ -230,6 +235,18 @@ pub fn unhealthy(reason: &str) -> Failure {
     let (cause, lines) = reason.split_once('\n').unwrap_or((reason, ""));
     let lines: Vec<&str> = lines.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
     Failure::new(Code::Unhealthy, cause).detail(lines.join("\n"))
+}
+
+/// The same for a stack at its first start; where the reason has no lines of output, the last ones of every app that is not
+/// ready.
+pub fn not_started(home: &Home, stack: &StackStatus, reason: &str) -> Failure {
+    let failure = unhealthy(reason);
+    if !failure.detail.is_empty() {
+        return failure;
+    }
+    let apps = stack.apps.iter().filter(|app| app.ready < app.wanted);
+    let lines = apps.flat_map(|app| logs::last_lines(home, &stack.name, &app.name, LAST_LINES));
+    failure.detail(lines.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

@@ -150,3 +150,22 @@ fn restart_lets_requests_end_in_peace() {
     assert!(output.stderr.contains("its apps: web"), "{}", output.stderr);
     at_home(&sandbox, &["stop"]).expect_code(0);
 }
+
+#[test]
+fn start_says_why_an_app_does_not_become_healthy() {
+    let sandbox =
+        Sandbox::with_manifest(&MANIFEST.replace("python3 -u web.py", "sh -c 'echo no database; exit 7'"));
+    let home = sandbox.home();
+    let arguments = ["start", "--http", "127.0.0.1:0", "--home", home.to_str().unwrap()];
+    let output = sandbox.run(arguments).expect_code(4);
+    for text in
+        ["no database\n", "error: web did not become healthy: exited with status 7\n", "mainstay stop"]
+    {
+        assert!(output.stderr.contains(text), "{text} is missing in:\n{}", output.stderr);
+    }
+    // it is tried again, and status says so
+    let status = at_home(&sandbox, &["status"]).expect_code(0).stdout;
+    assert!(status.contains("exited with status 7"), "{status}");
+    at_home(&sandbox, &["stop"]).expect_code(0);
+    sandbox.wait_until_empty();
+}

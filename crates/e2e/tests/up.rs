@@ -124,7 +124,7 @@ fn a_journal_is_followed_and_shows_its_last_lines() {
     assert_eq!(last.trim(), "asked");
     let access = wait_until("the access log has the request", || {
         let shown = sandbox.run(["logs", "edge", "web"]).expect_code(0).stdout;
-        shown.lines().last().filter(|line| line.starts_with("edge ")).map(str::to_owned)
+        shown.lines().find(|line| line.starts_with("edge ")).map(str::to_owned)
     });
     assert!(access.contains(" 200 GET t.localhost/ ") && access.contains("web.1"), "{access}");
     up.signal("INT");

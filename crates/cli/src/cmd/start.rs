@@ -30,7 +30,8 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let loaded = check::load(context)?;
     check::warn(context, &loaded.warnings);
     let name = loaded.spec.name.to_string();
-    let client = keeper_of(&Home::open(&context.background_home())?)?;
+    let home = Home::open(&context.background_home())?;
+    let client = keeper_of(&home)?;
     let before = client.status()?;
     let former = wait::find(&before, &name);
     let begun = wait::now();
@@ -45,7 +46,11 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     })?;
     progress.finish();
     if let Verdict::Failed(reason) = verdict {
-        return Err(wait::unhealthy(&reason).next("mainstay logs; mainstay stop ends it"));
+        let after = client.status()?;
+        let stack = wait::find(&after, &name);
+        let failure =
+            stack.map_or_else(|| wait::unhealthy(&reason), |stack| wait::not_started(&home, stack, &reason));
+        return Err(failure.next("it is tried again: mainstay status, mainstay logs; mainstay stop ends it"));
     }
     let after = client.status()?;
     let now = wait::find(&after, &name)

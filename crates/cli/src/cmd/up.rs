@@ -17,7 +17,7 @@ use crate::exe;
 use crate::logs::{self, Filter, Printer};
 use crate::ui::Progress;
 use crate::wait::{self, Tracker, Verdict};
-use keeper::api::{StackRequest, StackStatus};
+use keeper::api::StackRequest;
 use keeper::home::Home;
 use keeper::{KeeperError, Options, Shutdown};
 use std::collections::BTreeSet;
@@ -32,8 +32,6 @@ use tokio::sync::watch;
 const LOOK: Duration = Duration::from_millis(50);
 /// Time between two looks at a stack that runs.
 const SELDOM: Duration = Duration::from_millis(500);
-/// Last lines that an app shows which did not become healthy.
-const LAST_LINES: usize = 30;
 
 /// Runs the stack until a signal, or until it turns out that it cannot run.
 pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
@@ -184,22 +182,13 @@ impl<'a> Up<'a> {
                 eprintln!("\n{} is up: {}\n", style.bold(&self.stack), style.green(&urls));
             }
             Verdict::Failed(reason) => {
-                self.failure = Some(self.unhealthy(stack, &reason));
+                self.failure = Some(
+                    wait::not_started(&self.home, stack, &reason).next("put it right, then mainstay up"),
+                );
                 self.progress.line(&format!("stopping {}", self.stack));
                 self.stop();
             }
         }
-    }
-
-    /// The failure with the last lines of the apps that did not become ready.
-    fn unhealthy(&self, stack: &StackStatus, reason: &str) -> Failure {
-        let failure = wait::unhealthy(reason).next("put it right, then mainstay up");
-        if !failure.detail.is_empty() {
-            return failure;
-        }
-        let apps = stack.apps.iter().filter(|app| app.ready < app.wanted);
-        let lines = apps.flat_map(|app| logs::last_lines(&self.home, &self.stack, &app.name, LAST_LINES));
-        failure.detail(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// What apps printed since the last time, those that were started meanwhile included.
