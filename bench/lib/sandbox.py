@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Callable
 
@@ -46,19 +47,25 @@ def _init(inside: Callable[[], int]) -> int:
     if child == 0:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _leave)
-        status = 130
-        try:
-            status = inside()
-        except Void as void:
-            print(f"VOID: {void}", flush=True)
-            status = 2
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
+        os._exit(_status(inside))
     return _wait_for(child, reap_all=True)
+
+
+def _status(inside: Callable[[], int]) -> int:
+    """Exit status of the benchmark; whatever it did not foresee makes the run void."""
+    status = 2
+    try:
+        status = inside()
+    except Void as void:
+        print(f"VOID: {void}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
+    except Exception:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
 
 
 def _leave(*_: object) -> None:
