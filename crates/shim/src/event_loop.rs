@@ -135,9 +135,11 @@ impl EventLoop {
         }
     }
 
+    /// Stops without being asked by the keeper, which has to know: the instance takes no more requests.
     fn leave(&mut self) {
         self.leaving = true;
         self.instance.stop(None, Instant::now());
+        self.server.tell_watchers(&FromShim::Status(self.status.current(&self.instance)));
     }
 
     fn advance(&mut self) {

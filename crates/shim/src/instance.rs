@@ -30,6 +30,8 @@ const UMASK: u32 = 0o022;
 pub(crate) struct Instance {
     state: ShimState,
     started_ms: u64,
+    /// [`wire::shim::ShimStatus::born`].
+    born: u64,
     /// How the main process ended and when, once it did.
     exit: Option<(Exit, u64)>,
     stop_signal: i32,
@@ -51,6 +53,7 @@ impl Instance {
         let mut instance = Instance {
             state: ShimState::NotStarted { reason: String::new() },
             started_ms: 0,
+            born: 0,
             exit: None,
             stop_signal: spec.stop_signal,
             stop_after: Duration::from_millis(spec.stop_ms),
@@ -65,6 +68,7 @@ impl Instance {
             Ok((pid, outputs)) => {
                 instance.state = ShimState::Running { pid };
                 instance.started_ms = now_ms();
+                instance.born = sys::proc::start_time(pid).unwrap_or(0);
                 (instance, outputs)
             }
             Err(reason) => {
@@ -80,6 +84,15 @@ impl Instance {
 
     pub(crate) fn started_ms(&self) -> u64 {
         self.started_ms
+    }
+
+    pub(crate) fn born(&self) -> u64 {
+        self.born
+    }
+
+    /// The stop was asked for, and not all is gone yet.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop_asked && !self.is_over()
     }
 
     /// Nothing of it runs, and nothing will.

@@ -26,6 +26,8 @@ impl StatusFile {
             shim: std::process::id(),
             state: instance.state().clone(),
             started_ms: instance.started_ms(),
+            born: instance.born(),
+            stopping: instance.is_stopping(),
         }
     }
 

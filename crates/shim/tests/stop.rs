@@ -120,7 +120,10 @@ fn the_shim_ignores_hup_and_int_and_stops_in_order_on_term() {
     let client = shim.connect();
     assert!(matches!(client.status(&ToShim::Watch).state, ShimState::Running { .. }));
     sys::process::signal(shim.pid, 15).unwrap();
-    assert!(matches!(client.next_status().state, ShimState::Ended { code: Some(6), stopped: true, .. }));
+    let stopping = client.next_status();
+    assert!(stopping.stopping && matches!(stopping.state, ShimState::Running { .. }), "watchers know of it");
+    let over = client.next_status();
+    assert!(!over.stopping && matches!(over.state, ShimState::Ended { code: Some(6), stopped: true, .. }));
     assert_eq!(shim.exit(), Exit::Code(0));
 }
 

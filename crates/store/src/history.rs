@@ -3,7 +3,7 @@
 use crate::value::{number, unsigned};
 use crate::{Store, StoreError};
 use model::AppId;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 /// How many transitions are kept for each app.
 pub const KEPT: u32 = 200;
@@ -35,6 +35,16 @@ impl Store {
             let (stack, app) = (stack.as_str(), app.as_str());
             database.execute(INSERT, params![stack, app, instance, state, reason, number(*at_ms)])?;
             database.execute(PRUNE, params![stack, app, KEPT]).map(drop)
+        })
+    }
+
+    /// The latest state of an instance (`app.slot`); none: nothing is known of it.
+    pub fn last_state(&self, app: &AppId, instance: &str) -> Result<Option<String>, StoreError> {
+        const LAST: &str = "SELECT state FROM transition
+            WHERE stack = ?1 AND app = ?2 AND instance = ?3 ORDER BY id DESC LIMIT 1";
+        self.read(|database| {
+            let names = params![app.stack.as_str(), app.app.as_str(), instance];
+            database.query_row(LAST, names, |row| row.get(0)).optional()
         })
     }
 

@@ -89,8 +89,8 @@ pub enum Proposal {
 }
 
 impl Store {
-    /// Makes this the stack's candidate, if its head still is `expected` (none: the stack must be new). A new stack is wanted
-    /// running.
+    /// Makes this the stack's candidate, if its head still is `expected` (none: the stack must be new). It is wanted running
+    /// from then on.
     pub fn propose(
         &self,
         name: &StackName,
@@ -105,7 +105,7 @@ impl Store {
             }
             let revision = counters::next(database, &format!("revision/{name}"))?;
             const PROPOSE: &str = "INSERT INTO stack (name, candidate, running) VALUES (?1, ?2, 1)
-                ON CONFLICT (name) DO UPDATE SET candidate = excluded.candidate";
+                ON CONFLICT (name) DO UPDATE SET candidate = excluded.candidate, running = 1";
             database.execute(PROPOSE, params![name.as_str(), number(revision)])?;
             insert_revision(database, name, revision, new)?;
             prune(database, name)?;

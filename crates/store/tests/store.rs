@@ -149,6 +149,9 @@ fn history_and_revisions_are_bounded() {
     assert_eq!(kept, (50..250).collect::<Vec<u64>>());
     assert_eq!(store.history(&web, 1).unwrap()[0].at_ms, 249);
     assert_eq!(store.history(&other, 1000).unwrap().len(), 1, "another app's are not counted");
+    store.record(&Transition { state: "draining".into(), ..transition(&web, 251) }).unwrap();
+    assert_eq!(store.last_state(&web, "web.1").unwrap().as_deref(), Some("draining"));
+    assert_eq!(store.last_state(&web, "web.2").unwrap(), None);
 
     let hello = name("hello");
     let first = accepted(store.propose(&hello, None, &revision("one")).unwrap());

@@ -9,11 +9,12 @@
 //! ```
 //!
 //! - [`launch`]: port or socket, environment, the shim's start.
-//! - [`life`]: from running to ended.
+//! - [`life`]: from running to ended; [`adopt`]: of one that a former keeper started.
 //! - [`probe`]: one try of a health check.
 //! - [`link`]: the connection to a shim.
 //! - [`meta`]: what is kept on disk so that the next keeper can adopt an instance.
 
+mod adopt;
 pub mod launch;
 mod life;
 mod link;
@@ -23,7 +24,7 @@ mod probe;
 
 use meta::Meta;
 use model::InstanceId;
-use model::observed::{Address, End};
+use model::observed::{Address, End, Phase};
 use model::spec::AppSpec;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -88,6 +89,8 @@ pub struct Adoption {
     pub user: Option<sys::user::User>,
     /// As in [`Order::edge_group`].
     pub edge_group: Option<u32>,
+    /// Where that keeper saw it last: who was ready need not prove it again, who was told to stop is told again.
+    pub phase: Phase,
 }
 
 /// What happened to an instance.
@@ -115,6 +118,8 @@ pub enum What {
     Ready,
     /// It ran and was ready, but its health check failed as often as allowed; the text says what was tried last.
     Unhealthy(String),
+    /// It was told to stop, not by this keeper.
+    Stopping,
     /// All its processes are gone.
     Ended {
         /// How.
@@ -165,7 +170,7 @@ impl Supervisor {
         }
         let (commands, inbox) = mpsc::channel(8);
         self.lives.insert(id.clone(), commands);
-        self.tasks.spawn(life::adopt(adoption, inbox, self.reports.clone()));
+        self.tasks.spawn(adopt::adopt(adoption, inbox, self.reports.clone()));
     }
 
     /// Tells an instance to stop. Idempotent.

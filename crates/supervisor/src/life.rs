@@ -1,4 +1,4 @@
-//! One instance's life, from its start or adoption to its end.
+//! One instance's life, from its start (or its adoption: [`crate::adopt`]) to its end.
 //!
 //! ```text
 //! launch ─▶ Starting ─ probe ok ─▶ Ready ◀─ probe ok ─ Unhealthy
@@ -11,11 +11,11 @@
 
 use crate::launch::{self, Launched};
 use crate::link::Link;
-use crate::meta::{self, Meta};
+use crate::meta;
 use crate::probe::Target;
-use crate::{Adoption, Command, Order, Places, Report, What, port};
+use crate::{Command, Order, Places, Report, What, port};
 use model::InstanceId;
-use model::observed::{Address, End};
+use model::observed::{Address, End, Phase};
 use model::spec::{HealthSpec, Listen};
 use std::future::Future;
 use std::pin::Pin;
@@ -30,11 +30,12 @@ const QUICKEST: Duration = Duration::from_millis(10);
 const SLOWEST: Duration = Duration::from_millis(500);
 
 /// Signal number of SIGKILL (signal(7)).
-const SIGKILL: i32 = 9;
+pub(crate) const SIGKILL: i32 = 9;
 
 type Attempt = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-struct Life {
+/// An instance and everything that is known of it.
+pub(crate) struct Life {
     id: InstanceId,
     places: Places,
     reports: mpsc::Sender<Report>,
@@ -43,6 +44,9 @@ struct Life {
     listen: Listen,
     edge_group: Option<u32>,
     stage: Stage,
+    /// Where a former keeper saw it last; none: this one started it.
+    last_seen: Option<Phase>,
+    /// Main process; 0 until the shim has named it.
     pid: u32,
     /// Start time of `pid` in the kernel's ticks: guards against a pid that was given to somebody else.
     born: Option<u64>,
@@ -84,43 +88,12 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let _ = tokio::task::spawn_blocking(move || sys::process::wait(shim)).await;
 }
 
-/// Takes over an instance that a former keeper started.
-pub(crate) async fn adopt(
-    adoption: Adoption,
-    commands: mpsc::Receiver<Command>,
-    reports: mpsc::Sender<Report>,
-) {
-    let Adoption { meta, places, spec, user, edge_group } = adoption;
-    let Meta { id, address, listen, health, .. } = meta;
-    let Ok(link) = Link::connect(&places.shim_socket).await else {
-        let end = last_words(&places).unwrap_or(End::Signaled(SIGKILL));
-        meta::clean(&places);
-        return ended(&reports, &id, end, Duration::ZERO).await;
-    };
-    let command = spec.map(|spec| {
-        let env = launch::environment(&spec, &places, user.as_ref(), address.as_ref());
-        launch::surroundings(&spec, env, user.as_ref())
-    });
-    let target = Target { health, address, command };
-    Life::new(id, places, reports, link, target, listen, edge_group).run(commands).await;
-}
-
-/// How an instance ended whose shim is gone, if the shim could still write it down.
-fn last_words(places: &Places) -> Option<End> {
-    let bytes = std::fs::read(&places.status).ok()?;
-    match wire::decode::<ShimStatus>(&bytes).ok()?.state {
-        ShimState::Running { .. } => None,
-        ShimState::NotStarted { reason } => Some(End::NotStarted(reason)),
-        state @ ShimState::Ended { .. } => Some(end_of(&state)),
-    }
-}
-
-async fn ended(reports: &mpsc::Sender<Report>, id: &InstanceId, end: End, uptime: Duration) {
+pub(crate) async fn ended(reports: &mpsc::Sender<Report>, id: &InstanceId, end: End, uptime: Duration) {
     let _ = reports.send(Report { id: id.clone(), what: What::Ended { end, uptime } }).await;
 }
 
 impl Life {
-    fn new(
+    pub(crate) fn new(
         id: InstanceId,
         places: Places,
         reports: mpsc::Sender<Report>,
@@ -140,6 +113,7 @@ impl Life {
             listen,
             edge_group,
             stage,
+            last_seen: None,
             pid: 0,
             born: None,
             not_ready,
@@ -147,7 +121,13 @@ impl Life {
         }
     }
 
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    /// Of an adopted one: where the former keeper saw it last.
+    pub(crate) fn last_seen(mut self, phase: Phase) -> Self {
+        self.last_seen = Some(phase);
+        self
+    }
+
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut attempt: Option<Attempt> = None;
         let mut next = Instant::now();
         loop {
@@ -182,16 +162,16 @@ impl Life {
     /// Takes note of what the shim says. True: it is over.
     async fn status(&mut self, status: ShimStatus) -> bool {
         match status.state {
-            ShimState::Running { pid } if self.stage == Stage::Launching => {
-                self.pid = pid;
-                self.born = sys::proc::start_time(pid);
-                let until = Instant::now() + self.target.health.start_period;
-                self.stage = Stage::Starting { until, pause: QUICKEST };
-                let address = self.target.address.clone();
-                self.report(What::Running { pid, address, started_ms: status.started_ms }).await;
+            ShimState::Running { pid } => {
+                if self.pid == 0 {
+                    self.running(pid, status.started_ms).await;
+                }
+                if status.stopping && self.stage != Stage::Stopping {
+                    self.stage = Stage::Stopping;
+                    self.report(What::Stopping).await;
+                }
                 false
             }
-            ShimState::Running { .. } => false,
             ShimState::NotStarted { ref reason } => {
                 let end = End::NotStarted(reason.clone());
                 self.finish(end, Duration::ZERO).await;
@@ -203,6 +183,27 @@ impl Life {
                 self.finish(end, uptime).await;
                 true
             }
+        }
+    }
+
+    /// The program runs. An adopted instance goes on from where it was: one that was ready stays so until its checks
+    /// fail, one that was told to stop is told again (the former keeper may have died before its shim heard it).
+    async fn running(&mut self, pid: u32, started_ms: u64) {
+        self.pid = pid;
+        self.born = sys::proc::start_time(pid);
+        let address = self.target.address.clone();
+        self.report(What::Running { pid, address, started_ms }).await;
+        if self.stage != Stage::Launching {
+            return;
+        }
+        match self.last_seen {
+            None | Some(Phase::Starting { .. }) => {
+                let until = Instant::now() + self.target.health.start_period;
+                self.stage = Stage::Starting { until, pause: QUICKEST };
+            }
+            Some(Phase::Ready { .. } | Phase::Draining { .. }) => self.stage = Stage::Ready { failures: 0 },
+            Some(Phase::Unhealthy { .. }) => self.stage = Stage::Unhealthy,
+            Some(Phase::Stopping { .. } | Phase::Ended { .. }) => self.stop(Command::Stop).await,
         }
     }
 
@@ -276,10 +277,7 @@ impl Life {
 
     /// The shim is gone without a word: somebody killed it. What it was the parent of must not run on unseen.
     async fn lost(&mut self) {
-        let main = self.pid;
-        if self.born.is_some() && sys::proc::start_time(main) == self.born {
-            let _ = tokio::task::spawn_blocking(move || kill_tree(main)).await;
-        }
+        end_orphan(self.pid, self.born).await;
         meta::clean(&self.places);
         ended(&self.reports, &self.id, End::Signaled(SIGKILL), Duration::ZERO).await;
     }
@@ -306,6 +304,13 @@ async fn pending(attempt: &mut Option<Attempt>) -> Result<(), String> {
     }
 }
 
+/// Ends what a killed shim was the parent of, if `main` is still the process that was born then.
+pub(crate) async fn end_orphan(main: u32, born: Option<u64>) {
+    if born.is_some() && sys::proc::start_time(main) == born {
+        let _ = tokio::task::spawn_blocking(move || kill_tree(main)).await;
+    }
+}
+
 /// SIGKILL to a process and all its descendants, again until none is found: some may be born meanwhile.
 fn kill_tree(main: u32) {
     for _ in 0..100 {
@@ -317,7 +322,7 @@ fn kill_tree(main: u32) {
     }
 }
 
-fn end_of(state: &ShimState) -> End {
+pub(crate) fn end_of(state: &ShimState) -> End {
     match *state {
         ShimState::Ended { stopped: true, .. } => End::Stopped,
         ShimState::Ended { out_of_memory: true, .. } => End::OutOfMemory,

@@ -93,6 +93,13 @@ pub struct ShimStatus {
     pub state: ShimState,
     /// Milliseconds since the Unix epoch at which the process was started; 0 when it never was.
     pub started_ms: u64,
+    /// Start time of the main process in the kernel's ticks since boot: with its id it names the process for good, so that who
+    /// finds this after the shim's death ends nobody else. 0 when it is not known.
+    #[serde(default)]
+    pub born: u64,
+    /// The stop was asked for, and not all is gone yet.
+    #[serde(default)]
+    pub stopping: bool,
 }
 
 /// State of the main process.
