@@ -3,8 +3,8 @@
 //! ```text
 //! lock ─▶ store ─▶ stacks as committed ─▶ edge (found or started) ─▶ shims adopted ─▶ control API ─▶ the loop
 //! ```
-//! Adopted instances have a moment to prove themselves before the first snapshot is made, so that an edge that
-//! serves is never told that nobody is there.
+//! Adopted instances go on from where the former keeper saw them, and have a moment to say so if they ended meanwhile: the edge
+//! that serves is never told that nobody is there.
 
 use crate::change;
 use crate::edge_host::{self, Recipe, Sockets};
@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
 use crate::stack::{Revision, Stack};
 use crate::{Options, Shutdown, control, user};
+use model::InstanceId;
 use model::observed::{Event, Observed, Phase};
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::OwnedFd;
@@ -27,8 +28,8 @@ use tokio_util::task::TaskTracker;
 
 /// Reports, events and calls that may wait for the loop; senders wait when it is full.
 const QUEUE: usize = 256;
-/// Longest time that adopted instances have to prove themselves before the first snapshot.
-const PROVE: Duration = Duration::from_secs(3);
+/// Longest time that adopted instances have to say how they stand before the first snapshot is made.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Runs a keeper from its beginning to its end.
 pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
@@ -48,11 +49,13 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
     let (mut keeper, mut inbox) = assemble(options, home, store, lifetime, shutdown)?;
     keeper.restore()?;
     if let Some(request) = keeper.options.stack.clone() {
+        keeper.end_former_edge().await;
         keeper.only(&request.manifest);
         keeper.put(request).await?;
     }
     keeper.adopt(&mut inbox).await?;
     keeper.find_edge().await?;
+    keeper.commit_first_ones();
     keeper.look_up();
     let socket = keeper.home.control_socket();
     let listener = sys::unix_socket::bind(&socket, 0o600)
@@ -63,7 +66,6 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
     let api = keeper.tasks.spawn(control::serve(tokio::net::UnixListener::from_std(listener)?, calls));
     keeper.run(inbox).await;
     api.abort();
-    let _ = std::fs::remove_file(&socket);
     Ok(())
 }
 
@@ -144,36 +146,46 @@ impl Keeper {
         }
         for record in self.store.stacks()? {
             let Some(head) = record.candidate.as_ref().or(record.active.as_ref()) else { continue };
-            let (manifest, http) = (head.content.manifest.clone(), head.content.http.clone());
-            let mut stack = Stack::new(record.name.clone(), manifest, http);
+            let mut stack = Stack::new(record.name.clone(), head.content.manifest.clone());
             (stack.restarts, stack.stopped) = (record.restarts, record.stopped);
             stack.removing = record.wanted == Wanted::Stopped;
             let load = |revision: store::Revision| {
                 let spec = change::load_again(&revision.content.manifest, &revision.content.text)?;
-                Ok::<_, KeeperError>(Revision { number: revision.number, spec })
+                Ok::<_, KeeperError>(Revision { number: revision.number, spec, http: revision.content.http })
             };
             match record.active.map(load).transpose() {
                 Ok(active) => stack.active = active,
                 Err(error) => stack.broken = Some(format!("{error}\n{}", error.failure().diagnostics)),
             }
             match record.candidate.map(load).transpose() {
-                Ok(candidate) => stack.candidate = candidate,
+                Ok(Some(candidate)) => drop(stack.prepare(candidate)),
+                Ok(None) => {}
                 Err(error) => tracing::warn!(stack = %record.name, %error, "the change under way is dropped"),
             }
-            let never_committed = stack.active.is_none() && stack.broken.is_none();
             self.stacks.insert(record.name.clone(), stack);
-            if never_committed {
-                self.commit(&record.name);
-            }
         }
         Ok(())
+    }
+
+    /// Commits first revisions that the former keeper had only proposed. The edge's sockets are known by now: binding them
+    /// before would have met the living edge.
+    fn commit_first_ones(&mut self) {
+        let first = |stack: &&Stack| stack.active.is_none() && stack.candidate.is_some();
+        let names: Vec<_> = self.stacks.values().filter(first).map(|stack| stack.name.clone()).collect();
+        names.iter().for_each(|name| self.commit(name));
     }
 
     /// `up` runs one stack: others that this home knows from earlier are forgotten.
     fn only(&mut self, manifest: &std::path::Path) {
         for stack in self.stacks.values_mut() {
-            stack.removing = stack.manifest != manifest;
+            stack.removing |= stack.manifest != manifest;
         }
+    }
+
+    /// `up` shares nothing with a former one: what that left behind is on its way out, and holds its addresses until it is gone.
+    async fn end_former_edge(&self) {
+        let recipe = self.recipe.clone();
+        let _ = tokio::task::spawn_blocking(move || edge_host::end_former(&recipe)).await;
     }
 
     /// Finds the instances of a former keeper by what it kept of them.
@@ -186,37 +198,61 @@ impl Keeper {
         for meta in left {
             tracing::warn!(instance = %meta.id, "left alone: the manifest of its stack cannot be loaded");
         }
-        let mut unproven: Vec<_> = mine.iter().map(|meta| meta.id.clone()).collect();
-        for meta in mine {
-            let id = meta.id.clone();
-            let (pid, started_ms, journal) = (None, None, None);
-            let (fingerprint, address) = (meta.fingerprint, meta.address.clone());
-            let facts = Facts { fingerprint, pid, address, started_ms, was_ready: true, journal };
-            self.facts.insert(id.clone(), facts);
-            let (since, now) = (self.now(), self.now());
-            let phase = Phase::Starting { since };
-            self.observed.apply(Event::Adopted { instance: id.clone(), spec: fingerprint, phase }, now);
-            report_failure("recording a run number", self.store.use_run(&id));
-            let spec =
-                self.stacks.get(&id.app.stack).and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
-            let user = spec.as_ref().and_then(|spec| self.user_of(&id.app.stack, spec));
-            let edge_group = self.recipe.user.as_ref().map(|user| user.gid);
-            self.supervisor.adopt(Adoption { meta, places: self.places(&id), spec, user, edge_group });
-        }
-        let until = tokio::time::Instant::now() + PROVE;
-        while !unproven.is_empty() {
+        let mut silent: Vec<_> = mine.iter().map(|meta| meta.id.clone()).collect();
+        mine.into_iter().for_each(|meta| self.adopt_one(meta));
+        let until = tokio::time::Instant::now() + ANSWER;
+        while !silent.is_empty() {
             let Ok(Some(report)) = tokio::time::timeout_at(until, inbox.reports.recv()).await else { break };
-            if !matches!(report.what, What::Running { .. }) {
-                unproven.retain(|id| *id != report.id);
+            if !self.options.foreground || matches!(report.what, What::Ended { .. }) {
+                silent.retain(|id| *id != report.id);
             }
             self.instance(report);
         }
         Ok(())
     }
 
+    fn adopt_one(&mut self, meta: Meta) {
+        let (id, now) = (meta.id.clone(), self.now());
+        let phase = self.last_seen(&id);
+        let was_ready = !matches!(phase, Phase::Starting { .. });
+        let (pid, started_ms, journal) = (None, None, None);
+        let (fingerprint, address) = (meta.fingerprint, meta.address.clone());
+        let facts = Facts { fingerprint, pid, address, started_ms, was_ready, journal };
+        self.facts.insert(id.clone(), facts);
+        let (instance, spec) = (id.clone(), fingerprint);
+        self.observed.apply(Event::Adopted { instance, spec, phase: phase.clone() }, now);
+        report_failure("recording a run number", self.store.use_run(&id));
+        let stack = self.stacks.get(&id.app.stack);
+        let spec = stack.and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
+        let user = spec.as_ref().and_then(|spec| self.user_of(&id.app.stack, spec));
+        let edge_group = self.recipe.user.as_ref().map(|user| user.gid);
+        let places = self.places(&id);
+        self.supervisor.adopt(Adoption { meta, places, spec, user, edge_group, phase });
+    }
+
+    /// Where the former keeper saw an instance last: the history's last word on its slot, which is written before anything
+    /// follows from it. Instances of a former `up` were told to stop when it ended, however it did.
+    fn last_seen(&self, id: &InstanceId) -> Phase {
+        let (since, drained, never_ready) = (self.now(), false, false);
+        if self.options.foreground {
+            return Phase::Stopping { since, never_ready };
+        }
+        let state = self.store.last_state(&id.app, &id.label()).unwrap_or_else(|error| {
+            tracing::error!(%error, "reading the history failed");
+            None
+        });
+        match state.as_deref() {
+            Some("ready") => Phase::Ready { since },
+            Some("unhealthy") => Phase::Unhealthy { since },
+            Some("draining") => Phase::Draining { since, drained },
+            Some("stopping") => Phase::Stopping { since, never_ready },
+            _ => Phase::Starting { since },
+        }
+    }
+
     fn user_of(&self, stack: &model::StackName, app: &model::spec::AppSpec) -> Option<sys::user::User> {
-        let spec = &self.stacks.get(stack)?.active.as_ref()?.spec;
-        user::of_app(spec, app).ok().flatten()
+        let revision = self.stacks.get(stack)?.revisions().next()?;
+        user::of_app(&revision.spec, app).ok().flatten()
     }
 
     /// The first edge is waited for: without one there is nothing to report readiness of.

@@ -1,7 +1,9 @@
 //! A manifest's way to a stack: load, compare, say what changes.
 
 use crate::error::KeeperError;
+use crate::stack::Revision;
 use model::spec::{AppSpec, StackSpec};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +30,16 @@ fn failure(diagnostics: manifest::Diagnostics) -> KeeperError {
 }
 
 /// What changes from `old` to `new`, a line each; empty: nothing.
-pub(crate) fn describe(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
+pub(crate) fn describe(old: Option<&Revision>, new: &StackSpec, addresses: &[SocketAddr]) -> Vec<String> {
+    let mut lines = describe_spec(old.map(|old| &*old.spec), new);
+    if old.is_some_and(|old| old.addresses() != addresses) {
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        lines.push(format!("listens on {}", list.join(", ")));
+    }
+    lines
+}
+
+fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
     let Some(old) = old else {
         let apps = new.apps.keys().map(|name| format!("app {name}: added"));
         let sites = new.sites.iter().map(|site| format!("site {}: added", site.hosts.join(", ")));
@@ -59,14 +70,10 @@ pub(crate) fn describe(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> 
     }
     let gone = old.sites.iter().filter(|before| !new.sites.iter().any(|site| site.hosts == before.hosts));
     lines.extend(gone.map(|site| format!("site {}: removed", site.hosts.join(", "))));
-    if old.http != new.http {
-        let list: Vec<String> = new.http.iter().map(ToString::to_string).collect();
-        lines.push(format!("listens on {}", list.join(", ")));
-    }
     if old.trusted != new.trusted {
         lines.push("trusted peers changed".into());
     }
-    if lines.is_empty() && old != new {
+    if lines.is_empty() && old.sites != new.sites {
         lines.push("order of sites changed".into());
     }
     lines

@@ -89,6 +89,16 @@ pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, Keep
     }
 }
 
+/// Ends an edge that a former keeper left behind, and waits until it is gone. Blocks.
+pub(crate) fn end_former(recipe: &Recipe) {
+    let Ok(socket) = FrameSocket::connect(&recipe.home.edge_socket()) else { return };
+    let shutdown = wire::encode(&ToEdge::Shutdown { deadline_ms: 0 }).unwrap_or_default();
+    let _ = socket.set_read_timeout(Some(EDGE_READS));
+    if socket.send(&shutdown, &[]).is_ok() {
+        while let Ok(Some(_)) = socket.recv() {}
+    }
+}
+
 fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
     let logs = recipe.home.edge_logs();
     let owner = recipe.user.as_ref().map(|user| (user.uid, user.gid));

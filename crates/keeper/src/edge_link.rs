@@ -2,6 +2,7 @@
 
 use crate::edge_host::{Connected, EdgeEvent};
 use crate::keeper::{Edge, Keeper};
+use crate::stack::Revision;
 use model::InstanceId;
 use model::observed::{Event, Phase};
 use std::time::Duration;
@@ -118,9 +119,8 @@ impl Keeper {
             return;
         }
         let stacks = self.stacks.values().filter(|stack| !stack.removing);
-        let wanted: Vec<_> = stacks
-            .flat_map(|stack| stack.active.iter().flat_map(|active| stack.addresses(&active.spec)))
-            .collect();
+        let wanted: Vec<_> =
+            stacks.flat_map(|stack| stack.active.iter().flat_map(Revision::addresses)).copied().collect();
         for address in &wanted {
             if let Err(error) = self.sockets.bind(*address) {
                 tracing::error!(%error, "this address is not served");

@@ -107,7 +107,7 @@ impl Keeper {
         loop {
             let next = self.settle();
             if self.is_over() {
-                return;
+                return self.remove_sockets();
             }
             tokio::select! {
                 Some(report) = inbox.reports.recv() => self.instance(report),
@@ -155,15 +155,16 @@ impl Keeper {
         next
     }
 
-    /// Commits every candidate that is ready.
+    /// Commits every candidate that is ready, and gives up those that never will be.
     fn judge(&mut self) {
-        let ready: Vec<StackName> = self
-            .stacks
-            .values()
-            .filter(|stack| stack.candidate_is_ready(&self.observed))
-            .map(|stack| stack.name.clone())
-            .collect();
+        let now = self.now();
+        let ready = |stack: &Stack| stack.candidate_is_ready(&self.observed);
+        let ready: Vec<StackName> =
+            self.stacks.values().filter(|stack| ready(stack)).map(|stack| stack.name.clone()).collect();
         ready.iter().for_each(|name| self.commit(name));
+        let failed = self.stacks.values().filter_map(|stack| stack.failed_slot(&self.observed, now));
+        let failed: Vec<(InstanceId, End)> = failed.collect();
+        failed.iter().for_each(|(id, end)| self.give_up(id, end));
     }
 
     /// Folds what happened to an instance.
@@ -177,18 +178,42 @@ impl Keeper {
                 self.finish_journal(&id);
             }
             What::Ready => {
-                self.note(&id, "ready", "its health check succeeded");
-                if let Some(facts) = self.facts.get_mut(&id) {
+                if self.enter(
+                    &id,
+                    "ready",
+                    "its health check succeeded",
+                    Event::Ready { instance: id.clone() },
+                ) && let Some(facts) = self.facts.get_mut(&id)
+                {
                     facts.was_ready = true;
                 }
-                self.observed.apply(Event::Ready { instance: id }, now);
             }
             What::Unhealthy(reason) => {
-                self.note(&id, "unhealthy", &reason);
-                self.observed.apply(Event::Unhealthy { instance: id }, now);
+                self.enter(&id, "unhealthy", &reason, Event::Unhealthy { instance: id.clone() });
+            }
+            What::Stopping => {
+                self.enter(
+                    &id,
+                    "stopping",
+                    "its shim was told to stop",
+                    Event::Stopping { instance: id.clone() },
+                );
             }
             What::Ended { end, uptime } => self.ended(id, end, uptime, now),
         }
+    }
+
+    /// Folds an event in, and notes it if it fits where the instance stands: the history's last word is what the next keeper
+    /// goes on from. True: it does.
+    fn enter(&mut self, id: &InstanceId, state: &str, reason: &str, event: Event) -> bool {
+        let phase = |observed: &Observed| observed.instances.get(id).map(|instance| instance.phase.clone());
+        let before = phase(&self.observed);
+        self.observed.apply(event, self.now());
+        let entered = before != phase(&self.observed);
+        if entered {
+            self.note(id, state, reason);
+        }
+        entered
     }
 
     fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
@@ -200,25 +225,23 @@ impl Keeper {
         let Some(Phase::Ended { end, .. }) = phase else { return };
         let end = end.clone();
         self.note(&id, "ended", &end.to_string());
-        let never_ready = self.facts.get(&id).filter(|facts| !facts.was_ready);
-        if let Some(fingerprint) = never_ready.map(|facts| facts.fingerprint).filter(|_| end != End::Stopped)
-        {
-            self.drop_failed_candidate(&id, fingerprint, &end);
+        let Some(facts) = self.facts.get(&id).filter(|facts| !facts.was_ready) else { return };
+        let fails = |stack: &Stack| stack.fails_candidate(&id, facts.fingerprint, &end);
+        if end != End::Stopped && self.stacks.get(&id.app.stack).is_some_and(fails) {
+            self.give_up(&id, &end);
         }
     }
 
-    /// The first end of a candidate's instance before it was ready gives the candidate up.
-    fn drop_failed_candidate(&mut self, id: &InstanceId, fingerprint: u64, end: &End) {
-        let last = self.last_lines(id);
+    /// Gives the candidate up because of how this instance of it ended.
+    fn give_up(&mut self, id: &InstanceId, end: &End) {
+        let reason = format!("{} {end}{}", id.label(), self.last_lines(id));
         let Some(stack) = self.stacks.get_mut(&id.app.stack) else { return };
         let Some(number) = stack.candidate.as_ref().map(|candidate| candidate.number) else { return };
-        if stack.fails_candidate(id, fingerprint) {
-            stack.drop_candidate(format!("{} {end}{last}", id.label()));
-            report_failure(
-                "recording the dropped change",
-                self.store.drop_candidate(&id.app.stack, number).map(drop),
-            );
-        }
+        stack.drop_candidate(reason);
+        let dropped = self.store.drop_candidate(&id.app.stack, number).map(drop);
+        report_failure("recording the dropped change", dropped);
+        // What was bound for it alone is closed again.
+        self.send_listeners();
     }
 
     /// Looks foreign host names up again, away from the loop.
@@ -276,6 +299,19 @@ impl Keeper {
             None => false,
             Some(Ending::Alone) => true,
             Some(_) => self.supervisor.is_empty() && self.edge.is_none(),
+        }
+    }
+
+    /// Removes what nobody listens on any more.
+    fn remove_sockets(&self) {
+        let home = &self.home;
+        let _ = std::fs::remove_file(home.control_socket());
+        if self.ending == Some(Ending::Alone) {
+            return;
+        }
+        let _ = std::fs::remove_file(home.edge_socket());
+        for folder in [home.run().join("shim"), home.run().join("app"), home.run().to_owned()] {
+            let _ = std::fs::remove_dir(folder); // stays if an app left something of its own there
         }
     }
 

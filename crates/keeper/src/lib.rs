@@ -5,7 +5,7 @@
 //!
 //! - [`boot`]: lock, store, folders; finds the edge and the shims of a former keeper again.
 //! - [`control`]: the control API; every call becomes a message to the loop.
-//! - [`change`]: load the manifest, compare, propose, commit or drop.
+//! - [`wish`]: what a call asks for is recorded or refused; [`change`]: manifests loaded and compared.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
@@ -27,6 +27,7 @@ mod resolve;
 mod stack;
 mod status;
 mod user;
+mod wish;
 
 pub use error::KeeperError;
 use std::path::PathBuf;

@@ -6,9 +6,9 @@
 //! ```
 
 use crate::api::ChangeStatus;
-use model::observed::{Observed, Phase};
-use model::plan::{AppDesired, Desired};
-use model::spec::{AppSpec, Listen, StackSpec};
+use model::observed::{End, Moment, Observed, Phase};
+use model::plan::{AppDesired, Desired, SlotState, slot_state};
+use model::spec::{AppSpec, Listen, RestartPolicy, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,6 +20,15 @@ use std::sync::Arc;
 pub(crate) struct Revision {
     pub(crate) number: u64,
     pub(crate) spec: Arc<StackSpec>,
+    /// Listening addresses that take the place of the manifest's; empty: as the manifest says.
+    pub(crate) http: Vec<SocketAddr>,
+}
+
+impl Revision {
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        if self.http.is_empty() { &self.spec.http } else { &self.http }
+    }
 }
 
 /// One stack.
@@ -27,8 +36,6 @@ pub(crate) struct Revision {
 pub(crate) struct Stack {
     pub(crate) name: StackName,
     pub(crate) manifest: PathBuf,
-    /// Listening addresses that take the place of the manifest's.
-    pub(crate) http: Vec<SocketAddr>,
     pub(crate) active: Option<Revision>,
     pub(crate) candidate: Option<Revision>,
     pub(crate) change: Option<ChangeStatus>,
@@ -45,13 +52,12 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(crate) fn new(name: StackName, manifest: PathBuf, http: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(name: StackName, manifest: PathBuf) -> Self {
         let (active, candidate, change, broken) = (None, None, None, None);
         let (restarts, stopped, retiring) = Default::default();
         Self {
             name,
             manifest,
-            http,
             active,
             candidate,
             change,
@@ -67,11 +73,6 @@ impl Stack {
         AppId { stack: self.name.clone(), app: app.clone() }
     }
 
-    /// Where this stack listens with `spec`.
-    pub(crate) fn addresses(&self, spec: &StackSpec) -> Vec<SocketAddr> {
-        if self.http.is_empty() { spec.http.clone() } else { self.http.clone() }
-    }
-
     fn restarts_of(&self, app: &AppName) -> u64 {
         self.restarts.get(app).copied().unwrap_or(0)
     }
@@ -80,7 +81,8 @@ impl Stack {
         spec.fingerprint(self.restarts_of(name))
     }
 
-    fn revisions(&self) -> impl Iterator<Item = &Revision> {
+    /// The candidate, if there is one, then what is active.
+    pub(crate) fn revisions(&self) -> impl Iterator<Item = &Revision> {
         self.candidate.iter().chain(&self.active)
     }
 
@@ -133,8 +135,8 @@ impl Stack {
         }
     }
 
-    /// Whether every app of the candidate has its instances ready. An app with a fixed port that replaces a running one
-    /// cannot be prepared beside it: it is replaced after the commit.
+    /// Whether every app of the candidate has its instances ready, or done if its program ends by itself. An app with a
+    /// fixed port that replaces a running one cannot be prepared beside it: it is replaced after the commit.
     pub(crate) fn candidate_is_ready(&self, observed: &Observed) -> bool {
         let Some(candidate) = &self.candidate else { return false };
         candidate.spec.apps.iter().all(|(name, spec)| {
@@ -144,17 +146,43 @@ impl Stack {
             let ready = mine().filter(|i| i.spec == wanted.spec && i.phase.is_ready()).count();
             let in_place = matches!(spec.listen, Listen::Port(_))
                 && mine().any(|i| i.spec != wanted.spec && i.phase.is_alive());
-            in_place || ready >= wanted.instances as usize
+            let complete = observed.slots.iter().filter(|((of, _), record)| {
+                *of == id && record.spec == wanted.spec && is_complete(&wanted, &record.end)
+            });
+            in_place || ready + complete.count() >= wanted.instances as usize
         })
     }
 
-    /// Whether the end of `instance`, which ran with `fingerprint` and was never ready, fails the candidate.
-    pub(crate) fn fails_candidate(&self, instance: &InstanceId, fingerprint: u64) -> bool {
-        let has = |revision: &Option<Revision>| {
-            let spec = revision.as_ref().and_then(|revision| revision.spec.apps.get(&instance.app.app));
-            spec.is_some_and(|spec| self.fingerprint(&instance.app.app, spec) == fingerprint)
+    /// Whether this `end` of `instance`, which ran with `fingerprint` and was never ready, fails the candidate.
+    pub(crate) fn fails_candidate(&self, instance: &InstanceId, fingerprint: u64, end: &End) -> bool {
+        let name = &instance.app.app;
+        let spec = |revision: &Option<Revision>| {
+            let spec = revision.as_ref().and_then(|revision| revision.spec.apps.get(name)).cloned();
+            spec.filter(|spec| self.fingerprint(name, spec) == fingerprint)
         };
-        instance.app.stack == self.name && has(&self.candidate) && !has(&self.active)
+        let Some(candidate) = spec(&self.candidate).filter(|_| spec(&self.active).is_none()) else {
+            return false;
+        };
+        instance.app.stack == self.name && !is_complete(&self.wanted(name, &candidate), end)
+    }
+
+    /// A slot of the candidate's that ended too often and is not started again; and how.
+    pub(crate) fn failed_slot(&self, observed: &Observed, now: Moment) -> Option<(InstanceId, End)> {
+        let candidate = self.candidate.as_ref()?;
+        candidate.spec.apps.iter().find_map(|(name, spec)| {
+            let (wanted, app) = (self.wanted(name, spec), self.app_id(name));
+            let is_new = |revision: &Revision| {
+                let before = revision.spec.apps.get(name);
+                before.is_none_or(|before| self.fingerprint(name, before) != wanted.spec)
+            };
+            let failed = |slot: u32| slot_state(&wanted, observed, &app, slot, now) == SlotState::Failed;
+            let mut slots = observed
+                .slots
+                .iter()
+                .filter(|((of, slot), record)| *of == app && record.spec == wanted.spec && failed(*slot));
+            let ((_, slot), record) = slots.next().filter(|_| self.active.as_ref().is_none_or(is_new))?;
+            Some((InstanceId { app: app.clone(), slot: *slot, run: 0 }, record.end.clone()))
+        })
     }
 
     /// The candidate becomes what is active; apps that it no longer has are retired.
@@ -173,6 +201,18 @@ impl Stack {
         self.change =
             Some(ChangeStatus { revision: candidate.number, state: "dropped".into(), reason: Some(reason) });
         self.retire(&candidate);
+    }
+
+    /// Another candidate takes the place of the one under way, if there is one. Gives the fingerprints of which no instance is
+    /// wanted any more: they were the former candidate's alone.
+    pub(crate) fn prepare(&mut self, candidate: Revision) -> Vec<(AppId, u64)> {
+        let state = "preparing".into();
+        self.change = Some(ChangeStatus { revision: candidate.number, state, reason: None });
+        let Some(former) = self.candidate.replace(candidate) else { return Vec::new() };
+        self.retire(&former);
+        let apps = former.spec.apps.iter().map(|(name, spec)| (name, self.fingerprint(name, spec)));
+        let gone = apps.filter(|(name, print)| self.spec_of(name, *print).is_none());
+        gone.map(|(name, print)| (self.app_id(name), print)).collect()
     }
 
     fn retire(&mut self, old: &Revision) {
@@ -195,6 +235,11 @@ impl Stack {
         gone.iter().for_each(|name| drop(self.retiring.remove(name)));
         self.removing && !observed.instances.keys().any(|id| id.app.stack == self.name)
     }
+}
+
+/// Whether a program that ended so has done its work.
+fn is_complete(app: &AppDesired, end: &End) -> bool {
+    app.restart.policy != RestartPolicy::Always && *end == End::Exited(0)
 }
 
 /// Whether the edge may have requests for an instance in this phase.

@@ -58,9 +58,13 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
 }
 
 pub(crate) fn stack(active: Arc<StackSpec>) -> Stack {
-    let mut stack = Stack::new(active.name.clone(), "/mainstay.toml".into(), Vec::new());
-    stack.active = Some(Revision { number: 1, spec: active });
+    let mut stack = Stack::new(active.name.clone(), "/mainstay.toml".into());
+    stack.active = Some(Revision { number: 1, spec: active, http: Vec::new() });
     stack
+}
+
+fn candidate(spec: Arc<StackSpec>) -> Revision {
+    Revision { number: 2, spec, http: Vec::new() }
 }
 
 fn id(name: &str, slot: u32, run: u64) -> InstanceId {
@@ -83,7 +87,7 @@ fn wanted(stack: &Stack, name: &str) -> AppDesired {
 fn a_candidate_is_prepared_beside_what_serves_and_committed_when_all_of_it_is_ready() {
     let (old, new) = (app("old", Listen::AnyPort), app("new", Listen::AnyPort));
     let mut stack = stack(spec(&[("web", old.clone())]));
-    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", new.clone())]) });
+    stack.candidate = Some(candidate(spec(&[("web", new.clone())])));
     let web = wanted(&stack, "web");
     assert!(web.keep_outdated);
     assert_eq!(web.spec, new.fingerprint(0));
@@ -104,10 +108,11 @@ fn a_candidate_is_prepared_beside_what_serves_and_committed_when_all_of_it_is_re
 fn only_the_candidates_own_instances_can_fail_it() {
     let (old, new) = (app("old", Listen::AnyPort), app("new", Listen::AnyPort));
     let mut stack = stack(spec(&[("web", old.clone()), ("db", old.clone())]));
-    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", new.clone()), ("db", old.clone())]) });
-    assert!(stack.fails_candidate(&id("web", 3, 3), new.fingerprint(0)));
-    assert!(!stack.fails_candidate(&id("web", 1, 1), old.fingerprint(0)));
-    assert!(!stack.fails_candidate(&id("db", 1, 1), old.fingerprint(0)), "db is the same in both");
+    stack.candidate = Some(candidate(spec(&[("web", new.clone()), ("db", old.clone())])));
+    let crash = End::Exited(1);
+    assert!(stack.fails_candidate(&id("web", 3, 3), new.fingerprint(0), &crash));
+    assert!(!stack.fails_candidate(&id("web", 1, 1), old.fingerprint(0), &crash));
+    assert!(!stack.fails_candidate(&id("db", 1, 1), old.fingerprint(0), &crash), "db is the same in both");
 
     stack.drop_candidate("web.3 exited with status 1".into());
     assert_eq!(wanted(&stack, "web").spec, old.fingerprint(0));
@@ -119,7 +124,7 @@ fn a_fixed_port_is_replaced_after_the_commit() {
     let (mut old, mut new) = (app("old", Listen::Port(5000)), app("new", Listen::Port(5000)));
     (old.instances, new.instances) = (1, 1);
     let mut stack = stack(spec(&[("web", old.clone())]));
-    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", new)]) });
+    stack.candidate = Some(candidate(spec(&[("web", new)])));
     let mut observed = Observed::default();
     ready(&mut observed, id("web", 1, 1), old.fingerprint(0));
     assert!(stack.candidate_is_ready(&observed));
@@ -129,7 +134,7 @@ fn a_fixed_port_is_replaced_after_the_commit() {
 fn a_removed_app_stays_desired_with_none_until_its_last_instance_is_gone() {
     let web = app("web", Listen::AnyPort);
     let mut stack = stack(spec(&[("web", web.clone()), ("old", web.clone())]));
-    stack.candidate = Some(Revision { number: 2, spec: spec(&[("web", web.clone())]) });
+    stack.candidate = Some(candidate(spec(&[("web", web.clone())])));
     assert_eq!(wanted(&stack, "old").instances, 2, "nothing is taken away before the commit");
     stack.commit();
     assert_eq!(wanted(&stack, "old").instances, 0);
@@ -159,4 +164,53 @@ fn a_restart_makes_every_instance_outdated_without_a_candidate() {
     assert!(!after.keep_outdated);
     assert!(stack.spec_of(&"web".parse().unwrap(), after.spec).is_some());
     assert!(stack.spec_of(&"web".parse().unwrap(), before).is_none());
+}
+
+#[test]
+fn what_only_a_replaced_candidate_wanted_is_named() {
+    let (old, second, third) =
+        (app("old", Listen::AnyPort), app("second", Listen::AnyPort), app("third", Listen::AnyPort));
+    let mut stack = stack(spec(&[("web", old.clone()), ("db", old.clone())]));
+    assert_eq!(stack.prepare(candidate(spec(&[("web", second.clone()), ("db", second.clone())]))), []);
+    let superseded = stack.prepare(candidate(spec(&[("web", third), ("db", second.clone())])));
+    assert_eq!(superseded, [(id("web", 1, 1).app, second.fingerprint(0))], "db is wanted so still");
+}
+
+#[test]
+fn a_program_that_does_its_work_and_ends_does_not_hold_a_change_up() {
+    let (mut old, mut new) = (app("old", Listen::Nothing), app("new", Listen::Nothing));
+    for app in [&mut old, &mut new] {
+        (app.instances, app.restart.policy) = (1, RestartPolicy::OnFailure);
+    }
+    let mut stack = stack(spec(&[("web", old)]));
+    stack.candidate = Some(candidate(spec(&[("web", new.clone())])));
+    let (print, run) = (new.fingerprint(0), id("web", 1, 1));
+    assert!(!stack.fails_candidate(&run, print, &End::Exited(0)), "it may end before anybody looked");
+    let mut observed = Observed::default();
+    observed.apply(Event::Started { instance: run.clone(), spec: print }, Duration::ZERO);
+    observed.apply(
+        Event::Ended { instance: run.clone(), end: End::Exited(0), uptime: Duration::ZERO },
+        Duration::ZERO,
+    );
+    observed.apply(Event::Forgotten { instance: run, unstable: true }, Duration::ZERO);
+    assert!(stack.candidate_is_ready(&observed));
+    assert_eq!(stack.failed_slot(&observed, Duration::ZERO), None);
+}
+
+#[test]
+fn a_candidate_whose_slot_is_not_started_again_has_failed() {
+    let (old, mut new) = (app("old", Listen::AnyPort), app("new", Listen::AnyPort));
+    new.restart.policy = RestartPolicy::Never;
+    let mut stack = stack(spec(&[("web", old)]));
+    stack.candidate = Some(candidate(spec(&[("web", new.clone())])));
+    let (print, run) = (new.fingerprint(0), id("web", 3, 1));
+    let mut observed = Observed::default();
+    ready(&mut observed, run.clone(), print);
+    observed.apply(
+        Event::Ended { instance: run.clone(), end: End::Exited(7), uptime: Duration::ZERO },
+        Duration::ZERO,
+    );
+    observed.apply(Event::Forgotten { instance: run, unstable: true }, Duration::ZERO);
+    let (failed, end) = stack.failed_slot(&observed, Duration::ZERO).unwrap();
+    assert_eq!((failed.slot, end), (3, End::Exited(7)));
 }

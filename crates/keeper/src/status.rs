@@ -90,20 +90,19 @@ impl Keeper {
     }
 
     fn stack_status(&self, stack: &Stack, desired: &Desired) -> api::StackStatus {
-        let spec = stack.active.as_ref().or(stack.candidate.as_ref()).map(|revision| &*revision.spec);
+        let revision = stack.active.as_ref().or(stack.candidate.as_ref());
+        let spec = revision.map(|revision| &*revision.spec);
         let apps: Vec<_> = spec
             .iter()
             .flat_map(|spec| &spec.apps)
             .map(|(name, app)| self.app_status(stack, name, app, desired))
             .collect();
-        let wanted =
-            if stack.http.is_empty() { spec.map(|spec| spec.http.clone()) } else { Some(stack.http.clone()) };
         api::StackStatus {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),
             revision: stack.active.as_ref().map_or(0, |active| active.number),
             state: stack_state(stack, &apps).to_owned(),
-            urls: spec.map(|spec| urls(spec, &wanted.unwrap_or_default())).unwrap_or_default(),
+            urls: revision.map(|revision| urls(&revision.spec, revision.addresses())).unwrap_or_default(),
             change: stack.change.clone().or_else(|| {
                 let reason = Some(stack.broken.clone()?);
                 Some(api::ChangeStatus { revision: 0, state: "dropped".into(), reason })

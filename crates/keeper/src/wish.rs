@@ -1,0 +1,263 @@
+//! What is asked of the keeper: status, and wishes for another state. A wish is recorded or refused here, as a whole; the loop
+//! brings it about.
+//!
+//! ```text
+//! load the manifest ─▶ hosts free? ─▶ compare ─ nothing new ─▶ "no change"
+//!                                        └▶ bind ─▶ compare-and-swap in the store ─▶ candidate ─ the first one ─▶ committed at once
+//! ```
+//! Until the store has taken it nothing is changed; what was bound for it by then is closed again.
+
+use crate::api::{Accepted, ReloadRequest, StackRequest};
+use crate::change;
+use crate::control::{Call, Verb};
+use crate::error::KeeperError;
+use crate::keeper::{Ending, Keeper, epoch_ms, report_failure};
+use crate::stack::{Revision, Stack};
+use model::observed::{Event, Observed};
+use model::plan::Step;
+use model::spec::StackSpec;
+use model::{AppId, AppName, InstanceId, StackName};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use store::{NewRevision, Proposal};
+
+/// A manifest that is to be in force.
+struct Wish {
+    manifest: PathBuf,
+    /// As in [`Revision::http`].
+    http: Vec<SocketAddr>,
+    spec: Arc<StackSpec>,
+    text: String,
+}
+
+impl Keeper {
+    /// Answers one call. A caller that is gone does not matter: what it asked for is done all the same.
+    pub(crate) async fn answer(&mut self, call: Call) {
+        match call {
+            Call::Status(answer) => self.ask_status(answer),
+            Call::Put(request, answer) => drop(answer.send(self.put(request).await)),
+            Call::Reload(stack, request, answer) => drop(answer.send(self.reload(&stack, request).await)),
+            Call::Remove(stack, answer) => drop(answer.send(self.remove(&stack))),
+            Call::App(stack, app, verb, answer) => drop(answer.send(self.app_verb(&stack, &app, verb))),
+            Call::Shutdown(answer) => {
+                self.end(Ending::Orderly);
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    /// Puts a stack up, or another manifest in the place of the one that runs. Apps that were stopped are started.
+    pub(crate) async fn put(&mut self, request: StackRequest) -> Result<Accepted, KeeperError> {
+        let StackRequest { manifest, http } = request;
+        let (spec, text) = load(manifest.clone()).await?;
+        let name = spec.name.clone();
+        let running = self.stacks.get(&name).filter(|stack| !stack.removing);
+        if let Some(running) = running.filter(|stack| stack.manifest != manifest) {
+            let manifest = running.manifest.clone();
+            return Err(KeeperError::StackTaken { stack: name.to_string(), manifest });
+        }
+        // Who says nothing about addresses keeps those that were given before.
+        let before = running.and_then(|stack| stack.active.as_ref()).map(|active| active.http.clone());
+        let http = if http.is_empty() { before.unwrap_or_default() } else { http };
+        let mut accepted = self.propose(Wish { manifest, http, spec, text })?;
+        let stopped = self.stacks.get(&name).map(|stack| stack.stopped.clone()).unwrap_or_default();
+        for app in stopped {
+            self.set_stopped(&name, &app, false);
+            accepted.changes.push(format!("app {app}: started"));
+        }
+        Ok(accepted)
+    }
+
+    async fn reload(&mut self, stack: &str, request: ReloadRequest) -> Result<Accepted, KeeperError> {
+        let (name, manifest, http) = {
+            let stack = self.stack(stack)?;
+            let http = stack.revisions().next().map(|head| head.http.clone());
+            (stack.name.clone(), stack.manifest.clone(), http.unwrap_or_default())
+        };
+        let (spec, text) = load(manifest.clone()).await?;
+        if spec.name != name {
+            return Err(KeeperError::Conflict(format!(
+                "the manifest now names the stack {}; stop {name} and start it anew",
+                spec.name
+            )));
+        }
+        let wish = Wish { manifest, http, spec, text };
+        if request.dry_run {
+            self.check_hosts(&wish.spec)?;
+            return Ok(self.compare(&wish));
+        }
+        self.propose(wish)
+    }
+
+    /// What a wish would change now.
+    fn compare(&self, wish: &Wish) -> Accepted {
+        let name = &wish.spec.name;
+        let stack = self.stacks.get(name);
+        let active = stack.and_then(|stack| stack.active.as_ref());
+        let addresses = if wish.http.is_empty() { &wish.spec.http } else { &wish.http };
+        let mut changes = change::describe(active, &wish.spec, addresses);
+        if stack.is_some_and(|stack| stack.removing) {
+            changes.push(format!("stack {name}: started again"));
+        }
+        let revision = active.map_or(0, |active| active.number);
+        Accepted { stack: name.to_string(), revision, changes }
+    }
+
+    /// Records a wish, if there is anything new in it.
+    fn propose(&mut self, wish: Wish) -> Result<Accepted, KeeperError> {
+        self.check_hosts(&wish.spec)?;
+        let accepted = self.compare(&wish);
+        let candidate = self.stacks.get(&wish.spec.name).and_then(|stack| stack.candidate.as_ref());
+        if accepted.changes.is_empty() && candidate.is_none() {
+            return Ok(accepted);
+        }
+        let recorded = self.record(wish);
+        if recorded.is_err() {
+            self.send_listeners();
+        }
+        recorded.map(|revision| Accepted { revision, ..accepted })
+    }
+
+    /// Compare-and-swap in the store; then the candidate is prepared. A first revision has nothing to protect and is
+    /// committed at once.
+    fn record(&mut self, wish: Wish) -> Result<u64, KeeperError> {
+        let Wish { manifest, http, spec, text } = wish;
+        let name = spec.name.clone();
+        let head = self.stacks.get(&name).and_then(|stack| stack.revisions().next()).map(|head| head.number);
+        let new = NewRevision { manifest: manifest.clone(), http: http.clone(), text, at_ms: epoch_ms() };
+        let mut revision = Revision { number: 0, spec: Arc::clone(&spec), http };
+        revision.addresses().iter().try_for_each(|address| self.sockets.bind(*address))?;
+        revision.number = match self.store.propose(&name, head, &new)? {
+            Proposal::Accepted(number) => number,
+            Proposal::Conflict { head } => {
+                let head = head.map_or("nothing".into(), |head| format!("revision {head}"));
+                return Err(KeeperError::Conflict(format!(
+                    "somebody else changed {name} meanwhile: {head} is there now"
+                )));
+            }
+        };
+        let number = revision.number;
+        let stack =
+            self.stacks.entry(name.clone()).or_insert_with(|| Stack::new(name.clone(), manifest.clone()));
+        (stack.manifest, stack.removing, stack.broken) = (manifest, false, None);
+        let first = stack.active.is_none();
+        let superseded = stack.prepare(revision);
+        drain_all(self, &superseded);
+        if first {
+            self.commit(&name);
+        }
+        self.clear_failures(&name, &spec);
+        Ok(number)
+    }
+
+    /// An administrator's wish gives every app that failed a new try.
+    fn clear_failures(&mut self, name: &StackName, spec: &StackSpec) {
+        for app in spec.apps.keys() {
+            let app = AppId { stack: name.clone(), app: app.clone() };
+            self.observed.apply(Event::Cleared { app }, self.born.elapsed());
+        }
+    }
+
+    fn check_hosts(&self, spec: &StackSpec) -> Result<(), KeeperError> {
+        let others = self.stacks.values().filter(|stack| stack.name != spec.name && !stack.removing);
+        for stack in others {
+            let taken =
+                stack.revisions().flat_map(|revision| &revision.spec.sites).flat_map(|site| &site.hosts);
+            for host in taken {
+                if spec.sites.iter().any(|site| site.hosts.contains(host)) {
+                    return Err(KeeperError::HostTaken { host: host.clone(), stack: stack.name.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, stack: &str) -> Result<Accepted, KeeperError> {
+        let name = self.stack(stack)?.name.clone();
+        self.store.set_wanted(&name, store::Wanted::Stopped)?;
+        let Some(stack) = self.stacks.get_mut(&name) else {
+            return Err(KeeperError::Unknown(format!("stack {name}")));
+        };
+        stack.removing = true;
+        let revision = stack.active.as_ref().map_or(0, |active| active.number);
+        Ok(Accepted {
+            stack: name.to_string(),
+            revision,
+            changes: vec![format!("stack {name}: stopped and removed")],
+        })
+    }
+
+    fn app_verb(&mut self, stack: &str, app: &str, verb: Verb) -> Result<Accepted, KeeperError> {
+        let unknown = || KeeperError::Unknown(format!("app {app} in the stack {stack}"));
+        let name: AppName = app.parse().map_err(|_| unknown())?;
+        let found = self.stack(stack)?;
+        if !found.knows(&name) {
+            return Err(unknown());
+        }
+        if found.candidate.is_some() {
+            return Err(KeeperError::Conflict(format!(
+                "a change of {stack} is under way; try again when it is done"
+            )));
+        }
+        let id = found.app_id(&name);
+        let (stack_name, was_stopped) = (found.name.clone(), found.stopped.contains(&name));
+        let revision = found.active.as_ref().map_or(0, |active| active.number);
+        let change = match verb {
+            Verb::Start if !was_stopped => None,
+            Verb::Stop if was_stopped => None,
+            Verb::Start => Some("started"),
+            Verb::Stop => Some("stopped"),
+            Verb::Restart => Some("restarted"),
+        };
+        if change.is_some() {
+            self.set_stopped(&stack_name, &name, verb == Verb::Stop);
+        }
+        if verb == Verb::Restart {
+            let count = self.store.count_restart(&stack_name, &name)?;
+            if let Some(stack) = self.stacks.get_mut(&stack_name) {
+                stack.restarts.insert(name, count);
+            }
+        }
+        if verb != Verb::Stop {
+            self.observed.apply(Event::Cleared { app: id }, self.born.elapsed());
+        }
+        let changes = change.map(|what| format!("app {app}: {what}")).into_iter().collect();
+        Ok(Accepted { stack: stack_name.to_string(), revision, changes })
+    }
+
+    fn set_stopped(&mut self, stack: &StackName, app: &AppName, stopped: bool) {
+        report_failure("recording a stop", self.store.set_app_stopped(stack, app, stopped));
+        if let Some(stack) = self.stacks.get_mut(stack) {
+            if stopped {
+                stack.stopped.insert(app.clone())
+            } else {
+                stack.stopped.remove(app)
+            };
+        }
+    }
+
+    fn stack(&self, name: &str) -> Result<&Stack, KeeperError> {
+        let found = name.parse::<StackName>().ok().and_then(|name| self.stacks.get(&name));
+        found.filter(|stack| !stack.removing).ok_or_else(|| KeeperError::Unknown(format!("stack {name}")))
+    }
+}
+
+/// Takes out what ran with a specification that nobody wants any more.
+fn drain_all(keeper: &mut Keeper, superseded: &[(AppId, u64)]) {
+    let of = |observed: &Observed, app: &AppId, spec: u64| -> Vec<InstanceId> {
+        let mine = observed.of(app).filter(|instance| instance.spec == spec && instance.phase.is_staying());
+        mine.map(|instance| instance.id.clone()).collect()
+    };
+    for (app, spec) in superseded {
+        for instance in of(&keeper.observed, app, *spec) {
+            keeper.execute(Step::Drain { instance });
+        }
+    }
+}
+
+/// Loads a manifest away from the loop: its files may lie on a slow disk.
+async fn load(path: PathBuf) -> Result<(Arc<StackSpec>, String), KeeperError> {
+    let loading = tokio::task::spawn_blocking(move || change::load(&path)).await;
+    loading.map_err(|error| KeeperError::Io(std::io::Error::other(error)))?
+}
