@@ -26,10 +26,10 @@ impl FrontDoor {
         Self::open(&format!("[[site]]\nhosts = [\"{HOST}\"]\n{routes}"), &[])
     }
 
-    /// With this manifest (which names no stack) and these files.
+    /// With this manifest (which names no stack; keys of the top before the first site) and these files.
     #[track_caller]
     pub fn open(manifest: &str, files: &[(&str, &str)]) -> Self {
-        let (top, rest) = manifest.split_at(manifest.find('[').unwrap_or(manifest.len()));
+        let (top, rest) = manifest.split_at(manifest.find("[[site]]").unwrap_or(manifest.len()));
         let sandbox = Sandbox::with_manifest(&format!("stack = \"t\"\n{top}\n{rest}"));
         for (name, text) in files {
             sandbox.write(name, text);
@@ -70,6 +70,15 @@ impl FrontDoor {
     pub fn edge_pid(&self) -> u32 {
         let pid = self.edge()["pid"].as_u64().expect("the edge's pid");
         u32::try_from(pid).expect("a pid")
+    }
+
+    /// Anonymous resident memory of the edge, in bytes.
+    #[track_caller]
+    pub fn edge_memory(&self, pid: u32) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the edge's status");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes << 10
     }
 
     /// The access log's file.

@@ -81,6 +81,22 @@ impl Connection {
         (!line.is_empty()).then(|| text.trim_end_matches(['\r', '\n']).to_owned())
     }
 
+    /// Exactly so many bytes.
+    #[track_caller]
+    pub fn exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap_or_else(|error| panic!("read: {error}"));
+        bytes
+    }
+
+    /// Everything up to the end of the stream.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes).unwrap_or_else(|error| panic!("read: {error}"));
+        bytes
+    }
+
     /// Status and fields of the next response; interim ones (1xx but 101) are passed over.
     #[track_caller]
     pub fn head(&mut self) -> Response {
@@ -143,7 +159,9 @@ impl Connection {
         matches!(self.stream.fill_buf(), Ok([]) | Err(_))
     }
 
-    fn fields(&mut self) -> Vec<(String, String)> {
+    /// Field lines up to the empty one.
+    #[track_caller]
+    pub fn fields(&mut self) -> Vec<(String, String)> {
         let mut fields = Vec::new();
         loop {
             let line = self.line().expect("fields to their end");
