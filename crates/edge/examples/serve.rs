@@ -54,7 +54,7 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         Some(path) => model::observed::Address::Unix(path.into()),
         None => model::observed::Address::Tcp(upstream.parse()?),
     };
-    let endpoint = Endpoint { instance: "dev/app.1#1".to_owned(), address, draining: false };
+    let endpoint = Endpoint { instance: address.to_string(), address, draining: false };
     let route = Route {
         path: "/*".to_owned(),
         handler: Handler::Proxy { upstream: "dev/app".to_owned() },

@@ -3,6 +3,8 @@
 //! ```text
 //!   source ──read──▶ buffer [ ready ....... | rest ] ──write──▶ sink
 //! ```
+//! The rest of a large body with a known length does not come into the process at all: it goes through a [`Pipe`].
+//!
 //! `ready` bytes were checked to belong to the body and may go out; nothing more is read before they are gone, so a slow
 //! sink slows the source. Bytes behind the body's end stay in the buffer for whom they belong to ([`Pump::take_rest`]).
 //!
@@ -11,10 +13,14 @@
 
 use crate::LIMITS;
 use crate::buffer::{Buffer, SMALL};
+use crate::pipe::Pipe;
 use crate::stream::Stream;
 use http1::{BodyDecoder, BodyFraming, LAST_CHUNK, Reject, write_chunk_header};
 use std::io;
 use std::task::{Context, Poll, ready};
+
+/// A body with so much of it still to come goes through a pipe: below, copying is cheaper.
+const SPLICE: u64 = 16 << 10;
 
 /// What happens to a body's framing on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,14 @@ pub enum PumpError {
     Sink(io::ErrorKind),
 }
 
+/// Result of an attempt to splice.
+enum Spliced {
+    Bytes,
+    Failed(io::ErrorKind),
+    /// No pipe, or sockets that cannot: copy.
+    Impossible,
+}
+
 /// Moves one body.
 pub struct Pump {
     decoder: BodyDecoder,
@@ -50,6 +64,11 @@ pub struct Pump {
     prefix: Vec<u8>,
     limit: u64,
     written: u64,
+    /// Bytes of a body with a known length that were not read yet; 0 for others.
+    left: u64,
+    /// The rest goes through pipes: the decoder has counted no further than to where that began.
+    splicing: bool,
+    pipe: Option<Pipe>,
 }
 
 impl Pump {
@@ -68,6 +87,9 @@ impl Pump {
             prefix: Vec::new(),
             limit,
             written: 0,
+            left: if let BodyFraming::Length(length) = framing { length } else { 0 },
+            splicing: false,
+            pipe: None,
         }
     }
 
@@ -128,7 +150,7 @@ impl Pump {
 
     /// Something waits for the sink.
     pub fn is_writing(&self) -> bool {
-        self.ready > 0 || !self.prefix.is_empty()
+        self.ready > 0 || !self.prefix.is_empty() || self.pipe.is_some()
     }
 
     /// Bytes written, with a head that led it.
@@ -182,6 +204,14 @@ impl Pump {
                 self.written += count as u64;
                 continue;
             }
+            if let (0, Some(pipe)) = (self.ready, &mut self.pipe) {
+                let count = ready!(sink.poll_splice_from(cx, pipe)).map_err(|error| error.kind())?;
+                self.written += count as u64;
+                if pipe.filled() == 0 {
+                    self.pipe = None;
+                }
+                continue;
+            }
             let Some(buffer) = &mut self.buffer else { break };
             let count = ready!(write_some(cx, sink, buffer.filled().get(..self.ready).unwrap_or_default()))?;
             buffer.consume(count);
@@ -195,6 +225,13 @@ impl Pump {
     fn poll_fill(&mut self, cx: &mut Context<'_>, source: &mut Stream) -> Poll<Result<(), PumpError>> {
         self.buffer = None;
         let failed = |error: io::Error| PumpError::Source(error.kind());
+        if self.splicing || self.left >= SPLICE {
+            match ready!(self.poll_splice(cx, source)) {
+                Spliced::Bytes => return Poll::Ready(Ok(())),
+                Spliced::Failed(kind) => return Poll::Ready(Err(PumpError::Source(kind))),
+                Spliced::Impossible => self.left = 0,
+            }
+        }
         ready!(source.poll_read_ready(cx)).map_err(failed)?;
         let mut buffer = if self.large { Buffer::large() } else { Buffer::small() };
         let count = ready!(source.poll_read(cx, &mut buffer)).map_err(failed)?;
@@ -205,6 +242,36 @@ impl Pump {
         let result = self.take_in(&mut buffer);
         self.buffer = Some(buffer);
         Poll::Ready(result.map_err(PumpError::Rejected))
+    }
+
+    /// Fills a pipe, lent only while there is something in it.
+    fn poll_splice(&mut self, cx: &mut Context<'_>, source: &mut Stream) -> Poll<Spliced> {
+        if ready!(source.poll_read_ready(cx)).is_err() {
+            return Poll::Ready(Spliced::Failed(io::ErrorKind::ConnectionReset));
+        }
+        let Some(mut pipe) = Pipe::take() else { return Poll::Ready(self.without_pipe()) };
+        match ready!(source.poll_splice_into(cx, &mut pipe, self.left)) {
+            Ok(0) => Poll::Ready(Spliced::Failed(io::ErrorKind::UnexpectedEof)),
+            Ok(count) => {
+                self.splicing = true;
+                self.left -= count as u64;
+                self.read_done = self.left == 0;
+                self.pipe = Some(pipe);
+                Poll::Ready(Spliced::Bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Poll::Ready(self.without_pipe()),
+            Err(error) => Poll::Ready(Spliced::Failed(error.kind())),
+        }
+    }
+
+    /// Goes on by copying, with a decoder for what is left.
+    fn without_pipe(&mut self) -> Spliced {
+        if self.splicing {
+            self.decoder = BodyDecoder::new(BodyFraming::Length(self.left), &LIMITS);
+            self.splicing = false;
+        }
+        self.large = true;
+        Spliced::Impossible
     }
 
     fn source_ended(&mut self, mut buffer: Buffer) -> Result<(), PumpError> {
@@ -224,6 +291,7 @@ impl Pump {
                 let progress = self.decoder.advance(buffer.filled())?;
                 self.read_done = progress.done;
                 self.ready = progress.consumed;
+                self.left = self.left.saturating_sub(progress.consumed as u64);
             }
             Form::Unwrapped => self.unwrap(buffer)?,
             Form::Chunked => {

@@ -8,7 +8,7 @@
 //! - [`static_files`], [`answer`] and [`error_page`]: answers of the edge's own
 //! - [`headers`]: heads both ways; [`request_id`]; [`record`] and [`access_log`]: one line for each request
 //!
-//! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`stream`]. Beside: [`control`],
+//! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
 //! which speaks with the keeper.
 //!
 //! Invariants: no lock on the request path; an idle connection holds no buffer and no timer of its own; every wait has a
@@ -26,6 +26,7 @@ mod error_page;
 mod exchange;
 mod headers;
 mod instance;
+mod pipe;
 mod pool;
 mod proxy;
 mod record;
@@ -49,8 +50,9 @@ use telemetry::rotate::RotatingFile;
 /// Bounds on heads and chunk framing, of both sides.
 pub(crate) const LIMITS: http1::Limits = http1::Limits::DEFAULT;
 
-/// Descriptors that are not for connections.
+/// Descriptors that are not for connections: of the process, and of each worker (its pipes).
 const OTHER_DESCRIPTORS: u64 = 128;
+const WORKER_DESCRIPTORS: u64 = 2 * pipe::MAX_LENT as u64;
 
 /// How the edge is started.
 #[derive(Debug)]
@@ -101,6 +103,7 @@ fn max_connections(workers: usize) -> usize {
     let Rlimit { maximum, current } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
     let limit = if setrlimit(Resource::Nofile, raised).is_ok() { maximum } else { current };
-    let each = limit.unwrap_or(1 << 20).saturating_sub(OTHER_DESCRIPTORS) / 2 / workers as u64;
+    let each = limit.unwrap_or(1 << 20).saturating_sub(OTHER_DESCRIPTORS) / workers as u64;
+    let each = each.saturating_sub(WORKER_DESCRIPTORS) / 2;
     usize::try_from(each).unwrap_or(usize::MAX).max(16)
 }

@@ -1,8 +1,10 @@
 //! The proxy handler: claim an instance, get a connection to it, relay; again with another instance or a fresh connection
 //! where that is safe.
 //!
-//! Safe to send twice is only what was not sent at all, or a request of an idempotent method without a body to which not a
-//! byte was answered on a *reused* connection: such a connection may have been closed by the instance at the same moment.
+//! Safe to send twice is only what was not sent at all, or a request of an idempotent method without a body (RFC 9110,
+//! section 9.2.2) to which not a byte was answered: again to the same instance where the connection was a *reused* one, which the
+//! instance may have closed at the same moment; else once more to *another* instance, as this one may have died. Once:
+//! a request that kills whoever gets it must not go round.
 
 use crate::answer::{forwarded_wants_json, refuse};
 use crate::body::Pump;
@@ -47,6 +49,7 @@ struct Leg {
 pub async fn run(client: &mut Client, record: &mut Record, mut job: Job) -> Next {
     let mut tried = Tried::new();
     let mut fresh = false;
+    let mut moved = false;
     loop {
         let leg = match reach(client, record, &mut job, &mut tried, fresh).await {
             Ok(leg) => leg,
@@ -55,7 +58,8 @@ pub async fn run(client: &mut Client, record: &mut Record, mut job: Job) -> Next
         };
         let repeatable = !job.has_body && record.facts.method.is_idempotent();
         let mut relay = Relay::new(client, record, job.limits, leg.claim, leg.stream, job.body);
-        relay.may_repeat = leg.reused && repeatable;
+        let elsewhere = !moved && job.upstream.instances.len() > tried.len();
+        relay.may_repeat = repeatable && (leg.reused || elsewhere);
         relay.reused = leg.reused;
         let end = poll_fn(|cx| relay.poll(cx)).await;
         job.body = relay.into_body();
@@ -65,10 +69,11 @@ pub async fn run(client: &mut Client, record: &mut Record, mut job: Job) -> Next
             End::Linger => return Next::Linger,
             End::Refused(refusal) => return fail(client, record, &refusal).await,
             // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
-            End::Repeat => {
+            End::Repeat if leg.reused => {
                 fresh = true;
                 tried.pop();
             }
+            End::Repeat => moved = true,
         }
     }
 }

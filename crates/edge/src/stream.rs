@@ -6,10 +6,11 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
+use crate::pipe::Pipe;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -44,6 +45,39 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    /// Moves up to `most` bytes into the pipe, which is empty; 0 is the peer's end.
+    pub fn poll_splice_into(&self, cx: &mut Context<'_>, pipe: &mut Pipe, most: u64) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            let result = match self {
+                Self::Tcp(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream, most)),
+                Self::Unix(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream, most)),
+            };
+            if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    /// Moves what the socket takes out of the pipe, which is not empty.
+    pub fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        loop {
+            let result = match self {
+                Self::Tcp(stream) => {
+                    ready!(stream.poll_write_ready(cx))?;
+                    stream.try_io(Interest::WRITABLE, || pipe.drain(stream))
+                }
+                Self::Unix(stream) => {
+                    ready!(stream.poll_write_ready(cx))?;
+                    stream.try_io(Interest::WRITABLE, || pipe.drain(stream))
+                }
+            };
+            if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                return Poll::Ready(result);
+            }
         }
     }
 
