@@ -21,4 +21,4 @@ run: ## Start a stack in the foreground: make run [STACK=hello] [HTTP=127.0.0.1:
 test: ## Check the code and run every test
 	@scripts/setup test
 	cargo xtask check
-	cargo test --locked --workspace
+	@scripts/run_tests
