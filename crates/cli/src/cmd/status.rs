@@ -94,6 +94,10 @@ fn show_trouble(app: &AppStatus, stack: &StackStatus, home: &Home, style: Style)
         return String::new();
     };
     let mut text = reason.to_owned();
+    let sick = app.history.last().filter(|change| change.state == "unhealthy");
+    if let Some(change) = sick.filter(|change| !reason.contains(&change.reason)) {
+        text += &format!("\n{}: {} (since {})", change.instance, change.reason, change.at);
+    }
     if app.state == "failed" && reason.lines().count() == 1 {
         for line in logs::last_lines(home, &stack.name, &app.name, LAST_LINES) {
             text += &format!("\n{line}");
