@@ -37,7 +37,7 @@ class Output:
     def demand(self, what: str, value: float, limit: float, unit: str = "") -> None:
         """Note a demand and whether it holds."""
         holds = value <= limit
-        self.say(f"  {'HOLDS' if holds else 'FAILS'}  {what}: {value:.2f}{unit}, at most {limit:.2f}{unit}")
+        self.say(f"  {'HOLDS' if holds else 'FAILS'}  {what}: {value:.3f}{unit}, at most {limit:.3f}{unit}")
         self.document["demands"].append({"what": what, "value": value, "limit": limit, "holds": holds})
 
     def verdict(self) -> int:
