@@ -1,9 +1,8 @@
-//! `mainstay start`: a stack whose apps and front door outlive the process that manages them.
+//! Changes of a running stack: `reload`, `restart`, and a first `start` that does not succeed.
 #![allow(clippy::unwrap_used)] // helpers of tests too
 
-use std::time::Instant;
-use testkit::http::{Connection, get, try_status};
-use testkit::{Sandbox, free_port, is_alive, signal, wait_until};
+use testkit::http::{Connection, get};
+use testkit::{Sandbox, free_port, is_alive, wait_until};
 
 const MANIFEST: &str = "stack = \"t\"\n[[site]]\nhosts = [\"t.localhost\"]\n[[site.route]]\napp = \"web\"\n\
                         [app.web]\nrun = \"python3 -u web.py\"\n";
@@ -40,65 +39,6 @@ fn started() -> (Sandbox, u16) {
 fn at_home(sandbox: &Sandbox, words: &[&str]) -> testkit::Output {
     let home = sandbox.home();
     sandbox.run(words.iter().copied().chain(["--home", home.to_str().unwrap()]))
-}
-
-fn pid(value: &serde_json::Value) -> u32 {
-    u32::try_from(value["pid"].as_u64().unwrap()).unwrap()
-}
-
-#[test]
-fn a_second_start_changes_nothing_and_stop_leaves_nothing() {
-    let (sandbox, port) = started();
-    let before = get(port, "t.localhost", "/").text();
-    let output = sandbox.start_daemon(port);
-    assert!(output.stdout.contains("no change"), "{}", output.stdout);
-    assert_eq!(get(port, "t.localhost", "/").text(), before);
-    at_home(&sandbox, &["stop"]).expect_code(0);
-    assert_eq!(sandbox.processes(), Vec::<u32>::new(), "something outlived stop");
-    assert_eq!(try_status(port, "t.localhost", "/"), None);
-    let output = at_home(&sandbox, &["stop"]).expect_code(0);
-    assert_eq!(output.stdout.trim(), "no change");
-}
-
-#[test]
-fn kill_9_of_the_keeper_leaves_app_and_edge_serving() {
-    let (sandbox, port) = started();
-    let before = sandbox.status();
-    let app = get(port, "t.localhost", "/").text();
-    signal(pid(&before["keeper"]), "KILL");
-    wait_until("the keeper is gone", || (!is_alive(pid(&before["keeper"]))).then_some(()));
-    assert_eq!(get(port, "t.localhost", "/").text(), app, "the edge or the app went with the keeper");
-    at_home(&sandbox, &["status"]).expect_code(3);
-
-    // a new keeper finds both, with unchanged pids
-    sandbox.start_daemon(port);
-    let after = sandbox.status();
-    assert_ne!(after["keeper"]["pid"], before["keeper"]["pid"]);
-    assert_eq!(after["edge"]["pid"], before["edge"]["pid"]);
-    assert_eq!(get(port, "t.localhost", "/").text(), app);
-    let instance = |status: &serde_json::Value| status["stacks"][0]["apps"][0]["instances"][0].clone();
-    assert_eq!(instance(&after)["pid"], instance(&before)["pid"]);
-    assert_eq!(instance(&after)["state"], "ready");
-    at_home(&sandbox, &["stop"]).expect_code(0);
-    sandbox.wait_until_empty();
-}
-
-#[test]
-fn kill_9_of_the_edge_is_over_within_a_second_and_no_connection_is_refused() {
-    let (sandbox, port) = started();
-    let app = get(port, "t.localhost", "/").text();
-    let edge = pid(&sandbox.status()["edge"]);
-    signal(edge, "KILL");
-    let begun = Instant::now();
-    let status = wait_until("somebody answers again", || {
-        // the keeper holds the listening socket too: to connect never fails, the answer comes when the edge is back
-        Connection::try_open(("127.0.0.1", port)).expect("a connection was refused");
-        try_status(port, "t.localhost", "/")
-    });
-    assert!(begun.elapsed().as_millis() < 1000, "it took {:?}", begun.elapsed());
-    assert_eq!((status, get(port, "t.localhost", "/").text()), (200, app));
-    assert_ne!(pid(&sandbox.status()["edge"]), edge);
-    at_home(&sandbox, &["stop"]).expect_code(0);
 }
 
 #[test]
