@@ -23,7 +23,7 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     }
     let before = client.status()?;
     if before.stacks.is_empty() {
-        end_keeper(&client)?;
+        end_keeper(&client, before.keeper.pid)?;
         restart::say(context, &[]);
         return Ok(());
     }
@@ -46,18 +46,19 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     }
     if before.stacks.len() == 1 {
-        end_keeper(&client)?;
+        end_keeper(&client, before.keeper.pid)?;
     }
     progress.finish();
     restart::say(context, &[format!("{}: stopped", stack.name)]);
     Ok(())
 }
 
-/// Ends a keeper that has no stack left, unless somebody gave it one meanwhile.
-fn end_keeper(client: &Client) -> Result<(), Failure> {
+/// Ends a keeper that has no stack left, unless somebody gave it one meanwhile, and waits until its process is gone.
+fn end_keeper(client: &Client, pid: u32) -> Result<(), Failure> {
     match client.status() {
         Ok(status) if status.stacks.is_empty() => (),
-        Ok(_) | Err(CallError::Gone) => return Ok(()),
+        Ok(_) => return Ok(()),
+        Err(CallError::Gone) => return wait_for_end(pid),
         Err(error) => return Err(error.into()),
     }
     match client.shutdown() {
@@ -65,8 +66,13 @@ fn end_keeper(client: &Client) -> Result<(), Failure> {
         Ok(()) | Err(CallError::Gone | CallError::Broken(_)) => (),
         Err(error) => return Err(error.into()),
     }
+    wait_for_end(pid)
+}
+
+fn wait_for_end(pid: u32) -> Result<(), Failure> {
     let begun = Instant::now();
-    while client.is_alive() {
+    // a zombie has ended: its parent's business
+    while sys::proc::stat(pid).is_some_and(|process| process.state != 'Z') {
         if begun.elapsed() > KEEPER_ENDS {
             return Err(
                 Failure::new(Code::Unclean, "the keeper does not end").next("mainstay status shows its pid")

@@ -1,7 +1,7 @@
 """An app for tests: it tells its name and pid, and does what its environment and its paths ask for.
 
 Files in its working folder are its signals: it listens when `$START_GATE` is there, a request for /wait/NAME is answered when
-NAME is there, and /health fails while `sick` or `sick.<pid>` is there.
+NAME is there, and /health fails while `sick` or `sick.<pid>` is there. /exit/STATUS ends it, /deaf ends its listening only.
 """
 import os, signal, socket, sys, threading, time
 
@@ -21,6 +21,8 @@ def reply(path):
     if path.startswith("/wait/"):
         print("waits", flush=True)
         wait_for(path[6:])
+    if path == "/deaf":
+        listener.shutdown(socket.SHUT_RDWR)
     if path.startswith("/exit/"):
         os._exit(int(path[6:]))
     return 200, "%s %d" % (NAME, PID)
@@ -67,5 +69,10 @@ if "FAIL" in os.environ:
 listener = listen()
 print(NAME, "listens", flush=True)
 print(NAME, "complains", file=sys.stderr, flush=True)
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+try:
+    while True:
+        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+except OSError:  # deaf, not dead
+    listener.close()
+    while True:
+        signal.pause()
