@@ -20,7 +20,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 /// A body with so much of it still to come goes through a pipe: below, copying is cheaper.
-const SPLICE: u64 = 16 << 10;
+const SPLICE: u64 = 128 << 10;
 
 /// What happens to a body's framing on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -205,7 +205,7 @@ impl<'a> Relay<'a> {
             if self.response.is_none() && upstream.poll_read_ready(cx).is_pending() {
                 return Poll::Pending;
             }
-            let mut buffer = self.response.take().unwrap_or_else(Buffer::small);
+            let mut buffer = self.response.take().unwrap_or_else(Buffer::large);
             let first = buffer.is_empty();
             let read = upstream.poll_read(cx, &mut buffer);
             if read.is_pending() {
