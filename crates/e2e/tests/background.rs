@@ -330,3 +330,60 @@ fn a_keeper_told_to_end_leaves_all_running() {
     assert_eq!((stage.pids("web"), number(&stage.status()["edge"]["pid"])), (apps, edge));
     load.end();
 }
+
+#[test]
+fn what_served_goes_on_serving_while_the_next_keeper_looks_at_it() {
+    let health = "health = { path = \"/health\", interval = \"1h\", timeout = \"1h\" }\n";
+    let stage = Stage::started(&format!("{WEB}{health}"));
+    let (pids, load) = (stage.pids("web"), Load::begin(stage.port, "/"));
+    stage.kill_keeper();
+    // a check that takes its time says nothing about what was ready
+    stage.signal("hang");
+    stage.sandbox.start_daemon(stage.port);
+    assert_eq!(stage.app("web")["state"], "ready");
+    load.more(50);
+    load.end();
+    assert_eq!(stage.pids("web"), pids);
+    stage.unsignal("hang");
+}
+
+#[test]
+fn what_was_told_to_stop_is_not_served_by_the_next_keeper() {
+    let stage =
+        Stage::started(&format!("{WEB}env = {{ STUBBORN = \"1\" }}\nstop = {{ timeout = \"3s\" }}\n"));
+    let old = stage.pids("web")[0];
+    let restart = stage.sandbox.start(stage.arguments(&["restart", "web"]));
+    let is_stopping = |app: &serde_json::Value| instances(app).iter().any(|it| it["state"] == "stopping");
+    stage.wait_for_app("web", "stopping", is_stopping);
+    stage.kill_keeper();
+    drop(restart.wait());
+    let load = Load::begin(stage.port, "/");
+    stage.sandbox.start_daemon(stage.port);
+    assert!(is_alive(old) && is_stopping(&stage.app("web")), "{:#}", stage.app("web"));
+    assert!((0..20).all(|_| stage.answering() != old));
+    wait_until("it is gone", || (!is_alive(old)).then_some(()));
+    load.end();
+    assert_eq!(pids(&stage.wait_ready("web")), [stage.answering()]);
+}
+
+#[test]
+fn up_again_right_after_it_was_killed() {
+    let stage = Stage::new(&format!("{WEB}env = {{ STUBBORN = \"1\" }}\nstop = {{ timeout = \"500ms\" }}\n"));
+    let mut former = 0;
+    for _ in 0..3 {
+        let up = stage.sandbox.up(stage.port);
+        let pid = stage.answering();
+        assert_ne!(pid, former);
+        assert!(former == 0 || !is_alive(former), "the former one's app is there still");
+        former = pid;
+        // an event stream holds the edge for a while
+        let mut slow = Connection::open(("127.0.0.1", stage.port));
+        slow.send("GET /wait/never HTTP/1.1\r\nHost: t.localhost\r\n\r\n");
+        up.signal("KILL");
+        assert_eq!(up.wait().code, None);
+    }
+    let up = stage.sandbox.up(stage.port);
+    assert_eq!(stage.app("web")["instances"][0]["label"], "web.1");
+    up.signal("INT");
+    up.wait().expect_code(0);
+}

@@ -1,7 +1,8 @@
 """An app for tests: it tells its name and pid, and does what its environment and its paths ask for.
 
-Files in its working folder are its signals: it listens when `$START_GATE` is there, a request for /wait/NAME is answered when
-NAME is there, and /health fails while `sick` or `sick.<pid>` is there. /exit/STATUS ends it, /deaf ends its listening only.
+Files in its working folder are its signals: it listens when `$START_GATE` is there, a request for /wait/NAME is answered
+when NAME is there, /health fails while `sick` or `sick.<pid>` is there, and says nothing while `hang` is. /exit/STATUS ends
+it, /deaf ends its listening only.
 """
 import os, signal, socket, sys, threading, time
 
@@ -16,6 +17,8 @@ def wait_for(name):
 
 def reply(path):
     if path == "/health":
+        while os.path.exists("hang"):
+            time.sleep(0.01)
         sick = os.path.exists("sick") or os.path.exists("sick.%d" % PID)
         return (500, "sick") if sick else (200, "well")
     if path.startswith("/wait/"):
