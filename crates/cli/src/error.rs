@@ -43,12 +43,14 @@ pub struct Failure {
     pub next: Option<String>,
     /// More to read before the cause: diagnostics, last lines of a log.
     pub detail: String,
+    /// Whoever read standard output has enough (`mainstay status | head`): nothing went wrong.
+    pub reader_left: bool,
 }
 
 impl Failure {
     /// A cause without a next step.
     pub fn new(code: Code, cause: impl Into<String>) -> Self {
-        Self { code, cause: cause.into(), next: None, detail: String::new() }
+        Self { code, cause: cause.into(), next: None, detail: String::new(), reader_left: false }
     }
 
     /// Adds what to do about it.
@@ -98,7 +100,8 @@ impl fmt::Display for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new(Code::Unclean, error.to_string())
+        let reader_left = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { reader_left, ..Self::new(Code::Unclean, error.to_string()) }
     }
 }
 

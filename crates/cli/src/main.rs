@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let context = context::Context::new(cli.global, place);
     match cmd::run(&context, cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.reader_left => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print(&context);
             ExitCode::from(failure.code.number())

@@ -93,7 +93,12 @@ impl Tracker {
             let meant =
                 before.is_some_and(|(_, state)| matches!(state.as_str(), "draining" | "stopping" | "ended"));
             lines.push(match app.and_then(|app| app.reason.as_deref()).filter(|_| !meant) {
-                Some(reason) => self.line(&label, "ended", reason.lines().next().unwrap_or_default()),
+                // the reason begins with the label as well
+                Some(reason) => {
+                    let reason = reason.lines().next().unwrap_or_default();
+                    let named = reason.strip_prefix(label.as_str()).map_or(reason, str::trim_start);
+                    self.line(&label, "ended", named)
+                }
                 None => self.line(&label, "stopped", ""),
             });
         }
@@ -122,8 +127,12 @@ impl Tracker {
             "failed" | "unhealthy" | "ended" => "✗",
             _ => "·",
         };
-        let line = format!("{} {label} {state} {detail}", self.style.state(state, mark));
-        line.trim_end().to_owned()
+        let mark = self.style.state(state, mark);
+        // how it ended is a sentence of its own: "exited with status 1"
+        if state == "ended" && !detail.is_empty() {
+            return format!("{mark} {label} {detail}");
+        }
+        format!("{mark} {label} {state} {detail}").trim_end().to_owned()
     }
 }
 

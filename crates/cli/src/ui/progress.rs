@@ -27,7 +27,8 @@ impl Progress {
     /// A line that stays.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            // `println` of the bar would fill the line with spaces and end it without a line break
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None if self.quiet => (),
             None => eprintln!("{text}"),
         }
