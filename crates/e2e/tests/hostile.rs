@@ -1,5 +1,6 @@
 //! Requests that two readers could read differently, sent to the real binary: each is refused with the status that RFC 9112
 //! and 9110 demand, in one piece and byte by byte, the connection is closed, and the backend never gets it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -55,8 +56,9 @@ fn refuse(rows: &[Row]) {
     let backend = Backend::echo();
     let door = FrontDoor::to(&[&format!("proxy = \"127.0.0.1:{}\"", backend.port())]);
     let mut wrong = Vec::new();
-    for row in rows {
-        for piece in [usize::MAX, 1] {
+    // first all in one piece: what a head begun byte by byte leaves open must not be counted for the next row
+    for piece in [usize::MAX, 1] {
+        for row in rows {
             let connections = backend.connections();
             let answer = exchange(door.port, &row.raw, piece);
             // the head before a wrong chunk is right, and may have gone on before the chunk came
@@ -189,6 +191,12 @@ fn hosts_that_are_none_or_several() {
         get("authority form but for CONNECT", "t.localhost:80", "Host: t.localhost\r\n", 400),
         row("9.3.6", "CONNECT", "CONNECT t.localhost:80 HTTP/1.1\r\nHost: t.localhost:80\r\n\r\n", 405),
         row("9.3.8", "TRACE", "TRACE / HTTP/1.1\r\nHost: t.localhost\r\n\r\n", 405),
+        row(
+            "3.2",
+            "a request hidden in a body for nobody",
+            "POST / HTTP/1.1\r\nHost: u.localhost\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nHost: t.localhost\r\n\r\n \r\n",
+            404,
+        ),
         get("a dot segment", "/a/../b", "Host: t.localhost\r\n", 400),
         get("a dot segment, encoded", "/a/%2e%2E/b", "Host: t.localhost\r\n", 400),
     ]);

@@ -1,4 +1,5 @@
 //! Connections that last: WebSockets, event streams by the hundreds, and readers that do not keep up.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
 mod websocket;
 
@@ -8,6 +9,11 @@ use std::time::{Duration, Instant};
 use testkit::backend::Backend;
 use testkit::http::Connection;
 use testkit::{FrontDoor, HOST, wait_until};
+
+/// The line of a route that leads to this backend.
+fn proxy(backend: &Backend) -> String {
+    format!("proxy = \"127.0.0.1:{}\"", backend.port())
+}
 
 /// A manifest of one site for one app.
 fn one_app(script: &str) -> String {
@@ -87,7 +93,7 @@ fn slow_readers_slow_the_backend_and_not_the_edges_memory_grows() {
         }
         Ok(())
     });
-    let door = FrontDoor::to(&[&format!("proxy = \"127.0.0.1:{}\"", backend.port())]);
+    let door = FrontDoor::to(&[&proxy(&backend)]);
     let pid = door.edge_pid();
     let before = door.edge_memory(pid);
     let mut slow: Vec<Connection> = (0..SLOW)
@@ -120,10 +126,8 @@ fn a_slow_backend_slows_the_uploading_client() {
         }
         peer.close()
     });
-    let door = FrontDoor::to(&[&format!(
-        "proxy = \"127.0.0.1:{}\"\nbody = \"2GB\"\ntimeout = {{ send = \"4s\" }}",
-        backend.port()
-    )]);
+    let door =
+        FrontDoor::to(&[&format!("{}\nbody = \"2GB\"\ntimeout = {{ send = \"4s\" }}", proxy(&backend))]);
     let pid = door.edge_pid();
     let before = door.edge_memory(pid);
     let sent = Arc::new(AtomicU64::new(0));

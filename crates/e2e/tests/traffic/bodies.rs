@@ -88,6 +88,98 @@ fn an_upload_reaches_the_backend_while_it_is_sent() {
     assert_eq!(connection.response().text(), format!("{first}{last}"));
 }
 
+/// Both sides speak at the same time: an answer may begin, and go on, while its request is still being sent.
+#[test]
+fn request_and_answer_can_be_under_way_together() {
+    let backend = Backend::start(|request, peer| {
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        while let Some(chunk) = peer.chunk()? {
+            peer.send(format!(
+                "{:x}\r\n{}\r\n",
+                chunk.len(),
+                String::from_utf8_lossy(&chunk).to_uppercase()
+            ))?;
+        }
+        peer.fields()?;
+        peer.arrived(request);
+        peer.send("0\r\n\r\n")
+    });
+    let door = FrontDoor::to(&[&proxy(&backend)]);
+    let mut connection = door.connect();
+    connection.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    assert_eq!(connection.head().status, 200);
+    for word in ["one", "two", "three", "four"].repeat(5) {
+        connection.send(format!("{:x}\r\n{word}\r\n", word.len()));
+        assert_eq!(connection.chunk(), Some(word.to_uppercase().into_bytes()));
+    }
+    connection.send("0\r\n\r\n");
+    assert_eq!(connection.chunk(), None);
+    assert_eq!(backend.ledger().len(), 1);
+}
+
+/// An upload that breaks off never looks like a whole one.
+#[test]
+fn a_broken_off_upload_does_not_arrive() {
+    let backend = Backend::echo();
+    let door = FrontDoor::to(&[&proxy(&backend)]);
+    for part in ["Content-Length: 9\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+        let mut connection = door.connect();
+        connection.send(format!("POST /part HTTP/1.1\r\nHost: {HOST}\r\n{part}"));
+        connection.socket().shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(connection.rest(), b"", "an answer to half a request");
+    }
+    testkit::wait_until("both are logged", || {
+        (door.log_lines().iter().filter(|line| line["status"] == 499).count() == 2).then_some(())
+    });
+    assert!(backend.ledger().is_empty(), "{:?}", backend.ledger());
+}
+
+/// Sizes around every buffer, one after the other on one connection: nothing is lost, added or left over.
+#[test]
+fn bodies_of_every_size_pass_unchanged() {
+    let backend = Backend::start(|request, peer| {
+        let body = peer.body(request)?;
+        if request.target() == "/length" {
+            return peer.ok(body);
+        }
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        for piece in body.chunks(70_001) {
+            peer.send(format!("{:x}\r\n", piece.len()))?;
+            peer.send(piece)?;
+            peer.send("\r\n")?;
+        }
+        peer.send("0\r\n\r\n")
+    });
+    let door = FrontDoor::to(&[&proxy(&backend)]);
+    let mut connection = door.connect();
+    let around = |size: usize| [size - 1, size, size + 1];
+    let sizes = [1, 1000].into_iter().chain((12..=20).flat_map(|power| around(1 << power)));
+    let bytes = pattern(2 << 20);
+    for size in sizes {
+        let body = &bytes[size / 3..size / 3 + size];
+        for path in ["/length", "/chunked"] {
+            connection
+                .send(format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {size}\r\n\r\n"));
+            connection.send(body);
+            let answer = connection.response();
+            assert!(
+                answer.status == 200 && answer.body == body,
+                "{size} bytes to {path}: {}",
+                answer.body.len()
+            );
+        }
+        let mut chunked = format!(
+            "POST /length HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n"
+        )
+        .into_bytes();
+        chunked.extend_from_slice(body);
+        chunked.extend_from_slice(b"\r\n0\r\n\r\n");
+        connection.send(chunked);
+        let answer = connection.response();
+        assert!(answer.status == 200 && answer.body == body, "{size} bytes in one chunk");
+    }
+}
+
 const LARGE: usize = 50 << 20;
 
 /// Bytes that never repeat in step with any buffer.

@@ -139,3 +139,24 @@ fn no_spelling_of_a_path_leaves_the_folder() {
         assert!(matches!(answer.status, 400 | 404), "{path}");
     }
 }
+
+/// Nobody reads a body that is sent to a file: it must not be read as the next request.
+#[test]
+fn a_body_that_is_sent_to_a_file_is_no_request() {
+    let door = door();
+    let hidden = format!("GET /sub/ HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    for framing in [
+        format!("Content-Length: {}\r\n\r\n{hidden}", hidden.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len()),
+    ] {
+        for (method, path, status) in
+            [("GET", "/", 200), ("POST", "/", 405), ("GET", "/nowhere", 404), ("GET", "/sub", 301)]
+        {
+            let mut connection = door.connect();
+            connection.send(format!("{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n{framing}"));
+            let answers = String::from_utf8_lossy(&connection.rest()).into_owned();
+            assert!(answers.starts_with(&format!("HTTP/1.1 {status} ")), "{answers}");
+            assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{method} {path}: {answers}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! HTTP traffic through the real binary: clients and backends are raw sockets of the test, what stands between them is
 //! `mainstay up` with a manifest as a user writes it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
 mod bodies;
 mod events;
@@ -8,6 +9,7 @@ mod files;
 mod forwarded;
 mod log;
 mod protocol;
+mod reuse;
 mod routing;
 
 use testkit::backend::Backend;

@@ -111,7 +111,8 @@ fn pipelined_requests_are_answered_in_their_order() {
     });
     let door = FrontDoor::to(&[&proxy(&backend)]);
     let request = |number: usize| match number % 3 {
-        0 => format!("POST /{number} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 3\r\n\r\nabc"),
+        // with the line end that old clients put behind a body (RFC 9112 section 2.2)
+        0 => format!("POST /{number} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 3\r\n\r\nabc\r\n"),
         1 => get(&format!("/{number}")),
         _ => format!(
             "POST /{number} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
@@ -193,4 +194,30 @@ fn http_1_1_is_kept_unless_it_asks_to_be_closed() {
     let answer = connection.response();
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(connection.is_closed());
+}
+
+#[test]
+fn heads_up_to_their_bounds_pass() {
+    let large: String = (0..30).map(|n| format!("X-{n}: {}\r\n", "y".repeat(900))).collect();
+    let answer = large.clone();
+    let backend = Backend::start(move |request, peer| {
+        let body = peer.body(request)?;
+        peer.send(format!("HTTP/1.1 200 OK\r\n{answer}Content-Length: {}\r\n\r\n", body.len()))?;
+        peer.send(body)
+    });
+    let door = FrontDoor::to(&[&proxy(&backend)]);
+    let request = format!("POST /x HTTP/1.1\r\nHost: {HOST}\r\n{large}Content-Length: 5\r\n\r\nhello");
+    for piece in [request.len(), 1000, 1] {
+        let mut connection = door.connect();
+        request.as_bytes().chunks(piece).for_each(|piece| connection.send(piece));
+        let answer = connection.response();
+        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        let fields = answer.headers.iter().filter(|(_, value)| value.len() == 900).count();
+        assert_eq!(fields, 30);
+        let arrived = backend.take_ledger();
+        assert_eq!(arrived[0].headers.iter().filter(|(_, value)| value.len() == 900).count(), 30);
+    }
+    let long = format!("/{}?{}", "p".repeat(4000), "q".repeat(4000));
+    assert_eq!(door.get(&long).status, 200);
+    assert_eq!(backend.ledger()[0].target(), long);
 }
