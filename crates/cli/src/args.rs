@@ -179,7 +179,7 @@ pub struct LogsArgs {
     /// Go on with new lines as they come
     #[arg(short, long)]
     pub follow: bool,
-    /// How many lines of each
+    /// How many lines in all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     pub lines: usize,
     /// Without the name and time before each line

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows the last lines, and goes on with `-f`.
 pub fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
-    let place = Place::find(context)?;
+    let place = Place::find(context, args.names.iter().any(|name| name == access::NAME))?;
     let (mut reading, records) = Reading::begin(place, args, !context.json && !args.no_prefix)?;
     let mut printer = Printer::new(context.style(), true).json(context.json).prefix(!args.no_prefix);
     printer.expect(reading.labels.iter().map(String::as_str));
@@ -97,8 +97,9 @@ struct Place {
 }
 
 impl Place {
-    /// The home of the keeper that is meant; when none lives, the first home that has logs of this stack.
-    fn find(context: &Context) -> Result<Self, Failure> {
+    /// The home of the keeper that is meant; when none lives, the first home that has logs of this stack. For the access log a
+    /// stack without apps will do.
+    fn find(context: &Context, edge: bool) -> Result<Self, Failure> {
         let wanted = manifest::load(&context.manifest(), &|name| std::env::var(name).ok()).ok();
         let wanted = wanted.map(|loaded| loaded.spec.name.to_string());
         let paths = context.homes();
@@ -109,7 +110,7 @@ impl Place {
             if let Some(wanted) = &wanted {
                 stacks.retain(|stack| stack == wanted);
             }
-            if !stacks.is_empty() {
+            if !stacks.is_empty() || edge && access::source(&home).path.exists() {
                 return Ok(Self { home, stacks });
             }
         }
