@@ -163,7 +163,6 @@ fn status_shows_state_pid_uptime_restarts_and_memory() {
     up.wait().expect_code(0);
 }
 
-// req: PROC-26
 #[test]
 fn a_taken_port_is_reported_with_its_holder() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -191,6 +190,24 @@ fn an_app_that_does_not_become_healthy_shows_its_last_lines() {
 }
 
 #[test]
+fn start_says_why_an_app_does_not_become_healthy_and_goes_on_trying() {
+    let sandbox =
+        Sandbox::with_manifest(&manifest("[app.web]\nrun = \"sh -c 'echo no database; exit 7'\"\n"));
+    let home = sandbox.home();
+    let home = home.to_str().unwrap();
+    let output = sandbox.run(["start", "--http", "127.0.0.1:0", "--home", home]).expect_code(4);
+    for text in
+        ["no database\n", "error: web did not become healthy: exited with status 7\n", "mainstay stop"]
+    {
+        assert!(output.stderr.contains(text), "{text} is missing in:\n{}", output.stderr);
+    }
+    let status = sandbox.run(["status", "--home", home]).expect_code(0).stdout;
+    assert!(status.contains("exited with status 7"), "{status}");
+    sandbox.run(["stop", "--home", home]).expect_code(0);
+    sandbox.wait_until_empty();
+}
+
+#[test]
 fn a_second_interrupt_ends_at_once() {
     let stubborn = WEB_PY.replace("os._exit(0)", "pass");
     let sandbox = Sandbox::with_manifest(&manifest(&format!("{WEB}stop = {{ timeout = \"10m\" }}\n")));
@@ -204,24 +221,6 @@ fn a_second_interrupt_ends_at_once() {
     up.wait().expect_code(3);
     sandbox.wait_until_empty();
     assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
-}
-
-#[test]
-fn stops_in_reverse_order_of_needs() {
-    let apps = "[app.web]\nrun = \"python3 -u web.py\"\nneeds = [\"base\"]\n\
-                [app.base]\nrun = \"sh -c 'trap \\\"echo base ends; exit 0\\\" TERM; echo base begins; while :; do sleep 0.1; done'\"\n\
-                listen = false\n";
-    let sandbox = Sandbox::with_manifest(&manifest(apps));
-    sandbox.write("web.py", WEB_PY);
-    let up = sandbox.up(free_port());
-    up.signal("INT");
-    up.wait().expect_code(0);
-    let logs = sandbox.run(["logs", "--no-prefix"]).expect_code(0).stdout;
-    let place = |text: &str| logs.find(text).unwrap_or_else(|| panic!("{text} is missing in:\n{logs}"));
-    assert!(
-        place("base begins") < place("web listens") && place("web says goodbye") < place("base ends"),
-        "{logs}"
-    );
 }
 
 #[test]
@@ -243,24 +242,6 @@ fn kill_9_leaves_nothing() {
     let up = sandbox.up(port);
     assert_eq!(get(port, "t.localhost", "/").status, 200);
     up.signal("HUP");
-    up.wait().expect_code(0);
-}
-
-#[test]
-fn an_app_that_fails_later_is_started_again() {
-    let sandbox = Sandbox::with_manifest(&manifest(&format!("{WEB}restart = {{ delay = \"50ms\" }}\n")));
-    sandbox.write("web.py", WEB_PY);
-    let port = free_port();
-    let mut up = sandbox.up(port);
-    let first = get(port, "t.localhost", "/").text();
-    let pid: u32 = first.replace("pid ", "").parse().unwrap();
-    testkit::signal(pid, "KILL");
-    let second = wait_until("a new instance answers", || {
-        (try_status(port, "t.localhost", "/") == Some(200)).then(|| get(port, "t.localhost", "/").text())
-    });
-    assert_ne!(first, second);
-    up.wait_for("web.1 starting");
-    up.signal("INT");
     up.wait().expect_code(0);
 }
 
