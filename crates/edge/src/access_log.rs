@@ -11,11 +11,13 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes after which a batch is handed over.
-const BATCH: usize = 32 << 10;
+const BATCH: usize = 64 << 10;
 /// Time after which it is handed over anyway.
 const DELAY: Duration = Duration::from_millis(250);
 /// Batches that may wait for the writer: 8 MiB.
-const WAITING: usize = 256;
+const WAITING: usize = 128;
+/// Empty buffers that come back to a worker: memory is not freed by another thread than the one that will need it.
+const RETURNING: usize = 4;
 
 /// The writer thread's front: cloned into each worker.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct AccessLog {
 struct Batch {
     bytes: Vec<u8>,
     lines: u64,
+    home: SyncSender<Vec<u8>>,
 }
 
 impl AccessLog {
@@ -59,7 +62,7 @@ impl AccessLog {
 
 fn write(waiting: &Receiver<Batch>, mut append: impl FnMut(&[u8]) -> std::io::Result<()>, lost: &AtomicU64) {
     let mut healthy = true;
-    for batch in waiting {
+    for mut batch in waiting {
         match append(&batch.bytes) {
             Ok(()) => healthy = true,
             Err(error) => {
@@ -69,12 +72,16 @@ fn write(waiting: &Receiver<Batch>, mut append: impl FnMut(&[u8]) -> std::io::Re
                 }
             }
         }
+        batch.bytes.clear();
+        let _ = batch.home.try_send(batch.bytes);
     }
 }
 
 /// One worker's lines on their way.
 pub struct LogBuffer {
     log: AccessLog,
+    home: SyncSender<Vec<u8>>,
+    returned: Receiver<Vec<u8>>,
     bytes: RefCell<Vec<u8>>,
     lines: Cell<u64>,
     clock: RefCell<Clock>,
@@ -84,9 +91,12 @@ pub struct LogBuffer {
 impl LogBuffer {
     /// An empty one.
     pub fn new(log: AccessLog) -> Self {
+        let (home, returned) = sync_channel(RETURNING);
         Self {
             log,
-            bytes: RefCell::new(Vec::with_capacity(BATCH + 1024)),
+            home,
+            returned,
+            bytes: RefCell::default(),
             lines: Cell::new(0),
             clock: RefCell::new(Clock::new()),
             began: tokio::sync::Notify::new(),
@@ -115,8 +125,8 @@ impl LogBuffer {
     pub fn flush(&self) {
         let mut bytes = self.bytes.borrow_mut();
         if !bytes.is_empty() {
-            let bytes = std::mem::replace(&mut *bytes, Vec::with_capacity(BATCH + 1024));
-            self.log.send(Batch { bytes, lines: self.lines.replace(0) });
+            let bytes = std::mem::replace(&mut *bytes, self.returned.try_recv().unwrap_or_default());
+            self.log.send(Batch { bytes, lines: self.lines.replace(0), home: self.home.clone() });
         }
     }
 

@@ -172,8 +172,8 @@ impl Pump {
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut Stream,
-        sink: &mut Stream,
+        source: &Stream,
+        sink: &Stream,
     ) -> Poll<Result<(), PumpError>> {
         loop {
             ready!(self.poll_write(cx, sink)).map_err(PumpError::Sink)?;
@@ -188,15 +188,15 @@ impl Pump {
     pub fn poll_step(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut Stream,
-        sink: &mut Stream,
+        source: &Stream,
+        sink: &Stream,
     ) -> Poll<Result<(), PumpError>> {
         ready!(self.poll_write(cx, sink)).map_err(PumpError::Sink)?;
         if self.read_done { Poll::Ready(Ok(())) } else { self.poll_fill(cx, source) }
     }
 
     /// Writes what waits.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, sink: &mut Stream) -> Poll<Result<(), io::ErrorKind>> {
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, sink: &Stream) -> Poll<Result<(), io::ErrorKind>> {
         while self.is_writing() {
             if !self.prefix.is_empty() {
                 let count = ready!(write_some(cx, sink, &self.prefix))?;
@@ -222,7 +222,7 @@ impl Pump {
     }
 
     /// Reads one piece. Nothing is waiting to be written.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, source: &mut Stream) -> Poll<Result<(), PumpError>> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>, source: &Stream) -> Poll<Result<(), PumpError>> {
         self.buffer = None;
         let failed = |error: io::Error| PumpError::Source(error.kind());
         if self.splicing || self.left >= SPLICE {
@@ -232,9 +232,13 @@ impl Pump {
                 Spliced::Impossible => self.left = 0,
             }
         }
-        ready!(source.poll_read_ready(cx)).map_err(failed)?;
-        let mut buffer = if self.large { Buffer::large() } else { Buffer::small() };
-        let count = ready!(source.poll_read(cx, &mut buffer)).map_err(failed)?;
+        let (mut buffer, count) = loop {
+            ready!(source.poll_read_ready(cx)).map_err(failed)?;
+            let mut buffer = if self.large { Buffer::large() } else { Buffer::small() };
+            if let Some(read) = source.read(&mut buffer) {
+                break (buffer, read.map_err(failed)?);
+            }
+        };
         if count == 0 {
             return Poll::Ready(self.source_ended(buffer));
         }
@@ -245,7 +249,7 @@ impl Pump {
     }
 
     /// Fills a pipe, lent only while there is something in it.
-    fn poll_splice(&mut self, cx: &mut Context<'_>, source: &mut Stream) -> Poll<Spliced> {
+    fn poll_splice(&mut self, cx: &mut Context<'_>, source: &Stream) -> Poll<Spliced> {
         if ready!(source.poll_read_ready(cx)).is_err() {
             return Poll::Ready(Spliced::Failed(io::ErrorKind::ConnectionReset));
         }
@@ -330,7 +334,7 @@ impl Pump {
     }
 }
 
-fn write_some(cx: &mut Context<'_>, sink: &mut Stream, bytes: &[u8]) -> Poll<Result<usize, io::ErrorKind>> {
+fn write_some(cx: &mut Context<'_>, sink: &Stream, bytes: &[u8]) -> Poll<Result<usize, io::ErrorKind>> {
     match ready!(sink.poll_write(cx, bytes)) {
         Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero)),
         Ok(count) => Poll::Ready(Ok(count)),

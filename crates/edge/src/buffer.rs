@@ -12,7 +12,6 @@
 //! of the body.
 
 use std::cell::{Cell, RefCell};
-use tokio::io::ReadBuf;
 
 /// Bytes of a small buffer.
 pub const SMALL: usize = 16 << 10;
@@ -93,14 +92,15 @@ impl Buffer {
         self.end + TAILROOM >= self.bytes.len()
     }
 
-    /// Lets `read` fill the free end; returns how many bytes it added.
-    pub fn fill<T>(&mut self, read: impl FnOnce(&mut ReadBuf<'_>) -> T) -> (T, usize) {
+    /// The free end, to read into.
+    pub fn free(&mut self) -> &mut [u8] {
         let limit = self.bytes.len() - TAILROOM;
-        let mut free = ReadBuf::new(self.bytes.get_mut(self.end..limit).unwrap_or_default());
-        let result = read(&mut free);
-        let added = free.filled().len();
-        self.end += added;
-        (result, added)
+        self.bytes.get_mut(self.end..limit).unwrap_or_default()
+    }
+
+    /// `count` bytes of the free end were filled.
+    pub fn commit(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.bytes.len());
     }
 
     /// Drops the first `count` filled bytes.
@@ -111,12 +111,6 @@ impl Buffer {
     /// Keeps only the first `count` filled bytes.
     pub fn truncate(&mut self, count: usize) {
         self.end = self.end.min(self.start + count);
-    }
-
-    /// Empties it.
-    pub fn clear(&mut self) {
-        self.start = HEADROOM;
-        self.end = HEADROOM;
     }
 
     /// Puts `bytes` before what is filled; false (and nothing done) when the room before it is too small.
@@ -189,7 +183,7 @@ mod tests {
         assert!(buffer.prepend(b"new and longer head|"));
         assert_eq!(buffer.filled(), b"new and longer head|body");
         assert!(!buffer.prepend(&[b'x'; HEADROOM]), "no more room than there is");
-        buffer.clear();
+        buffer.consume(buffer.len());
         assert!(buffer.is_empty());
     }
 

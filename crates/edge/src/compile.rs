@@ -91,7 +91,7 @@ impl Compiler {
         let cursor = Arc::clone(self.cursors.entry(upstream.id.clone()).or_default());
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
         let instances = taking.map(|endpoint| self.instance(endpoint)).collect();
-        Arc::new(Upstream::new(&upstream.id, upstream.state, instances, cursor))
+        Arc::new(Upstream::new(upstream.state, instances, cursor))
     }
 
     /// The instance an endpoint stands for; another address makes it another instance.
@@ -203,7 +203,6 @@ fn compile_site(site: &wire::snapshot::Site) -> Site {
         },
     };
     Site {
-        hash: site.hash,
         router: Router::new(site.routes.iter().map(|route| route.path.as_str())),
         routes: site.routes.iter().map(route).collect(),
     }

@@ -161,3 +161,25 @@ async fn linger(client: &mut Client) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle_size<F: Future>(_: impl FnOnce(Rc<Worker>, TcpStream, SocketAddr) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn exchange_size<F: Future>(_: impl FnOnce(&'static mut Client) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What lives as long as a connection, or as an event stream: whatever is larger is boxed while it is needed. Up to 1032
+    /// bytes glibc's allocator gives and takes back without a search.
+    #[test]
+    fn waiting_costs_little() {
+        let (idle, busy) = (idle_size(serve), exchange_size(exchange::run));
+        assert!(idle <= 320, "idle: {idle} bytes");
+        assert!(busy <= 1032, "in an exchange: {busy} bytes");
+    }
+}

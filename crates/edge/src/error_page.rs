@@ -92,7 +92,10 @@ fn wording(status: u16) -> (&'static str, &'static str) {
         431 => ("Request Header Fields Too Large", "The request's headers are too large."),
         500 => ("Internal Server Error", "Something went wrong here."),
         501 => ("Not Implemented", "The request asks for what is not supported here."),
-        502 => ("Bad Gateway", "The application behind this address does not answer. Please try again in a moment."),
+        502 => (
+            "Bad Gateway",
+            "The application behind this address does not answer. Please try again in a moment.",
+        ),
         503 => {
             ("Service Unavailable", "The application is not ready at the moment. Please try again shortly.")
         }

@@ -34,14 +34,15 @@ enum Step {
 
 /// Runs one exchange, from the first byte of a request to the last of its answer.
 pub async fn run(client: &mut Client) -> Next {
-    let mut reading = Reading { buffer: client.pending.take(), timed: false };
-    let Some((mut record, step)) = poll_fn(|cx| receive(client, &mut reading, cx)).await else {
+    let mut reading = Reading { buffer: client.pending.take(), timed: false, untried: true };
+    let Some((mut record, mut step)) = poll_fn(|cx| receive(client, &mut reading, cx)).await else {
         return Next::Close;
     };
-    let next = match step {
+    // By reference: moved out, each would take its place in this future twice.
+    let next = match &mut step {
         Step::Proxy(job) => proxy::run(client, &mut record, job).await,
-        Step::File(request) => Box::pin(static_files::run(client, &mut record, *request)).await,
-        Step::Refuse(refusal, json) => Box::pin(refuse(client, &mut record, &refusal, json)).await,
+        Step::File(request) => Box::pin(static_files::run(client, &mut record, request)).await,
+        Step::Refuse(refusal, json) => Box::pin(refuse(client, &mut record, refusal, *json)).await,
     };
     let now = Instant::now();
     record.ended = Some(now);
@@ -54,6 +55,8 @@ struct Reading {
     buffer: Option<Buffer>,
     /// Its deadline runs.
     timed: bool,
+    /// The socket was just found ready, and not read yet.
+    untried: bool,
 }
 
 /// Reads until a head is whole and decides what becomes of it. `None`: the client has gone without a request.
@@ -75,7 +78,11 @@ fn receive(client: &mut Client, reading: &mut Reading, cx: &mut Context<'_>) -> 
             }
         }
         let mut buffer = reading.buffer.take().unwrap_or_else(Buffer::small);
-        let read = client.stream.poll_read(cx, &mut buffer);
+        let read = match reading.untried.then(|| client.stream.read(&mut buffer)).flatten() {
+            Some(read) => Poll::Ready(read),
+            None => client.stream.poll_read(cx, &mut buffer),
+        };
+        reading.untried = false;
         reading.buffer = Some(buffer).filter(|buffer| !buffer.is_empty());
         if read.is_pending() && client.timer.expired() {
             let late = Refusal::closing(408, "the head did not arrive in time");
@@ -131,42 +138,38 @@ fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Record
             headers::to_instance(&mut record.text, buffer.filled(), head, who);
             describe_forwarded(&mut record, buffer.filled(), head, id.len());
             buffer.consume(head.len);
-            let mut body = Pump::new(head.body, Form::Raw, found.route.limits.body);
-            if let Err(step) = begin_body(client, &record, &mut body, head, buffer) {
-                return (record, step);
+            match begin_body(client, &record, found.route.limits.body, head, buffer) {
+                Ok(body) => {
+                    Step::Proxy(Job { upstream: Arc::clone(upstream), limits: found.route.limits, body })
+                }
+                Err(refusal) => Step::Refuse(refusal, false),
             }
-            Step::Proxy(Job {
-                upstream: Arc::clone(upstream),
-                limits: found.route.limits,
-                body,
-                has_body: head.body != BodyFraming::None,
-            })
         }
         (Handler::Proxy(_), None) => Step::Refuse(Refusal::closing(502, "the upstream is not there"), false),
     };
     (record, step)
 }
 
-/// Gives the body's first bytes to its pump, or what is behind a request without a body back to the client.
+/// A pump for the body, fed with its first bytes and led by the forwarded head; what is behind a request without a body
+/// goes back to the client.
 fn begin_body(
     client: &mut Client,
     record: &Record,
-    body: &mut Pump,
+    limit: u64,
     head: &RequestHead,
     buffer: Buffer,
-) -> Result<(), Step> {
+) -> Result<Option<Box<Pump>>, Refusal> {
     if head.body.is_empty() {
         client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
-        return Ok(());
+        return Ok(None);
     }
+    let mut body = Box::new(Pump::new(head.body, Form::Raw, limit));
     match body.feed(buffer) {
         Ok(()) => {
             body.lead(record.head());
-            Ok(())
+            Ok(Some(body))
         }
-        Err(reject) => {
-            Err(Step::Refuse(Refusal::closing(reject.status(), "the body is malformed or too large"), false))
-        }
+        Err(reject) => Err(Refusal::closing(reject.status(), "the body is malformed or too large")),
     }
 }
 

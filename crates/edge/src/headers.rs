@@ -10,7 +10,6 @@
 
 use http1::{FieldId, FieldSet, HeadWriter, Method, RequestHead, ResponseHead, Version};
 use ipnet::IpNet;
-use smallvec::SmallVec;
 use std::net::IpAddr;
 
 /// What the edge says itself, whoever the peer is.
@@ -67,24 +66,21 @@ pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<
     let believed = |id| head.value(id, buf).filter(|_| who.trusted);
     let proto = believed(FieldId::XForwardedProto).filter(|&proto| proto == b"https").unwrap_or(b"http");
     let host = believed(FieldId::XForwardedHost).or(host).unwrap_or(b"localhost");
-    writer
-        .field("X-Real-IP", who.client.as_bytes())
-        .field("X-Forwarded-For", &chain(buf, head, who.peer))
-        .field("X-Forwarded-Proto", proto)
-        .field("X-Forwarded-Host", host)
-        .field("X-Request-Id", who.id)
-        .finish();
-}
-
-/// What `X-Forwarded-For` was, and the peer.
-fn chain(buf: &[u8], head: &RequestHead, peer: &str) -> SmallVec<[u8; 64]> {
-    let mut chain = SmallVec::new();
+    // Addresses, an id that was checked, and values of a head that was: no control character can be among them.
+    writer = writer.lines(b"X-Real-IP: ").lines(who.client.as_bytes()).lines(b"\r\nX-Forwarded-For: ");
     for field in head.fields.iter().filter(|field| field.id == FieldId::XForwardedFor) {
-        chain.extend_from_slice(field.value.of(buf));
-        chain.extend_from_slice(b", ");
+        writer = writer.lines(field.value.of(buf)).lines(b", ");
     }
-    chain.extend_from_slice(peer.as_bytes());
-    chain
+    writer
+        .lines(who.peer.as_bytes())
+        .lines(b"\r\nX-Forwarded-Proto: ")
+        .lines(proto)
+        .lines(b"\r\nX-Forwarded-Host: ")
+        .lines(host)
+        .lines(b"\r\nX-Request-Id: ")
+        .lines(who.id)
+        .lines(b"\r\n")
+        .finish();
 }
 
 /// The client that a trusted peer names: from the right, the first address that is not trusted itself; `X-Real-IP`
@@ -151,7 +147,7 @@ pub fn to_client(out: &mut Vec<u8>, buf: &[u8], head: &ResponseHead, response: R
         Connection::KeepAlive => writer.lines(b"Connection: keep-alive\r\n"),
         Connection::Upgrade => writer.lines(b"Connection: upgrade\r\n"),
     };
-    if response.id.is_empty() { writer } else { writer.field("X-Request-Id", response.id) }.finish();
+    writer.lines(b"X-Request-Id: ").lines(response.id).lines(b"\r\n").finish();
 }
 
 /// What the exchange must remember of a request's head: everything else is forgotten once it is written out.

@@ -31,10 +31,8 @@ pub struct Job {
     pub upstream: Arc<Upstream>,
     /// Its route's bounds.
     pub limits: Limits,
-    /// Its body, led by the forwarded head; without a body the head is in the record.
-    pub body: Pump,
-    /// It has one.
-    pub has_body: bool,
+    /// Its body, led by the forwarded head; without a body the head is in the record alone.
+    pub body: Option<Box<Pump>>,
 }
 
 /// A connection to a claimed instance.
@@ -46,23 +44,20 @@ struct Leg {
 }
 
 /// Runs the exchange with whatever instance answers it.
-pub async fn run(client: &mut Client, record: &mut Record, mut job: Job) -> Next {
+pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Next {
     let mut tried = Tried::new();
     let mut fresh = false;
     let mut moved = false;
     loop {
-        let leg = match reach(client, record, &mut job, &mut tried, fresh).await {
+        let leg = match reach(client, record, job, &mut tried, fresh).await {
             Ok(leg) => leg,
             Err(Stop::ClientGone) => return Next::Close,
             Err(Stop::Refused(refusal)) => return fail(client, record, &refusal).await,
         };
-        let repeatable = !job.has_body && record.facts.method.is_idempotent();
-        let mut relay = Relay::new(client, record, job.limits, leg.claim, leg.stream, job.body);
         let elsewhere = !moved && job.upstream.instances.len() > tried.len();
-        relay.may_repeat = repeatable && (leg.reused || elsewhere);
-        relay.reused = leg.reused;
+        let mut relay = Relay::new(client, record, job, leg.claim, leg.stream, leg.reused);
+        relay.may_repeat &= leg.reused || elsewhere;
         let end = poll_fn(|cx| relay.poll(cx)).await;
-        job.body = relay.into_body();
         match end {
             End::Done => return Next::Again,
             End::Close => return Next::Close,
@@ -113,12 +108,13 @@ async fn reach(
         let now = record.upstream_started.map_or(record.started, |_| Instant::now());
         record.upstream_started = Some(now);
         let Some(instance) = claim.instance() else { continue };
-        let repeatable = !job.has_body && record.facts.method.is_idempotent();
+        let repeatable = job.body.is_none() && record.facts.method.is_idempotent();
         let idle = if fresh { None } else { client.worker.pool.take(instance.key, now, repeatable) };
         if let Some(stream) = idle {
             return Ok(Leg { claim, stream, reused: true });
         }
-        let opened = Box::pin(connect(client, &instance.address, job.limits.connect_ms, !job.has_body)).await;
+        let opened =
+            Box::pin(connect(client, &instance.address, job.limits.connect_ms, job.body.is_none())).await;
         match opened {
             Ok(stream) => return Ok(Leg { claim, stream, reused: false }),
             Err(error) => {
@@ -156,7 +152,7 @@ fn reload(client: &Client, record: &Record, job: &mut Job) {
 
 /// What to answer when no instance could be reached.
 fn unreachable(job: &Job, failed: Option<ConnectError>) -> Refusal {
-    let close = job.has_body;
+    let close = job.body.is_some();
     let refusal = |status, cause| Refusal { close, ..Refusal::new(status, cause) };
     match (failed, job.upstream.state) {
         (Some(ConnectError::TimedOut), _) => refusal(504, "connect: timed out"),

@@ -16,9 +16,9 @@ use crate::connection::{Client, WRITE_MS};
 use crate::error_page::Refusal;
 use crate::headers::{self, Connection, Response};
 use crate::instance::Claim;
+use crate::proxy::Job;
 use crate::record::Record;
 use crate::stream::Stream;
-use crate::table::Limits;
 use http1::{BodyFraming, HeadWriter, Reject, ResponseHead, parse_response};
 use std::borrow::Cow;
 use std::io;
@@ -54,16 +54,16 @@ enum Stage {
 pub struct Relay<'a> {
     client: &'a mut Client,
     record: &'a mut Record,
-    limits: Limits,
+    job: &'a mut Job,
     claim: Option<Claim>,
     upstream: Option<Stream>,
     /// The connection has carried a request before.
-    pub reused: bool,
-    /// The request may be sent again when the connection ends before the answer begins.
+    reused: bool,
+    /// The request may be sent again when the connection ends before the answer begins. At first: as far as its method
+    /// and body go.
     pub may_repeat: bool,
     stage: Stage,
     head_sent: usize,
-    up: Pump,
     /// The instance takes no more of the request; its answer may still come.
     up_gone: bool,
     down: Pump,
@@ -77,27 +77,25 @@ impl<'a> Relay<'a> {
     pub fn new(
         client: &'a mut Client,
         record: &'a mut Record,
-        limits: Limits,
+        job: &'a mut Job,
         claim: Claim,
         upstream: Stream,
-        up: Pump,
+        reused: bool,
     ) -> Self {
         if let Some(instance) = claim.instance() {
             instance.count_request();
         }
-        // With a body the head goes before it, in one write.
-        let head_sent = if up.is_writing() { record.head_len } else { 0 };
         let relay = Self {
+            // With a body the head goes before it, in one write.
+            head_sent: if job.body.is_some() { record.head_len } else { 0 },
+            may_repeat: job.body.is_none() && record.facts.method.is_idempotent(),
             client,
             record,
-            limits,
+            job,
             claim: Some(claim),
             upstream: Some(upstream),
-            reused: false,
-            may_repeat: false,
+            reused,
             stage: Stage::Head,
-            head_sent,
-            up,
             up_gone: false,
             down: Pump::new(BodyFraming::None, Form::Raw, u64::MAX),
             response: None,
@@ -111,19 +109,24 @@ impl<'a> Relay<'a> {
         relay
     }
 
-    /// The request's body, for another try.
-    pub fn into_body(self) -> Pump {
-        self.up
+    /// The request's body is sent, or there is none.
+    fn is_sent(&self) -> bool {
+        self.job.body.as_ref().is_none_or(|body| body.is_finished())
+    }
+
+    /// Bytes moved either way, to see whether anything moved.
+    fn moved(&self) -> u64 {
+        self.job.body.as_ref().map_or(0, |body| body.written()) + self.down.written()
     }
 
     /// Moves what can be moved.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let before = (self.stage, self.up.written() + self.down.written());
+        let before = (self.stage, self.moved());
         let mut polled = self.poll_stage(cx);
         if polled.is_pending() {
             if self.client.timer.expired() {
                 polled = Poll::Ready(self.timed_out());
-            } else if before != (self.stage, self.up.written() + self.down.written()) {
+            } else if before != (self.stage, self.moved()) {
                 self.client.timer.set(Instant::now(), self.patience());
             }
         }
@@ -153,8 +156,8 @@ impl<'a> Relay<'a> {
         match self.stage {
             Stage::Upgraded { .. } => UPGRADED_MS,
             _ if self.down.is_writing() => WRITE_MS,
-            _ if self.up.is_finished() || self.up_gone => self.limits.read_ms,
-            _ => self.limits.send_ms,
+            _ if self.is_sent() || self.up_gone => self.job.limits.read_ms,
+            _ => self.job.limits.send_ms,
         }
     }
 
@@ -162,7 +165,7 @@ impl<'a> Relay<'a> {
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Option<End> {
         while self.head_sent < self.record.head_len && !self.up_gone {
             let rest = self.record.head().get(self.head_sent..).unwrap_or_default();
-            match self.upstream.as_mut()?.poll_write(cx, rest) {
+            match self.upstream.as_ref()?.poll_write(cx, rest) {
                 Poll::Ready(Ok(count)) => self.head_sent += count,
                 Poll::Ready(Err(error)) => return self.sink_failed(error.kind()),
                 Poll::Pending => return None,
@@ -171,10 +174,10 @@ impl<'a> Relay<'a> {
         if self.up_gone {
             return None;
         }
-        if !self.up.is_finished() {
-            match self.up.poll(cx, &mut self.client.stream, self.upstream.as_mut()?) {
+        if let Some(body) = self.job.body.as_mut().filter(|body| !body.is_finished()) {
+            match body.poll(cx, &self.client.stream, self.upstream.as_ref()?) {
                 Poll::Pending => return None,
-                Poll::Ready(Ok(())) => self.client.pending = self.up.take_rest(),
+                Poll::Ready(Ok(())) => self.client.pending = body.take_rest(),
                 Poll::Ready(Err(PumpError::Sink(kind))) => return self.sink_failed(kind),
                 Poll::Ready(Err(PumpError::Source(_))) => return Some(self.client_gone()),
                 Poll::Ready(Err(PumpError::Rejected(reject))) => return Some(self.body_refused(reject)),
@@ -185,7 +188,10 @@ impl<'a> Relay<'a> {
 
     /// The instance takes no more. Where nothing was sent at all another try is safe; else its answer may still be read.
     fn sink_failed(&mut self, kind: io::ErrorKind) -> Option<End> {
-        let untouched = self.up.written() == 0 && (self.head_sent == 0 || self.up.is_writing());
+        let untouched = match &self.job.body {
+            Some(body) => body.written() == 0,
+            None => self.head_sent == 0,
+        };
         if self.reused && untouched && self.stage == Stage::Head {
             return Some(End::Repeat);
         }
@@ -197,25 +203,25 @@ impl<'a> Relay<'a> {
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         loop {
             if self.down.is_writing()
-                && matches!(self.down.poll_write(cx, &mut self.client.stream), Poll::Ready(Err(_)))
+                && matches!(self.down.poll_write(cx, &self.client.stream), Poll::Ready(Err(_)))
             {
                 return Poll::Ready(Err(self.client_gone()));
             }
-            let Some(upstream) = &mut self.upstream else { return Poll::Ready(Err(End::Close)) };
-            if self.response.is_none() && upstream.poll_read_ready(cx).is_pending() {
-                return Poll::Pending;
-            }
+            let Some(upstream) = &self.upstream else { return Poll::Ready(Err(End::Close)) };
+            let ready = ready!(upstream.poll_read_ready(cx));
             let mut buffer = self.response.take().unwrap_or_else(Buffer::large);
             let first = buffer.is_empty();
-            let read = upstream.poll_read(cx, &mut buffer);
-            if read.is_pending() {
-                self.response = Some(buffer).filter(|buffer| !buffer.is_empty());
-                return Poll::Pending;
-            }
-            match ready!(read) {
-                Ok(0) => return Poll::Ready(Err(self.upstream_failed(io::ErrorKind::UnexpectedEof, first))),
-                Err(error) => return Poll::Ready(Err(self.upstream_failed(error.kind(), first))),
-                Ok(_) => {}
+            let read = ready.map_or_else(|error| Some(Err(error)), |()| upstream.read(&mut buffer));
+            match read {
+                Some(Ok(0)) => {
+                    return Poll::Ready(Err(self.upstream_failed(io::ErrorKind::UnexpectedEof, first)));
+                }
+                Some(Err(error)) => return Poll::Ready(Err(self.upstream_failed(error.kind(), first))),
+                Some(Ok(_)) => {}
+                None => {
+                    self.response = Some(buffer).filter(|buffer| !buffer.is_empty());
+                    continue;
+                }
             }
             match self.take_heads(buffer) {
                 Ok(true) => return Poll::Ready(Ok(())),
@@ -314,11 +320,12 @@ impl<'a> Relay<'a> {
     /// From now on bytes go both ways as they come; what the client sent ahead goes first.
     fn begin_upgrade(&mut self) {
         self.stage = Stage::Upgraded { up_ended: false, down_ended: false };
-        self.up = Pump::new(BodyFraming::UntilClose, Form::Raw, u64::MAX);
+        let mut up = Box::new(Pump::new(BodyFraming::UntilClose, Form::Raw, u64::MAX));
         if let Some(ahead) = self.client.pending.take() {
             // A body that ends with the connection has no form that could be wrong.
-            let _ = self.up.feed(ahead);
+            let _ = up.feed(ahead);
         }
+        self.job.body = Some(up);
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -328,7 +335,7 @@ impl<'a> Relay<'a> {
             }
         }
         while let (false, Some(upstream)) = (self.down.is_read(), &mut self.upstream) {
-            let step = self.down.poll_step(cx, upstream, &mut self.client.stream);
+            let step = self.down.poll_step(cx, upstream, &self.client.stream);
             match step {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(PumpError::Sink(_))) => return Poll::Ready(self.client_gone()),
@@ -347,9 +354,9 @@ impl<'a> Relay<'a> {
             }
         }
         self.release_upstream();
-        match ready!(self.down.poll_write(cx, &mut self.client.stream)) {
+        match ready!(self.down.poll_write(cx, &self.client.stream)) {
             Err(_) => Poll::Ready(self.client_gone()),
-            Ok(()) if !self.up.is_finished() => Poll::Ready(End::Linger),
+            Ok(()) if !self.is_sent() => Poll::Ready(End::Linger),
             Ok(()) if self.keep_client => Poll::Ready(End::Done),
             Ok(()) if self.client.pending.is_none() => Poll::Ready(End::Close),
             Ok(()) => Poll::Ready(End::Linger),
@@ -361,10 +368,11 @@ impl<'a> Relay<'a> {
             return Poll::Ready(End::Close);
         };
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(End::Close) };
+        let Some(up) = &mut self.job.body else { return Poll::Ready(End::Close) };
         let client = &mut self.client.stream;
         self.record.shrink();
         if !up_ended {
-            match self.up.poll(cx, client, upstream) {
+            match up.poll(cx, client, upstream) {
                 Poll::Ready(Ok(())) => up_ended = upstream.poll_shutdown(cx).is_ready(),
                 Poll::Ready(Err(_)) => return Poll::Ready(End::Close),
                 Poll::Pending => {}
@@ -387,7 +395,7 @@ impl<'a> Relay<'a> {
         let now = Instant::now();
         self.record.upstream_ended(now);
         self.record.upstream = claim.release();
-        let whole = self.up.is_finished() && self.head_sent >= self.record.head_len && !self.up_gone;
+        let whole = self.is_sent() && self.head_sent >= self.record.head_len && !self.up_gone;
         let clean = self.keep_upstream && !self.down.has_rest();
         if let (true, Some(stream), Some(instance)) =
             (whole && clean, self.upstream.take(), &self.record.upstream)
@@ -435,7 +443,7 @@ impl<'a> Relay<'a> {
         if self.down.is_writing() && self.down.written() > 0 {
             return End::Close;
         }
-        let close = !self.up.is_finished();
+        let close = !self.is_sent();
         End::Refused(Refusal { close, cause: None, ..Refusal::new(status, "") })
     }
 
@@ -470,7 +478,11 @@ impl<'a> Relay<'a> {
                 End::Close
             }
             Stage::Body => self.cut("the instance fell silent inside its answer".to_owned()),
-            Stage::Head if !self.up.is_finished() && !self.up_gone && !self.up.is_writing() => {
+            Stage::Head
+                if !self.is_sent()
+                    && !self.up_gone
+                    && !self.job.body.as_ref().is_some_and(|body| body.is_writing()) =>
+            {
                 self.refused(408, "the request's body did not arrive in time")
             }
             Stage::Head => {

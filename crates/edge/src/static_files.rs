@@ -96,7 +96,7 @@ enum Lookup {
 }
 
 /// Answers with the file.
-pub async fn run(client: &mut Client, record: &mut Record, request: FileRequest) -> Next {
+pub async fn run(client: &mut Client, record: &mut Record, request: &FileRequest) -> Next {
     let refusal = |status, cause| Refusal { close: request.has_body, ..Refusal::new(status, cause) };
     if !matches!(request.method, Method::Get | Method::Head) {
         return refuse(client, record, &refusal(405, "not a method for files"), request.json).await;
@@ -112,8 +112,8 @@ pub async fn run(client: &mut Client, record: &mut Record, request: FileRequest)
         }
     };
     match found {
-        Ok(Lookup::File(found)) => send(client, record, &request, &found).await,
-        Ok(Lookup::Folder) => redirect(client, record, &request).await,
+        Ok(Lookup::File(found)) => send(client, record, request, &found).await,
+        Ok(Lookup::Folder) => redirect(client, record, request).await,
         Ok(Lookup::Missing) => refuse(client, record, &refusal(404, "no such file"), request.json).await,
         Err(error) => {
             record.cause = Some(format!("file: {error}").into());

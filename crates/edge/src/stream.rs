@@ -1,16 +1,20 @@
 //! A byte stream of either side: what the relay needs of a TCP or unix socket, and nothing more.
 //!
-//! Reads and writes go through `poll_read`/`poll_write`, never `try_read`: only those let tokio see from a partial
-//! read or write that the socket is drained or full, which spares the system call that would say so.
-
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, Interest};
-use tokio::net::{TcpStream, UnixStream};
+//! The runtime keeps a socket's readiness; it is forgotten when a call says that nothing more can be had. A read that
+//! does not fill its buffer, and a write that is not taken whole, say the same without a further system call: so the
+//! closures given to `try_io` report such a call as `WouldBlock` and hand the count out beside it. (Tokio's own
+//! `poll_read` does likewise.) The calls themselves go to the kernel directly: libc's `recv` and `send` are points of thread
+//! cancellation, which costs two atomic operations each and is used by nobody here.
 
 use crate::buffer::Buffer;
 use crate::pipe::Pipe;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncWrite, Interest};
+use tokio::net::{TcpStream, UnixStream};
 
 /// A connected socket.
 #[derive(Debug)]
@@ -21,8 +25,16 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
+/// What a system call moved.
+struct Moved {
+    count: usize,
+    /// Nothing more can be had (or given) now.
+    drained: bool,
+}
+
 impl Stream {
     /// Ready when a read would give bytes, the end or an error; registers the task otherwise. Holds no buffer.
+    #[inline]
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
@@ -30,33 +42,68 @@ impl Stream {
         }
     }
 
+    #[inline]
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
     /// Reads into the buffer's free end; 0 is the peer's end.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
-        let (result, added) = buffer.fill(|free| match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, free),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, free),
+    #[inline]
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            if let Some(result) = self.read(buffer) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    /// Reads from a socket that was just found ready. `None`: it was not.
+    #[inline]
+    pub fn read(&self, buffer: &mut Buffer) -> Option<io::Result<usize>> {
+        let free = buffer.free();
+        let wanted = free.len();
+        let result = self.attempt(Interest::READABLE, |fd| {
+            let (_, count) = recv(fd, &mut *free, RecvFlags::empty())?;
+            Ok(Moved { count, drained: 0 < count && count < wanted })
         });
-        ready!(result)?;
-        Poll::Ready(Ok(added))
+        if let Some(Ok(count)) = result {
+            buffer.commit(count);
+        }
+        result
     }
 
     /// Writes what the socket takes.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+    #[inline]
+    pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            // Nearly always it is writable: asking first would cost more than failing now and then.
+            let result = self.attempt(Interest::WRITABLE, |fd| {
+                let count = send(fd, bytes, SendFlags::NOSIGNAL)?;
+                Ok(Moved { count, drained: 0 < count && count < bytes.len() })
+            });
+            match result {
+                Some(result) => return Poll::Ready(result),
+                None => ready!(self.poll_write_ready(cx))?,
+            }
         }
     }
 
     /// Moves up to `most` bytes into the pipe, which is empty; 0 is the peer's end.
-    pub fn poll_splice_into(&self, cx: &mut Context<'_>, pipe: &mut Pipe, most: u64) -> Poll<io::Result<usize>> {
+    pub fn poll_splice_into(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_read_ready(cx))?;
-            let result = match self {
-                Self::Tcp(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream, most)),
-                Self::Unix(stream) => stream.try_io(Interest::READABLE, || pipe.fill(stream, most)),
-            };
-            if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            // Less than `most` may also mean a full pipe: only the kernel can say that the socket is drained.
+            let fill = |fd: BorrowedFd<'_>| Ok(Moved { count: pipe.fill(fd, most)?, drained: false });
+            if let Some(result) = self.attempt(Interest::READABLE, fill) {
                 return Poll::Ready(result);
             }
         }
@@ -65,19 +112,35 @@ impl Stream {
     /// Moves what the socket takes out of the pipe, which is not empty.
     pub fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
         loop {
-            let result = match self {
-                Self::Tcp(stream) => {
-                    ready!(stream.poll_write_ready(cx))?;
-                    stream.try_io(Interest::WRITABLE, || pipe.drain(stream))
-                }
-                Self::Unix(stream) => {
-                    ready!(stream.poll_write_ready(cx))?;
-                    stream.try_io(Interest::WRITABLE, || pipe.drain(stream))
-                }
-            };
-            if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-                return Poll::Ready(result);
+            let drain = |fd: BorrowedFd<'_>| Ok(Moved { count: pipe.drain(fd)?, drained: false });
+            match self.attempt(Interest::WRITABLE, drain) {
+                Some(result) => return Poll::Ready(result),
+                None => ready!(self.poll_write_ready(cx))?,
             }
+        }
+    }
+
+    /// Makes a call that was found (or is hoped) to be possible. `None`: it is not, and the runtime knows it now.
+    #[inline]
+    fn attempt(
+        &self,
+        interest: Interest,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<Moved>,
+    ) -> Option<io::Result<usize>> {
+        let mut moved = None;
+        let mut outcome = |result: io::Result<Moved>| {
+            let Moved { count, drained } = result?;
+            moved = Some(count);
+            if drained { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        };
+        let result = match self {
+            Self::Tcp(stream) => stream.try_io(interest, || outcome(call(stream.as_fd()))),
+            Self::Unix(stream) => stream.try_io(interest, || outcome(call(stream.as_fd()))),
+        };
+        match (moved, result) {
+            (Some(count), _) => Some(Ok(count)),
+            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Some(Err(error)),
+            (None, _) => None,
         }
     }
 

@@ -45,8 +45,6 @@ pub struct SiteEntry {
 /// A site, compiled.
 #[derive(Debug)]
 pub struct Site {
-    /// [`wire::snapshot::Site::hash`].
-    pub hash: u64,
     /// Finds a route's place.
     pub router: Router,
     /// Routes, in order.

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// Resolution of deadlines.
 pub const TICK: Duration = Duration::from_millis(100);
 
+const TICKS_PER_SECOND: u64 = 1_000_000_000 / TICK.subsec_nanos() as u64;
+
 /// Buckets; deadlines beyond them wait in the last and move on from there.
 const BUCKETS: u32 = 1024;
 /// No tick: not queued, no deadline, nothing to wait for.
@@ -118,8 +120,11 @@ impl Wheel {
     }
 
     fn tick(&self, moment: Instant) -> u32 {
-        let passed = moment.saturating_duration_since(self.origin).as_millis() / TICK.as_millis();
-        u32::try_from(passed).unwrap_or(NEVER - 1)
+        let passed = moment.saturating_duration_since(self.origin);
+        // In halves, because dividing nanoseconds of 128 bits costs as much as a system call's entry.
+        let ticks =
+            passed.as_secs() * TICKS_PER_SECOND + u64::from(passed.subsec_nanos() / TICK.subsec_nanos());
+        u32::try_from(ticks).unwrap_or(NEVER - 1)
     }
 
     /// Handles every tick up to `now`.
@@ -200,14 +205,6 @@ impl Timer {
         entry.expired = false;
         if tick < entry.queued {
             self.wheel.queue(entry, self.key);
-        }
-    }
-
-    /// Forgets the deadline.
-    pub fn clear(&self) {
-        if let Some(entry) = self.wheel.entries.borrow_mut().list.get_mut(self.key as usize) {
-            entry.deadline = NEVER;
-            entry.expired = false;
         }
     }
 

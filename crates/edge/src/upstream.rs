@@ -18,8 +18,6 @@ pub type Tried = SmallVec<[u32; 4]>;
 /// The instances of one app, or the addresses of a server that Mainstay does not run.
 #[derive(Debug)]
 pub struct Upstream {
-    /// [`wire::snapshot::Upstream::id`].
-    pub id: Box<str>,
     /// What to answer when none takes requests.
     pub state: UpstreamState,
     /// Those that take requests.
@@ -41,18 +39,8 @@ pub enum Pick {
 
 impl Upstream {
     /// From what the snapshot says; `cursor` goes on where the former one of this id stood.
-    pub fn new(
-        id: &str,
-        state: UpstreamState,
-        instances: Vec<Arc<Instance>>,
-        cursor: Arc<AtomicU32>,
-    ) -> Self {
-        Self { id: id.into(), state, instances: instances.into(), cursor }
-    }
-
-    /// Its cursor, for the next snapshot's upstream of this id.
-    pub fn cursor(&self) -> Arc<AtomicU32> {
-        Arc::clone(&self.cursor)
+    pub fn new(state: UpstreamState, instances: Vec<Arc<Instance>>, cursor: Arc<AtomicU32>) -> Self {
+        Self { state, instances: instances.into(), cursor }
     }
 
     /// Claims the best instance that was not tried yet.
@@ -106,7 +94,7 @@ mod tests {
         let address = |port| Address::Tcp(([127, 0, 0, 1], port).into());
         let instances =
             (1..=count).map(|n| Instance::new(&n.to_string(), address(n), Arc::clone(&drained))).collect();
-        Upstream::new("s/a", UpstreamState::Ready, instances, Arc::default())
+        Upstream::new(UpstreamState::Ready, instances, Arc::default())
     }
 
     fn claimed(pick: Pick) -> Claim {
