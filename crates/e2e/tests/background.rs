@@ -95,11 +95,7 @@ fn a_dead_edge_is_back_within_a_second_on_sockets_that_never_refuse() {
 fn a_start_under_way_survives_keeper_and_edge() {
     let stage = Stage::new(&format!("{WEB}env = {{ START_GATE = \"go\" }}\n"));
     let starting = stage.starting();
-    let web = wait_until("it is starting", || {
-        let web = (stage.sandbox.home().join("instances").is_dir() && stage.run(&["status"]).code == Some(0))
-            .then(|| stage.app("web"))?;
-        (!pids(&web).is_empty()).then_some(web)
-    });
+    let web = wait_until("it is starting", || stage.find_app("web").filter(|web| !pids(web).is_empty()));
     let pid = pids(&web)[0];
     assert_eq!(web["state"], "starting");
     stage.kill(stage.edge());

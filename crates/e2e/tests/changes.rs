@@ -192,20 +192,17 @@ fn instances_are_scaled_without_touching_those_that_stay() {
     stage.run(&["reload"]).expect_code(0);
     let three = stage.pids("web");
     assert!(three.len() == 3 && three.starts_with(&first), "{three:?}");
-    // a request on each of them, the least busy first
-    let requests: Vec<Connection> = (0..3)
-        .map(|_| {
-            let mut request = Connection::open(("127.0.0.1", stage.port));
-            request.send(format!("GET /wait/done HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"));
-            request
-        })
-        .collect();
-    let waiting = || {
-        (1..=3)
-            .map(|slot| stage.home_file(&format!("logs/t/web.{slot}.out.log")).matches("waits").count())
-            .sum::<usize>()
-    };
-    wait_until("all three are under way", || (waiting() == 3).then_some(()));
+    load.end();
+    // one request on each of them: the least busy one is asked
+    let logs = [1, 2, 3].map(|slot| format!("logs/t/web.{slot}.out.log"));
+    let waiting = || logs.iter().filter(|log| stage.home_file(log).contains("waits")).count();
+    let requests = [1, 2, 3].map(|count| {
+        let mut request = Connection::open(("127.0.0.1", stage.port));
+        request.send(format!("GET /wait/done HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"));
+        wait_until("another one is busy", || (waiting() == count).then_some(()));
+        request
+    });
+    let load = Load::begin(stage.port, "/");
     stage.rewrite(WEB);
     let reload = stage.sandbox.start(stage.arguments(&["reload"]));
     stage.wait_for_app("web", "draining", |app| {

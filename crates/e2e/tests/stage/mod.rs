@@ -93,13 +93,21 @@ impl Stage {
         self.sandbox.status()
     }
 
+    /// An app in `status`; none while there is no keeper, or it does not know the stack yet.
+    pub fn find_app(&self, name: &str) -> Option<Value> {
+        let home = self.sandbox.home();
+        let home = if home.is_dir() { home } else { self.sandbox.stack().join(".mainstay") };
+        let output =
+            self.sandbox.run(["status".as_ref(), "--json".as_ref(), "--home".as_ref(), home.as_os_str()]);
+        let status: Value = serde_json::from_str(&output.stdout).ok().filter(|_| output.code == Some(0))?;
+        let apps = status["stacks"][0]["apps"].as_array()?;
+        apps.iter().find(|app| app["name"] == name).cloned()
+    }
+
     /// An app in `status`.
     #[track_caller]
     pub fn app(&self, name: &str) -> Value {
-        let status = self.status();
-        let apps = status["stacks"][0]["apps"].as_array().cloned().unwrap_or_default();
-        let found = apps.into_iter().find(|app| app["name"] == name);
-        found.unwrap_or_else(|| panic!("no {name} in {status:#}"))
+        self.find_app(name).unwrap_or_else(|| panic!("no {name} in {:#}", self.status()))
     }
 
     /// Waits until an app stands so, and gives it.
