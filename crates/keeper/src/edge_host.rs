@@ -177,17 +177,18 @@ impl Sockets {
         }
     }
 
-    /// Binds `address` unless that is done.
-    pub(crate) fn bind(&mut self, address: SocketAddr) -> Result<(), KeeperError> {
+    /// Binds `address` unless that is done, and gives the address that it got: with port 0 the system chooses one.
+    pub(crate) fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, KeeperError> {
         if self.0.contains_key(&address) {
-            return Ok(());
+            return Ok(address);
         }
         let queues =
             std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-        let sockets = sys::listen::bind(address, queues, BACKLOG)
-            .map_err(|error| KeeperError::Listen { address, cause: cause(address, &error) })?;
-        self.0.insert(address, sockets);
-        Ok(())
+        let failed = |error: io::Error| KeeperError::Listen { address, cause: cause(address, &error) };
+        let sockets = sys::listen::bind(address, queues, BACKLOG).map_err(failed)?;
+        let bound = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(failed)?;
+        self.0.insert(bound, sockets);
+        Ok(bound)
     }
 
     /// Closes what is not among `wanted`. True: something was.

@@ -125,9 +125,15 @@ impl Keeper {
         let Wish { manifest, http, spec, text } = wish;
         let name = spec.name.clone();
         let head = self.stacks.get(&name).and_then(|stack| stack.revisions().next()).map(|head| head.number);
-        let new = NewRevision { manifest: manifest.clone(), http: http.clone(), text, at_ms: epoch_ms() };
         let mut revision = Revision { number: 0, spec: Arc::clone(&spec), http };
-        revision.addresses().iter().try_for_each(|address| self.sockets.bind(*address))?;
+        let bound = revision.addresses().iter().map(|address| self.sockets.bind(*address));
+        let bound = bound.collect::<Result<Vec<SocketAddr>, KeeperError>>()?;
+        if bound != revision.addresses() {
+            // Port 0 was asked for: the one that was given is kept from now on.
+            revision.http = bound;
+        }
+        let http = revision.http.clone();
+        let new = NewRevision { manifest: manifest.clone(), http, text, at_ms: epoch_ms() };
         revision.number = match self.store.propose(&name, head, &new)? {
             Proposal::Accepted(number) => number,
             Proposal::Conflict { head } => {
