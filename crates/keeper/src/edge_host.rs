@@ -79,10 +79,7 @@ pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, Keep
                 std::thread::sleep(Duration::from_millis(2))
             }
             Err(source) => {
-                let what = format!(
-                    "the edge did not answer (see {})",
-                    recipe.home.edge_logs().join("edge.log").display()
-                );
+                let what = format!("the edge did not answer (see {})", recipe.home.edge_logs().display());
                 return Err(KeeperError::At { what, source });
             }
         }
@@ -105,7 +102,7 @@ fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
     let failed = || KeeperError::at(format!("cannot prepare {}", logs.display()));
     sys::folder::make(&logs, 0o750, owner).map_err(failed())?;
     let log =
-        std::fs::OpenOptions::new().create(true).append(true).open(logs.join("edge.log")).map_err(failed())?;
+        std::fs::OpenOptions::new().create(true).append(true).open(logs.join("edge.err")).map_err(failed())?;
     let socket = recipe.home.edge_socket();
     // The socket's folder belongs to the keeper: it is bound here and handed over, whoever the edge runs as.
     let listener = sys::unix_socket::bind(&socket, 0o600)

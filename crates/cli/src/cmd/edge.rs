@@ -17,12 +17,17 @@ const LOG_SIZE: u64 = 100 << 20;
 /// Full log files kept.
 const LOG_KEEP: u32 = 5;
 
+/// The same of its own diagnostics.
+const OWN_LOG_SIZE: u64 = 10 << 20;
+const OWN_LOG_KEEP: u32 = 3;
+
 /// Runs it to its end.
 pub fn run(args: EdgeArgs) -> Result<(), Failure> {
     let listener = inherited(CONTROL)?;
     let lifetime = if args.lifetime { Some(inherited(LIFETIME)?) } else { None };
-    // The keeper has opened `edge.log` as standard error: this user may not own that file.
-    log::init(Target::Terminal)?;
+    // What comes before or beside this, a panic's text above all, goes to `edge.err`: the keeper opened it as standard error.
+    let path = args.logs.join("edge.log");
+    log::init(Target::File { path, max_size: OWN_LOG_SIZE, keep: OWN_LOG_KEEP })?;
     let _ = sys::process::set_process_name("mainstay-edge"); // for `ps` only
     Ok(edge::run(edge::Options {
         socket: socket_of(&listener),
