@@ -96,10 +96,11 @@ impl Compiler {
 
     /// The instance an endpoint stands for; another address makes it another instance.
     fn instance(&mut self, endpoint: &Endpoint) -> Arc<Instance> {
-        if let Some(known) = self.instances.get(&endpoint.instance) {
-            if known.address == endpoint.address && !known.is_draining() {
-                return Arc::clone(known);
-            }
+        if let Some(known) = self.instances.get(&endpoint.instance)
+            && known.address == endpoint.address
+            && !known.is_draining()
+        {
+            return Arc::clone(known);
         }
         let made = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
         if let Some(former) = self.instances.insert(endpoint.instance.clone(), Arc::clone(&made)) {
@@ -177,11 +178,11 @@ fn check(snapshot: &Snapshot) -> Result<(), CompileError> {
     let known: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
     for site in &snapshot.sites {
         for route in &site.routes {
-            if let wire::snapshot::Handler::Proxy { upstream } = &route.handler {
-                if !known.contains(upstream.as_str()) {
-                    let host = site.hosts.first().cloned().unwrap_or_default();
-                    return Err(CompileError::NoUpstream { host, upstream: upstream.clone() });
-                }
+            if let wire::snapshot::Handler::Proxy { upstream } = &route.handler
+                && !known.contains(upstream.as_str())
+            {
+                let host = site.hosts.first().cloned().unwrap_or_default();
+                return Err(CompileError::NoUpstream { host, upstream: upstream.clone() });
             }
         }
     }

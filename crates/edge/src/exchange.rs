@@ -105,10 +105,8 @@ fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Record
     record.facts = Facts::from(head);
     let table = worker.table();
     let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
-    if trusted {
-        if let Some(address) = headers::client_of(buffer.filled(), head, &table.trusted) {
-            record.client = address.to_canonical().to_string().into();
-        }
+    if trusted && let Some(address) = headers::client_of(buffer.filled(), head, &table.trusted) {
+        record.client = address.to_canonical().to_string().into();
     }
     let mut made = [0; request_id::LEN];
     let taken =

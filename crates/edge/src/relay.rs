@@ -329,10 +329,10 @@ impl<'a> Relay<'a> {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.upstream.is_some() {
-            if let Some(end) = self.poll_request(cx) {
-                return Poll::Ready(end);
-            }
+        if self.upstream.is_some()
+            && let Some(end) = self.poll_request(cx)
+        {
+            return Poll::Ready(end);
         }
         while let (false, Some(upstream)) = (self.down.is_read(), &mut self.upstream) {
             let step = self.down.poll_step(cx, upstream, &self.client.stream);

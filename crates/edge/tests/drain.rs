@@ -1,5 +1,7 @@
 //! Snapshots, drains and the keeper's protocol.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::io::Write;

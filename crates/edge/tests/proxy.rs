@@ -1,5 +1,7 @@
 //! What a client sees of a proxied request.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::io::{Read, Write};

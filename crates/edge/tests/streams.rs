@@ -1,5 +1,7 @@
 //! Bodies in motion: streams, uploads, upgrades, aborts, slow sides.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::io::{Read, Write};
