@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
 mod bodies;
+mod early;
 mod events;
 mod failures;
 mod files;
