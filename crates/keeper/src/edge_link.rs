@@ -49,7 +49,7 @@ impl Keeper {
             Ok(reader) => crate::edge_host::listen_to(reader, generation, self.edge_events.clone()),
             Err(error) => return tracing::error!(%error, "the edge's connection cannot be read"),
         }
-        self.edge = Some(Edge { socket, generation, pid, revision });
+        self.edge = Some(Edge { socket, generation, pid, revision, unanswered: Some(0) });
         self.published = None;
         if revision == 0 {
             // A new edge learns what to serve before it accepts the first connection; it takes messages in order.
@@ -64,6 +64,7 @@ impl Keeper {
                 if let Some(edge) = &mut self.edge {
                     edge.revision = revision;
                 }
+                self.answered(revision);
             }
             FromEdge::Rejected { revision, reason } => {
                 tracing::error!(
@@ -71,6 +72,7 @@ impl Keeper {
                     reason,
                     "the edge refused a snapshot and serves from the former one"
                 );
+                self.answered(revision);
             }
             FromEdge::Drained { instance, .. } => {
                 let known = self.observed.instances.keys().find(|id| id.to_string() == instance).cloned();
@@ -81,9 +83,22 @@ impl Keeper {
             }
             FromEdge::Stats(stats) => {
                 self.stats = stats;
-                self.answer_status();
+                // What was sent after it was asked may not be served yet: then it is asked again.
+                let is_behind = self.edge.as_ref().is_some_and(|edge| edge.unanswered.is_some());
+                if is_behind && !self.waiting.is_empty() {
+                    self.tell_edge(&ToEdge::Stats);
+                } else {
+                    self.answer_status();
+                }
             }
             FromEdge::Hello { .. } => {}
+        }
+    }
+
+    /// The edge has done with this revision what it could.
+    fn answered(&mut self, revision: u64) {
+        if let Some(edge) = self.edge.as_mut().filter(|edge| edge.unanswered == Some(revision)) {
+            edge.unanswered = None;
         }
     }
 
@@ -136,12 +151,12 @@ impl Keeper {
 
     /// Sends the edge a snapshot if it would differ from the last one.
     pub(crate) fn publish(&mut self) {
-        let Some(edge) = &self.edge else { return };
-        if self.ending.is_some() {
+        if self.edge.is_none() || self.ending.is_some() {
             return;
         }
         let desired = self.desired();
-        let Self { stacks, observed, facts, found, .. } = self;
+        let Self { stacks, observed, facts, found, edge, .. } = self;
+        let Some(edge) = edge else { return };
         let mut snapshot = crate::publish::snapshot(&crate::publish::Sources {
             stacks,
             desired: &desired,
@@ -162,7 +177,10 @@ impl Keeper {
             }
         }
         match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
-            Ok(()) => self.published = Some(unnumbered),
+            Ok(()) => {
+                edge.unanswered = Some(snapshot.revision);
+                self.published = Some(unnumbered);
+            }
             Err(error) => tracing::warn!(%error, "the edge did not take a snapshot"),
         }
     }

@@ -87,7 +87,10 @@ pub(crate) struct Edge {
     pub(crate) socket: FrameSocket,
     pub(crate) generation: u64,
     pub(crate) pid: u32,
+    /// What it serves from.
     pub(crate) revision: u64,
+    /// Revision that it was sent last and has not answered to; 0 until it was sent one. None: it serves from all that is known.
+    pub(crate) unanswered: Option<u64>,
 }
 
 /// Where the loop's messages come from.

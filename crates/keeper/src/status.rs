@@ -15,8 +15,8 @@ use telemetry::journal::{Source, Stream};
 use tokio::sync::oneshot;
 use wire::edge::ToEdge;
 
-/// Longest wait for the edge's figures; without them the rest is shown.
-const EDGE_FIGURES: Duration = Duration::from_millis(300);
+/// Longest wait for the edge to take what it was sent, and for its figures; without them the rest is shown.
+const EDGE_FIGURES: Duration = Duration::from_secs(1);
 /// Changes of state shown for each app.
 const HISTORY: u32 = 20;
 
@@ -101,13 +101,35 @@ impl Keeper {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),
             revision: stack.active.as_ref().map_or(0, |active| active.number),
-            state: stack_state(stack, &apps).to_owned(),
+            state: self.stack_state(stack, &apps).to_owned(),
             urls: revision.map(|revision| urls(&revision.spec, revision.addresses())).unwrap_or_default(),
             change: stack.change.clone().or_else(|| {
                 let reason = Some(stack.broken.clone()?);
                 Some(api::ChangeStatus { revision: 0, state: "dropped".into(), reason })
             }),
             apps,
+        }
+    }
+
+    /// Ready is what is ready for those who ask: the edge has to know of it.
+    fn stack_state(&self, stack: &Stack, apps: &[api::AppStatus]) -> &'static str {
+        let any = |state: &str| apps.iter().any(|app| app.state == state);
+        if stack.broken.is_some() {
+            "failed"
+        } else if stack.removing {
+            "stopping"
+        } else if any("failed") {
+            "failed"
+        } else if any("degraded") || any("unhealthy") {
+            "degraded"
+        } else if any("starting") || any("waiting") {
+            "starting"
+        } else if !apps.is_empty() && apps.iter().all(|app| app.state == "stopped") {
+            "stopped"
+        } else if self.edge.as_ref().is_none_or(|edge| edge.unanswered.is_some()) {
+            "starting"
+        } else {
+            "ready"
         }
     }
 
@@ -175,25 +197,6 @@ impl Keeper {
             requests: seen.map_or(0, |stats| stats.requests),
             in_flight: seen.map_or(0, |stats| stats.in_flight),
         }
-    }
-}
-
-fn stack_state(stack: &Stack, apps: &[api::AppStatus]) -> &'static str {
-    let any = |state: &str| apps.iter().any(|app| app.state == state);
-    if stack.broken.is_some() {
-        "failed"
-    } else if stack.removing {
-        "stopping"
-    } else if any("failed") {
-        "failed"
-    } else if any("degraded") || any("unhealthy") {
-        "degraded"
-    } else if any("starting") || any("waiting") {
-        "starting"
-    } else if !apps.is_empty() && apps.iter().all(|app| app.state == "stopped") {
-        "stopped"
-    } else {
-        "ready"
     }
 }
 
