@@ -2,7 +2,7 @@
 //! from one immutable snapshot that the keeper sends, and serves on when the keeper is gone.
 //!
 //! A request's way, file by file:
-//! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions, one handler
+//! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`]), one handler
 //! - [`table`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`static_files`], [`answer`] and [`error_page`]: answers of the edge's own
@@ -15,6 +15,7 @@
 //! deadline; every queue a bound; a claim lasts exactly as long as its instance works for the request.
 
 mod access_log;
+mod admit;
 mod answer;
 mod body;
 mod buffer;

@@ -334,3 +334,70 @@ fn answers_without_a_body_keep_the_connection() {
     }
     assert_eq!(app.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
+
+#[test]
+fn a_unix_socket_and_a_port_serve_the_same_app() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                while next_head(&mut stream).is_some() {
+                    stream.write_all(ok("socket").as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    let app = Backend::answering(|_| ok("port"));
+    let mut table = proxying(&[app.address]);
+    table.upstreams[0].endpoints.push(wire::snapshot::Endpoint {
+        instance: "s/a.2#2".into(),
+        address: model::observed::Address::Unix(path),
+        draining: false,
+    });
+    let edge = Edge::start(&table);
+    let mut answers: Vec<String> = (0..10).map(|_| edge.get("a.test", "/").text()).collect();
+    answers.sort();
+    assert_eq!(answers, [["port"; 5], ["socket"; 5]].concat(), "idle instances take turns");
+}
+
+#[test]
+fn what_may_not_run_twice_is_not_sent_twice() {
+    // Each connection takes one request and closes without an answer.
+    let app = Backend::start(|mut stream| {
+        next_head(&mut stream);
+    });
+    let other = Backend::start(|mut stream| {
+        next_head(&mut stream);
+    });
+    let count = |backend: &Backend| backend.connections.load(std::sync::atomic::Ordering::SeqCst);
+    let edge = Edge::start(&proxying(&[app.address, other.address]));
+    let reply =
+        edge.request("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    assert_eq!((reply.status, count(&app) + count(&other)), (502, 1));
+    assert_eq!(edge.get("a.test", "/").status, 502);
+    assert_eq!(count(&app) + count(&other), 3, "what may run twice is tried once more, elsewhere");
+}
+
+#[test]
+fn a_client_without_a_host_gets_the_site_of_all_names() {
+    let app = Backend::echoing();
+    let mut table = proxying(&[app.address]);
+    table.sites[0].hosts = vec!["*".into()];
+    let edge = Edge::start(&table);
+    let reply = edge.request("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(reply.status, 200);
+    assert!(reply.text().contains("\r\nHost: localhost\r\n"), "{}", reply.text());
+}
+
+#[test]
+fn wildcards_stand_for_one_label() {
+    let app = Backend::echoing();
+    let mut table = proxying(&[app.address]);
+    table.sites[0].hosts = vec!["*.a.test".into()];
+    let edge = Edge::start(&table);
+    assert_eq!(edge.get("x.a.test", "/").status, 200);
+    assert_eq!(edge.get("x.y.a.test", "/").status, 404);
+    assert_eq!(edge.get("a.test", "/").status, 404);
+}

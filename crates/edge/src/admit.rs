@@ -1,0 +1,207 @@
+//! What can be decided about a request without waiting, in this order: log guard, trusted peer, id, ambiguity, route, limits;
+//! then the forwarded head is written and the body's first bytes are given to its pump.
+
+use crate::body::{Form, Pump};
+use crate::buffer::Buffer;
+use crate::connection::Client;
+use crate::error_page::{Refusal, wants_json};
+use crate::headers::{self, Facts, Peer};
+use crate::proxy::Job;
+use crate::record::{Place, Record};
+use crate::request_id;
+use crate::static_files::FileRequest;
+use crate::table::{Found, Handler, Table};
+use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What was decided about a request.
+pub enum Step {
+    /// It is refused; the flag: in JSON.
+    Refuse(Refusal, bool),
+    /// An upstream answers.
+    Proxy(Job),
+    /// A file answers.
+    File(Box<FileRequest>),
+}
+
+/// Decides about a request whose head is whole.
+pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Record, Step) {
+    let worker = Rc::clone(&client.worker);
+    let started = Instant::now();
+    let mut record = Record::new(&worker, started, &client.peer_text);
+    record.facts = Facts::from(head);
+    let table = worker.table();
+    let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
+    if trusted && let Some(address) = headers::client_of(buffer.filled(), head, &table.trusted) {
+        record.client = address.to_canonical().to_string().into();
+    }
+    let mut made = [0; request_id::LEN];
+    let taken =
+        head.value(FieldId::XRequestId, buffer.filled()).filter(|id| trusted && request_id::is_sane(id));
+    let id = taken.unwrap_or_else(|| {
+        request_id::generate(worker.log.wall(started), &mut made);
+        &made
+    });
+    let found = match route(&table, buffer.filled(), head) {
+        Ok(found) => found,
+        Err(refusal) => {
+            let json = wants_json(head.value(FieldId::Accept, buffer.filled()).unwrap_or_default());
+            describe(&mut record, buffer.filled(), head, id);
+            return (record, Step::Refuse(refusal, json));
+        }
+    };
+    let step = match (&found.route.handler, found.upstream) {
+        (Handler::Static(root), _) => {
+            describe(&mut record, buffer.filled(), head, id);
+            let request = FileRequest::new(Arc::clone(root), buffer.filled(), head);
+            buffer.consume(head.len);
+            client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
+            Step::File(Box::new(request))
+        }
+        (Handler::Proxy(_), Some(upstream)) => {
+            let who = Peer { peer: &client.peer_text, trusted, client: &record.client, id };
+            headers::to_instance(&mut record.text, buffer.filled(), head, who);
+            describe_forwarded(&mut record, buffer.filled(), head, id.len());
+            buffer.consume(head.len);
+            match begin_body(client, &record, found.route.limits.body, head, buffer) {
+                Ok(body) => {
+                    Step::Proxy(Job { upstream: Arc::clone(upstream), limits: found.route.limits, body })
+                }
+                Err(refusal) => Step::Refuse(refusal, false),
+            }
+        }
+        (Handler::Proxy(_), None) => Step::Refuse(Refusal::closing(502, "the upstream is not there"), false),
+    };
+    (record, step)
+}
+
+/// A pump for the body, fed with its first bytes and led by the forwarded head; what is behind a request without a body
+/// goes back to the client.
+fn begin_body(
+    client: &mut Client,
+    record: &Record,
+    limit: u64,
+    head: &RequestHead,
+    buffer: Buffer,
+) -> Result<Option<Box<Pump>>, Refusal> {
+    if head.body.is_empty() {
+        client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
+        return Ok(None);
+    }
+    let mut body = Box::new(Pump::new(head.body, Form::Raw, limit));
+    match body.feed(buffer) {
+        Ok(()) => {
+            body.lead(record.head());
+            Ok(Some(body))
+        }
+        Err(reject) => Err(Refusal::closing(reject.status(), "the body is malformed or too large")),
+    }
+}
+
+/// The route, or why there is none.
+fn route<'t>(table: &'t Table, buf: &[u8], head: &RequestHead) -> Result<Found<'t>, Refusal> {
+    // What is refused with a body still to come ends the connection: nobody will read that body.
+    let refusal = |status, cause| Refusal { close: !head.body.is_empty(), ..Refusal::new(status, cause) };
+    if matches!(head.method, Method::Connect | Method::Trace) {
+        return Err(Refusal::closing(405, "a method that is not passed on"));
+    }
+    let path = path_of(buf, head);
+    if has_dot_segment(path) {
+        return Err(Refusal::closing(400, "the path contains a dot segment"));
+    }
+    let host = head.host.map(|host| host.of(buf));
+    let found = table.find(host, path).ok_or(refusal(404, "no site or route matches"))?;
+    match head.body {
+        BodyFraming::Length(length) if length > found.route.limits.body => {
+            Err(Refusal::closing(413, "the body is larger than the route allows"))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// The path to route by: `/` where the target names only a host, `*` for `OPTIONS *`.
+fn path_of<'b>(buf: &'b [u8], head: &RequestHead) -> &'b [u8] {
+    match head.form {
+        TargetForm::Asterisk => b"*",
+        _ if head.path.is_empty() => b"/",
+        _ => head.path.of(buf),
+    }
+}
+
+/// `.` or `..` as a segment, also percent-encoded: routed by one reading and answered by another, such a path would
+/// lead around every rule. Clients resolve them before they send (RFC 3986 section 5.2.4).
+fn has_dot_segment(path: &[u8]) -> bool {
+    if !path.windows(2).any(|pair| pair == b"/." || pair == b"%2") {
+        return false;
+    }
+    path.split(|&byte| byte == b'/').any(|segment| {
+        let mut rest = segment;
+        let mut dots = 0;
+        while let Some(next) = rest
+            .strip_prefix(b".")
+            .or_else(|| rest.strip_prefix(b"%2e"))
+            .or_else(|| rest.strip_prefix(b"%2E"))
+        {
+            rest = next;
+            dots += 1;
+        }
+        rest.is_empty() && (dots == 1 || dots == 2)
+    })
+}
+
+/// Texts for the log of a request that is not forwarded.
+fn describe(record: &mut Record, buf: &[u8], head: &RequestHead, id: &[u8]) {
+    record.method = record.add(head.method_span.of(buf));
+    record.target = record.add(head.target.of(buf));
+    record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
+    record.id = record.add(id);
+}
+
+/// Finds the texts in the forwarded head, and adds the host.
+fn describe_forwarded(record: &mut Record, buf: &[u8], head: &RequestHead, id_len: usize) {
+    record.head_len = record.text.len();
+    let method = head.method_span.len();
+    let target = record.text.get(method + 1..).unwrap_or_default();
+    let length = target.iter().position(|&byte| byte == b' ').unwrap_or_default();
+    record.method = Place::new(0, method);
+    record.target = Place::new(method + 1, method + 1 + length);
+    // `X-Request-Id` is the last line: its value stands before two line ends.
+    let end = record.head_len.saturating_sub(b"\r\n\r\n".len());
+    record.id = Place::new(end.saturating_sub(id_len), end);
+    record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
+}
+
+/// A request that breaks the protocol: answered, then closed.
+pub fn malformed(client: &Client, reject: Reject) -> (Record, Step) {
+    let mut made = unreadable(client, Refusal::closing(reject.status(), ""));
+    made.0.cause = Some(reject.to_string().into());
+    made
+}
+
+/// A request of which nothing is known.
+pub fn unreadable(client: &Client, refusal: Refusal) -> (Record, Step) {
+    let started = Instant::now();
+    let mut record = Record::new(&client.worker, started, &client.peer_text);
+    let mut id = [0; request_id::LEN];
+    request_id::generate(client.worker.log.wall(started), &mut id);
+    record.id = record.add(&id);
+    record.facts.keep_alive = false;
+    (record, Step::Refuse(refusal, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_segments_are_seen_in_any_spelling() {
+        for path in ["/..", "/a/../b", "/./a", "/a/.", "/%2e%2e/a", "/a/.%2E", "/a/%2e"] {
+            assert!(has_dot_segment(path.as_bytes()), "{path}");
+        }
+        for path in ["/", "/a.b", "/...", "/.well-known/x", "/a/%2Fb", "/..a", "*"] {
+            assert!(!has_dot_segment(path.as_bytes()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How an exchange ends: the instance released, failures named, figures noted.
+
+use super::{End, Relay, Stage};
+use crate::error_page::Refusal;
+use crate::instance::Claim;
+use http1::Reject;
+use std::borrow::Cow;
+use std::io;
+use std::time::Instant;
+
+impl Relay<'_> {
+    /// The answer was read: the instance is free, and so is the connection if the request was sent whole.
+    pub(super) fn release_upstream(&mut self) {
+        let Some(claim) = self.claim.take() else { return };
+        let now = Instant::now();
+        self.record.upstream_ended(now);
+        self.record.upstream = claim.release();
+        let whole = self.is_sent() && self.head_sent >= self.record.head_len && !self.up_gone;
+        let clean = self.keep_upstream && !self.down.has_rest();
+        if let (true, Some(stream), Some(instance)) =
+            (whole && clean, self.upstream.take(), &self.record.upstream)
+        {
+            self.client.worker.pool.put(instance.key, stream, now);
+        }
+        self.upstream = None;
+    }
+
+    /// Whatever happened, the claim ends with the exchange, and the record has its figures.
+    pub(super) fn settle(&mut self, end: &End) {
+        self.record.sent += self.down.written();
+        if let Some(claim) = self.claim.take() {
+            if !matches!(end, End::Repeat) {
+                self.record.upstream_ended(Instant::now());
+            }
+            self.record.upstream = claim.release();
+        }
+        self.upstream = None;
+    }
+
+    fn count_failure(&self) {
+        if let Some(instance) = self.claim.as_ref().and_then(Claim::instance) {
+            instance.count_failure();
+        }
+    }
+
+    pub(super) fn client_gone(&mut self) -> End {
+        if self.stage == Stage::Head {
+            self.record.status = 499;
+        }
+        self.record.cause = Some(Cow::Borrowed("the client closed the connection"));
+        End::Close
+    }
+
+    pub(super) fn cut(&mut self, cause: String) -> End {
+        self.count_failure();
+        self.record.cause = Some(cause.into());
+        End::Close
+    }
+
+    pub(super) fn refused(&mut self, status: u16, cause: impl Into<Cow<'static, str>>) -> End {
+        self.record.cause = Some(cause.into());
+        // Half an interim answer cannot be taken back.
+        if self.down.is_writing() && self.down.written() > 0 {
+            return End::Close;
+        }
+        let close = !self.is_sent();
+        End::Refused(Refusal { close, cause: None, ..Refusal::new(status, "") })
+    }
+
+    pub(super) fn bad_answer(&mut self, what: String) -> End {
+        self.count_failure();
+        self.refused(502, format!("the instance's answer is malformed: {what}"))
+    }
+
+    pub(super) fn upstream_failed(&mut self, kind: io::ErrorKind, first: bool) -> End {
+        if first && self.may_repeat && self.down.written() == 0 {
+            return End::Repeat;
+        }
+        self.count_failure();
+        self.refused(502, format!("the instance closed the connection before its answer: {kind}"))
+    }
+
+    pub(super) fn body_refused(&mut self, reject: Reject) -> End {
+        if self.stage != Stage::Head {
+            return self.cut(format!("the request's body was refused: {reject}"));
+        }
+        self.refused(reject.status(), reject.to_string())
+    }
+
+    pub(super) fn timed_out(&mut self) -> End {
+        match self.stage {
+            Stage::Upgraded { .. } => {
+                self.record.cause = Some(Cow::Borrowed("silent for too long"));
+                End::Close
+            }
+            Stage::Body if self.down.is_writing() => {
+                self.record.cause = Some(Cow::Borrowed("the client does not take its answer"));
+                End::Close
+            }
+            Stage::Body => self.cut("the instance fell silent inside its answer".to_owned()),
+            Stage::Head
+                if !self.is_sent()
+                    && !self.up_gone
+                    && !self.job.body.as_ref().is_some_and(|body| body.is_writing()) =>
+            {
+                self.refused(408, "the request's body did not arrive in time")
+            }
+            Stage::Head => {
+                self.count_failure();
+                self.refused(504, "the instance did not answer in time")
+            }
+        }
+    }
+}
