@@ -1,8 +1,9 @@
 //! A stack that is up under `mainstay up`, to send traffic through; it must end in peace.
 
 use crate::http::{Connection, Response};
-use crate::{Running, Sandbox, free_port, wait_until};
+use crate::{Running, Sandbox, wait_until};
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Host name of the site that [`FrontDoor::to`] makes.
@@ -34,9 +35,10 @@ impl FrontDoor {
         for (name, text) in files {
             sandbox.write(name, text);
         }
-        let port = free_port();
-        let up = Some(sandbox.up(port));
-        Self { up, port, sandbox }
+        let mut door = Self { up: Some(sandbox.up(0)), port: 0, sandbox };
+        let listen = door.edge()["listen"][0].as_str().and_then(|address| address.parse::<SocketAddr>().ok());
+        door.port = listen.expect("where the edge listens").port();
+        door
     }
 
     /// A connection to the edge.
