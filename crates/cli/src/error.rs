@@ -117,9 +117,15 @@ impl From<keeper::KeeperError> for Failure {
         let failure = Self::new(code, error.to_string());
         match error {
             keeper::KeeperError::Manifest { diagnostics } => failure.detail(diagnostics),
-            keeper::KeeperError::Listen { .. } => {
-                failure.next("end that process, or listen elsewhere: --http 127.0.0.1:PORT")
-            }
+            keeper::KeeperError::Listen { cause, .. } => failure.next(match cause {
+                cause if cause.contains("(mainstay") => {
+                    "that is Mainstay itself: mainstay stop ends it, or listen elsewhere: --http 127.0.0.1:PORT"
+                }
+                cause if cause.contains("taken by") => {
+                    "end that process, or listen elsewhere: --http 127.0.0.1:PORT"
+                }
+                _ => "listen elsewhere: --http 127.0.0.1:PORT",
+            }),
             keeper::KeeperError::Locked { .. } => {
                 failure.next("mainstay status shows what it runs; mainstay stop ends it")
             }

@@ -39,7 +39,11 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     let loaded = check::load(context)?;
     check::warn(context, &loaded.warnings);
     let signals = signals()?;
-    let home = Home::open(&context.foreground_home())?;
+    let folder = context.foreground_home();
+    let home = Home::open(&folder).map_err(|error| {
+        Failure::new(Code::Unclean, format!("cannot keep files in {}: {error}", folder.display()))
+            .next("make the folder writable, or keep them elsewhere: --home DIR")
+    })?;
     log_to(&home)?;
     let mut up = Up::new(context, home, loaded.spec.name.to_string(), signals)?;
     let request = StackRequest { manifest, http: args.http };
