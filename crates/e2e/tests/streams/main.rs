@@ -1,6 +1,7 @@
 //! Connections that last: WebSockets, event streams by the hundreds, and readers that do not keep up.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
+mod ended;
 mod websocket;
 
 use std::sync::Arc;
