@@ -176,6 +176,33 @@ fn a_taken_port_is_reported_with_its_holder() {
 }
 
 #[test]
+fn a_second_up_refuses_a_taken_port_too_and_begins_with_a_clean_record() {
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    for _ in 0..2 {
+        let up = sandbox.up(0);
+        let web = sandbox.status()["stacks"][0]["apps"][0]["instances"][0].clone();
+        assert_eq!(web["restarts"], 0, "the former up left a ghost: {web}");
+        assert!(web["last_end"].is_null(), "the former up left a ghost: {web}");
+        up.signal("INT");
+        up.wait().expect_code(0);
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    sandbox.run(["up", "--http", &address]).expect_code(1);
+    sandbox.wait_until_empty();
+}
+
+#[test]
+fn an_app_that_listens_elsewhere_is_told_so() {
+    let web = "[app.web]\nrun = \"python3 -m http.server 0 --bind 127.0.0.1\"\nhealth = { start_period = \"2s\" }\n";
+    let sandbox = Sandbox::with_manifest(&manifest(web));
+    let output = sandbox.run(["up", "--http", "127.0.0.1:0"]).expect_code(4);
+    assert!(output.stderr.contains("not on $HOST:$PORT"), "{}", output.stderr);
+    sandbox.wait_until_empty();
+}
+
+#[test]
 fn an_app_that_does_not_become_healthy_shows_its_last_lines() {
     let sandbox =
         Sandbox::with_manifest(&manifest("[app.web]\nrun = \"sh -c 'echo no database; exit 7'\"\n"));

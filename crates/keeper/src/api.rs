@@ -116,6 +116,9 @@ pub struct StackStatus {
     pub urls: Vec<String>,
     /// The latest change.
     pub change: Option<ChangeStatus>,
+    /// What is wrong with the stack as a whole, such as an address that it cannot listen on; a line each.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// By name.
     pub apps: Vec<AppStatus>,
 }

@@ -52,6 +52,7 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
         keeper.end_former_edge().await;
         keeper.only(&request.manifest);
         keeper.put(request).await?;
+        keeper.bind_all()?;
     }
     keeper.adopt(&mut inbox).await?;
     keeper.find_edge().await?;
@@ -125,6 +126,7 @@ fn assemble(
         edge_generation: 0,
         edge_events,
         sockets: Sockets::default(),
+        unserved: BTreeMap::new(),
         found: BTreeMap::new(),
         found_events,
         published: None,
@@ -186,6 +188,14 @@ impl Keeper {
     async fn end_former_edge(&self) {
         let recipe = self.recipe.clone();
         let _ = tokio::task::spawn_blocking(move || edge_host::end_former(&recipe)).await;
+    }
+
+    /// `up` that cannot listen where its stack wants to does not begin, whether or not anything else changed.
+    fn bind_all(&mut self) -> Result<(), KeeperError> {
+        let stacks = self.stacks.values().filter(|stack| !stack.removing);
+        let wanted: Vec<_> =
+            stacks.flat_map(Stack::revisions).flat_map(Revision::addresses).copied().collect();
+        wanted.into_iter().try_for_each(|address| self.sockets.bind(address).map(drop))
     }
 
     /// Finds the instances of a former keeper by what it kept of them.

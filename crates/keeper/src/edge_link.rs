@@ -136,9 +136,11 @@ impl Keeper {
         let stacks = self.stacks.values().filter(|stack| !stack.removing);
         let wanted: Vec<_> =
             stacks.flat_map(|stack| stack.active.iter().flat_map(Revision::addresses)).copied().collect();
+        self.unserved.clear();
         for address in &wanted {
             if let Err(error) = self.sockets.bind(*address) {
                 tracing::error!(%error, "this address is not served");
+                self.unserved.insert(*address, error.to_string());
             }
         }
         self.sockets.keep_only(&wanted);

@@ -35,11 +35,10 @@ impl Keeper {
         let (address, pid, started_ms) = (None, None, None);
         let facts = Facts { fingerprint, pid, address, started_ms, was_ready: false, journal };
         self.facts.insert(id.clone(), facts);
+        let spec = self.stacks.get(&id.app.stack).and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
+        self.note(id, "starting", &spec.map(|spec| spec.argv.join(" ")).unwrap_or_default());
         match self.order(id, fingerprint) {
-            Ok(order) => {
-                self.note(id, "starting", &order.spec.argv.join(" "));
-                self.supervisor.start(order);
-            }
+            Ok(order) => self.supervisor.start(order),
             Err(reason) => {
                 self.note(id, "ended", &reason);
                 let (instance, now) = (id.clone(), self.now());

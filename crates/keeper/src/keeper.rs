@@ -12,6 +12,7 @@ use model::observed::{Address, End, Event, Moment, Observed, Phase};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -60,6 +61,8 @@ pub(crate) struct Keeper {
     pub(crate) edge_generation: u64,
     pub(crate) edge_events: mpsc::Sender<EdgeEvent>,
     pub(crate) sockets: Sockets,
+    /// Addresses that could not be bound, and why; tried again by the timer.
+    pub(crate) unserved: BTreeMap<SocketAddr, String>,
     pub(crate) found: Found,
     pub(crate) found_events: mpsc::Sender<Found>,
     /// What the edge was sent last, without its revision.
@@ -110,6 +113,10 @@ impl Keeper {
         loop {
             let next = self.settle();
             if self.is_over() {
+                if self.ending != Some(Ending::Alone) {
+                    // A file left behind would be a ghost that the next keeper adopts.
+                    self.supervisor.finished().await;
+                }
                 return self.remove_sockets();
             }
             tokio::select! {
@@ -121,7 +128,7 @@ impl Keeper {
                     let wanted = *inbox.shutdown.borrow();
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
                 }
-                _ = look.tick() => self.look_up(),
+                _ = look.tick() => self.look_again(),
                 () = until(self.born, next) => {}
             }
         }
@@ -245,6 +252,14 @@ impl Keeper {
         report_failure("recording the dropped change", dropped);
         // What was bound for it alone is closed again.
         self.send_listeners();
+    }
+
+    /// What the timer does.
+    fn look_again(&mut self) {
+        self.look_up();
+        if !self.unserved.is_empty() {
+            self.send_listeners();
+        }
     }
 
     /// Looks foreign host names up again, away from the loop.

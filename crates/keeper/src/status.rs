@@ -3,7 +3,7 @@
 use crate::api;
 use crate::edge_host::EdgeEvent;
 use crate::keeper::{Facts, Keeper, LAST_LINES, epoch_ms};
-use crate::stack::Stack;
+use crate::stack::{Revision, Stack};
 use model::observed::{Instance, Phase};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
 use model::spec::{AppSpec, StackSpec};
@@ -97,16 +97,20 @@ impl Keeper {
             .flat_map(|spec| &spec.apps)
             .map(|(name, app)| self.app_status(stack, name, app, desired))
             .collect();
+        let addresses = revision.map(Revision::addresses).unwrap_or_default();
+        let problems: Vec<String> =
+            addresses.iter().filter_map(|address| self.unserved.get(address).cloned()).collect();
         api::StackStatus {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),
             revision: stack.active.as_ref().map_or(0, |active| active.number),
-            state: self.stack_state(stack, &apps).to_owned(),
+            state: if problems.is_empty() { self.stack_state(stack, &apps) } else { "degraded" }.to_owned(),
             urls: revision.map(|revision| urls(&revision.spec, revision.addresses())).unwrap_or_default(),
             change: stack.change.clone().or_else(|| {
                 let reason = Some(stack.broken.clone()?);
                 Some(api::ChangeStatus { revision: 0, state: "dropped".into(), reason })
             }),
+            problems,
             apps,
         }
     }
@@ -155,12 +159,17 @@ impl Keeper {
         }
     }
 
-    /// The last lines of the app's slot that ended last.
+    /// The last lines that the app's slot that ended last wrote in its last run.
     fn last_lines_of(&self, app: &AppId) -> String {
         let slots = self.observed.slots.iter().filter(|((of, _), _)| of == app);
         let Some(((_, slot), _)) = slots.max_by_key(|(_, record)| record.ended) else { return String::new() };
+        let label = format!("{}.{slot}", app.app);
+        let history = self.store.history(app, HISTORY).unwrap_or_default();
+        let begun =
+            history.iter().rev().find(|change| change.instance == label && change.state == "starting");
         let logs = ["out", "err"].map(|stream| self.home.app_log(app, *slot, stream));
-        tail(&logs, None, LAST_LINES).iter().fold(String::new(), |text, line| text + "\n  " + line)
+        let lines = tail(&logs, begun.map(|change| change.at_ms), LAST_LINES);
+        lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
     }
 
     fn transitions(&self, app: &AppId) -> Vec<api::Transition> {

@@ -34,6 +34,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+/// Longest wait for the files of ended instances to be removed; it takes milliseconds.
+const CLEANED: Duration = Duration::from_secs(5);
+
 /// Where the files and sockets of one instance are.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -193,6 +196,14 @@ impl Supervisor {
     /// Whether every instance is gone.
     pub fn is_empty(&self) -> bool {
         self.lives.is_empty()
+    }
+
+    /// Waits until every instance that has ended is also cleaned up after: its last report comes before that.
+    pub async fn finished(&self) {
+        self.tasks.close();
+        if tokio::time::timeout(CLEANED, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some files of ended instances are left to the next keeper");
+        }
     }
 
     fn tell(&self, id: &InstanceId, command: Command) {

@@ -229,9 +229,7 @@ impl Life {
             (Err(failure), Stage::Starting { until, pause }) => {
                 self.last_failure = failure;
                 if Instant::now() >= until {
-                    let waited = self.target.health.start_period;
-                    self.not_ready = Some(format!("not ready within {waited:?}: {}", self.last_failure));
-                    self.stop(Command::Stop).await;
+                    self.give_up().await;
                 }
                 self.stage = match self.stage {
                     Stage::Starting { until, .. } => {
@@ -265,6 +263,20 @@ impl Life {
         }
         let stranger = tokio::task::spawn_blocking(move || port::stranger(address, main)).await;
         stranger.ok().flatten().map_or(Ok(()), Err)
+    }
+
+    /// Its start period is over.
+    async fn give_up(&mut self) {
+        let (waited, main) = (self.target.health.start_period, self.pid);
+        let elsewhere = match self.target.address {
+            Some(Address::Tcp(address)) => {
+                tokio::task::spawn_blocking(move || port::elsewhere(address, main)).await
+            }
+            Some(Address::Unix(_)) | None => Ok(None),
+        };
+        let why = elsewhere.ok().flatten().unwrap_or_else(|| self.last_failure.clone());
+        self.not_ready = Some(format!("within {waited:?}: {why}"));
+        self.stop(Command::Stop).await;
     }
 
     async fn stop(&mut self, command: Command) {

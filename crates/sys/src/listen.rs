@@ -62,6 +62,12 @@ pub fn listener_pids(port: u16) -> Vec<u32> {
     holders(&inodes)
 }
 
+/// Where these processes listen.
+pub fn listening_addresses(pids: &[u32]) -> Vec<SocketAddr> {
+    let inodes: HashSet<u64> = pids.iter().flat_map(|pid| socket_inodes(*pid)).collect();
+    sockets().into_iter().filter(|s| inodes.contains(&s.inode)).map(|s| s.address).collect()
+}
+
 struct Listening {
     address: SocketAddr,
     inode: u64,
@@ -111,16 +117,17 @@ fn holders(inodes: &HashSet<u64>) -> Vec<u32> {
     if inodes.is_empty() {
         return Vec::new();
     }
-    let holds = |pid: &u32| {
-        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-        entries.flatten().any(|entry| {
-            let link = fs::read_link(entry.path()).unwrap_or_default();
-            let inode =
-                link.to_str().and_then(|l| l.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-            inode.is_some_and(|i| inodes.contains(&i))
-        })
-    };
+    let holds = |pid: &u32| socket_inodes(*pid).iter().any(|inode| inodes.contains(inode));
     proc::pids().unwrap_or_default().into_iter().filter(holds).collect()
+}
+
+/// Inodes of a process's sockets; none when we may not look.
+fn socket_inodes(pid: u32) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let links = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    links
+        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+        .collect()
 }
 
 #[cfg(test)]

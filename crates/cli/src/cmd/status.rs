@@ -38,7 +38,11 @@ fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
     let state = style.state(&stack.state, &stack.state);
     let mut out = format!("{}  {state}  {}\n", style.bold(&stack.name), stack.urls.join("  "));
     let from = format!("revision {} of {}", stack.revision, stack.manifest.display());
-    out += &format!("{}\n\n", style.dim(&from));
+    out += &format!("{}\n", style.dim(&from));
+    for problem in &stack.problems {
+        out += &format!("{} {problem}\n", style.state("failed", "✗"));
+    }
+    out.push('\n');
     let mut table = Table::new(&[
         "NAME",
         "STATE",
