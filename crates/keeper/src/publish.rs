@@ -89,8 +89,7 @@ fn server(sources: &Sources<'_>, stack: &Stack, address: &UpstreamAddress) -> Up
         }
     };
     let id = server_id(stack, address);
-    let endpoint =
-        |address: Address| Endpoint { instance: format!("{id}@{address}"), address, draining: false };
+    let endpoint = |address: Address| Endpoint { instance: address.to_string(), address, draining: false };
     let state = if addresses.is_empty() { UpstreamState::Down } else { UpstreamState::Ready };
     Upstream { endpoints: addresses.into_iter().map(endpoint).collect(), id, state }
 }
