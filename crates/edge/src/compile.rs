@@ -91,7 +91,7 @@ impl Compiler {
         let cursor = Arc::clone(self.cursors.entry(upstream.id.clone()).or_default());
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
         let instances = taking.map(|endpoint| self.instance(endpoint)).collect();
-        Arc::new(Upstream::new(upstream.state, instances, cursor))
+        Arc::new(Upstream::new(&upstream.id, upstream.state, instances, cursor))
     }
 
     /// The instance an endpoint stands for; another address makes it another instance.

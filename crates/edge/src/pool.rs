@@ -2,7 +2,7 @@
 //!
 //! Last in, first out, so that few connections carry much and the others end. A connection waits at most
 //! [`IDLE`]; one that has become readable meanwhile (closed, or speaking unasked) is not used again. A request that may
-//! not run twice takes only one that waited less than [`FRESH`].
+//! not run twice takes only one that waited less than [`FRESH`] and of which the kernel itself knows nothing new.
 
 use crate::stream::Stream;
 use std::cell::{Cell, RefCell};
@@ -40,7 +40,9 @@ impl Pool {
         while waiting.last().is_some_and(|idle| now.saturating_duration_since(idle.since) < longest) {
             let Idle { stream, .. } = waiting.pop()?;
             self.count.set(self.count.get() - 1);
-            if stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+            let silent = stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+            // The runtime knows only what it was told at its last poll; the kernel is asked where a miss costs an answer.
+            if silent && (repeatable || stream.is_silent()) {
                 return Some(stream);
             }
         }
@@ -80,5 +82,36 @@ impl Pool {
             !waiting.is_empty()
         });
         self.count.set(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    /// The runtime is not polled between the peer's end and the look, as when a request arrives in the same turn.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_request_that_may_not_run_twice_gets_no_connection_that_has_just_ended() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let pool = Pool::default();
+        let open = async || {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            (Stream::Tcp(stream), listener.accept().unwrap().0)
+        };
+        let (living, _peer) = open().await;
+        let (ended, peer) = open().await;
+        let Stream::Tcp(socket) = &ended else { unreachable!() };
+        let watched = socket.as_fd().try_clone_to_owned().unwrap();
+        let now = Instant::now();
+        pool.put(1, living, now);
+        pool.put(1, ended, now);
+        drop(peer);
+        let mut look = [rustix::event::PollFd::new(&watched, rustix::event::PollFlags::IN)];
+        assert_eq!(rustix::event::poll(&mut look, None).unwrap(), 1, "its end has arrived");
+        let taken = pool.take(1, now, false).expect("the one that lives");
+        assert!(taken.is_silent());
+        assert!(pool.take(1, now, false).is_none());
     }
 }

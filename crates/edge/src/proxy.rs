@@ -12,7 +12,7 @@ use crate::connect::{ConnectError, connect};
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
 use crate::instance::Claim;
-use crate::record::Record;
+use crate::record::{Answerer, Record};
 use crate::relay::{End, Relay};
 use crate::stream::Stream;
 use crate::table::Limits;
@@ -55,9 +55,11 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
             Err(Stop::Refused(refusal)) => return fail(client, record, &refusal).await,
         };
         let elsewhere = !moved && job.upstream.instances.len() > tried.len();
-        let mut relay = Relay::new(client, record, job, leg.claim, leg.stream, leg.reused);
-        relay.may_repeat &= leg.reused || elsewhere;
-        let end = poll_fn(|cx| relay.poll(cx)).await;
+        let end = {
+            let mut relay = Relay::new(client, record, job, leg.claim, leg.stream, leg.reused);
+            relay.may_repeat &= leg.reused || elsewhere;
+            poll_fn(|cx| relay.poll(cx)).await
+        };
         match end {
             End::Done => return Next::Again,
             End::Close => return Next::Close,
@@ -102,6 +104,9 @@ async fn reach(
                 continue;
             }
             Pick::Draining | Pick::Exhausted => {
+                if matches!(record.answerer, Answerer::Edge) {
+                    record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
+                }
                 return Err(Stop::Refused(unreachable(job, failed)));
             }
         };
@@ -122,7 +127,7 @@ async fn reach(
                 record.upstream_ended(Instant::now());
                 record.cause = Some(explain(&error).into());
                 failed = Some(error);
-                record.upstream = claim.release();
+                record.release(claim);
                 if matches!(failed, Some(ConnectError::ClientGone)) {
                     return Err(Stop::ClientGone);
                 }

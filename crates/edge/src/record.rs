@@ -5,7 +5,8 @@
 //! does not show (the host without its port). Long exchanges cut it down to what the line needs ([`Record::shrink`]).
 
 use crate::headers::Facts;
-use crate::instance::Instance;
+use crate::instance::{Claim, Instance};
+use crate::upstream::Upstream;
 use crate::worker::Worker;
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -33,6 +34,17 @@ impl Place {
     }
 }
 
+/// Who was to answer a request, as the access log names it.
+#[derive(Debug)]
+pub enum Answerer {
+    /// The edge itself.
+    Edge,
+    /// This upstream, none of whose instances could be tried.
+    Upstream(Arc<Upstream>),
+    /// The instance it was sent to last.
+    Instance(Arc<Instance>),
+}
+
 /// What is known of a request; its drop writes the access log's line.
 pub struct Record {
     worker: Rc<Worker>,
@@ -52,12 +64,12 @@ pub struct Record {
     pub id: Place,
     /// Address of the client: the peer's, or what a trusted peer says.
     pub client: Rc<str>,
-    /// What was answered; 499 when the client had gone.
+    /// What was answered; 499 when the client (or the edge) had gone before.
     pub status: u16,
     /// Bytes sent to the client, heads included.
     pub sent: u64,
-    /// Which instance it was sent to last.
-    pub upstream: Option<Arc<Instance>>,
+    /// Who was to answer it.
+    pub answerer: Answerer,
     /// When it was.
     pub upstream_started: Option<Instant>,
     /// Time from then to the end of the answer (or its failure).
@@ -86,7 +98,7 @@ impl Record {
             client: Rc::clone(client),
             status: 0,
             sent: 0,
-            upstream: None,
+            answerer: Answerer::Edge,
             upstream_started: None,
             upstream_time: None,
             ended: None,
@@ -110,6 +122,13 @@ impl Record {
     /// The head to send to the instance.
     pub fn head(&self) -> &[u8] {
         self.text.get(..self.head_len).unwrap_or_default()
+    }
+
+    /// Ends the claim; its instance is the last one that was tried.
+    pub fn release(&mut self, claim: Claim) {
+        if let Some(instance) = claim.release() {
+            self.answerer = Answerer::Instance(instance);
+        }
     }
 
     /// The instance's answer has ended, or it has failed.
@@ -151,9 +170,10 @@ impl Record {
         out.extend_from_slice(b",\"bytes\":");
         number(self.sent, out);
         out.extend_from_slice(b",\"upstream\":");
-        match &self.upstream {
-            Some(instance) => json_text(instance.name.as_bytes(), out),
-            None => out.extend_from_slice(b"null"),
+        match &self.answerer {
+            Answerer::Edge => out.extend_from_slice(b"null"),
+            Answerer::Upstream(upstream) => json_text(upstream.id.as_bytes(), out),
+            Answerer::Instance(instance) => json_text(instance.name.as_bytes(), out),
         }
         out.extend_from_slice(b",\"upstream_ms\":");
         match self.upstream_time {
@@ -174,7 +194,11 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let now = self.ended.unwrap_or_else(Instant::now);
+        let now = self.ended.unwrap_or_else(|| {
+            // Nobody came to its end: its task was dropped, which only the worker's end does.
+            self.cause.get_or_insert(Cow::Borrowed("cut at the end of the edge"));
+            Instant::now()
+        });
         if self.status == 0 {
             self.status = 499;
             self.cause.get_or_insert(Cow::Borrowed("the client closed the connection"));

@@ -76,6 +76,16 @@ impl Stream {
         result
     }
 
+    /// Whether the kernel holds neither bytes nor an end nor an error to be read. One system call.
+    pub fn is_silent(&self) -> bool {
+        let peek = |fd: BorrowedFd<'_>| recv(fd, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        let peeked = match self {
+            Self::Tcp(stream) => peek(stream.as_fd()),
+            Self::Unix(stream) => peek(stream.as_fd()),
+        };
+        peeked.is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
+    }
+
     /// Writes what the socket takes.
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

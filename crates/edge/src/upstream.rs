@@ -18,6 +18,8 @@ pub type Tried = SmallVec<[u32; 4]>;
 /// The instances of one app, or the addresses of a server that Mainstay does not run.
 #[derive(Debug)]
 pub struct Upstream {
+    /// [`wire::snapshot::Upstream::id`]; the access log names it where no instance was tried.
+    pub id: Box<str>,
     /// What to answer when none takes requests.
     pub state: UpstreamState,
     /// Those that take requests.
@@ -39,8 +41,13 @@ pub enum Pick {
 
 impl Upstream {
     /// From what the snapshot says; `cursor` goes on where the former one of this id stood.
-    pub fn new(state: UpstreamState, instances: Vec<Arc<Instance>>, cursor: Arc<AtomicU32>) -> Self {
-        Self { state, instances: instances.into(), cursor }
+    pub fn new(
+        id: &str,
+        state: UpstreamState,
+        instances: Vec<Arc<Instance>>,
+        cursor: Arc<AtomicU32>,
+    ) -> Self {
+        Self { id: id.into(), state, instances: instances.into(), cursor }
     }
 
     /// Claims the best instance that was not tried yet.
@@ -94,7 +101,7 @@ mod tests {
         let address = |port| Address::Tcp(([127, 0, 0, 1], port).into());
         let instances =
             (1..=count).map(|n| Instance::new(&n.to_string(), address(n), Arc::clone(&drained))).collect();
-        Upstream::new(UpstreamState::Ready, instances, Arc::default())
+        Upstream::new("s/a", UpstreamState::Ready, instances, Arc::default())
     }
 
     fn claimed(pick: Pick) -> Claim {

@@ -8,33 +8,39 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Instant;
 
+/// However it ends, dropped by a worker that ends included: the claim ends with it, and the record has its figures.
+impl Drop for Relay<'_> {
+    fn drop(&mut self) {
+        self.record.sent += self.down.written();
+        if let Some(claim) = self.claim.take() {
+            self.record.upstream_ended(Instant::now());
+            self.record.release(claim);
+        }
+    }
+}
+
 impl Relay<'_> {
     /// The answer was read: the instance is free, and so is the connection if the request was sent whole.
     pub(super) fn release_upstream(&mut self) {
         let Some(claim) = self.claim.take() else { return };
         let now = Instant::now();
         self.record.upstream_ended(now);
-        self.record.upstream = claim.release();
+        let key = claim.instance().map(|instance| instance.key);
+        self.record.release(claim);
         let whole = self.is_sent() && self.head_sent >= self.record.head_len && !self.up_gone;
         let clean = self.keep_upstream && !self.down.has_rest();
-        if let (true, Some(stream), Some(instance)) =
-            (whole && clean, self.upstream.take(), &self.record.upstream)
-        {
-            self.client.worker.pool.put(instance.key, stream, now);
+        if let (true, Some(stream), Some(key)) = (whole && clean, self.upstream.take(), key) {
+            self.client.worker.pool.put(key, stream, now);
         }
         self.upstream = None;
     }
 
-    /// Whatever happened, the claim ends with the exchange, and the record has its figures.
-    pub(super) fn settle(&mut self, end: &End) {
-        self.record.sent += self.down.written();
+    /// The instance's side of a tunnel has ended: it works for this request no more.
+    pub(super) fn release_tunnel(&mut self) {
         if let Some(claim) = self.claim.take() {
-            if !matches!(end, End::Repeat) {
-                self.record.upstream_ended(Instant::now());
-            }
-            self.record.upstream = claim.release();
+            self.record.upstream_ended(Instant::now());
+            self.record.release(claim);
         }
-        self.upstream = None;
     }
 
     fn count_failure(&self) {
@@ -89,6 +95,7 @@ impl Relay<'_> {
 
     pub(super) fn timed_out(&mut self) -> End {
         match self.stage {
+            Stage::Upgraded { up_ended, down_ended } if up_ended || down_ended => End::Close,
             Stage::Upgraded { .. } => {
                 self.record.cause = Some(Cow::Borrowed("silent for too long"));
                 End::Close

@@ -91,7 +91,12 @@ impl Relay<'_> {
             _ => Form::Raw,
         };
         let endless = facts.http10 && matches!(framing, BodyFraming::Chunked | BodyFraming::UntilClose);
-        self.keep_client = facts.keep_alive && !endless && !head.upgrade && !self.client.worker.is_closing();
+        // Overtaken by its answer, a body may never come: it is not waited for, and the client is told (RFC 9112 section 9.6).
+        self.keep_client = facts.keep_alive
+            && !endless
+            && !head.upgrade
+            && self.is_sent()
+            && !self.client.worker.is_closing();
         self.keep_upstream = head.keep_alive && framing != BodyFraming::UntilClose;
         let connection = match (head.upgrade, self.keep_client, facts.http10) {
             (true, ..) => Connection::Upgrade,

@@ -4,11 +4,11 @@
 //!   Head ──final head──▶ Body ──▶ end
 //!    │ ▲ 1xx                      both: the request's body still goes up; when it is through, the client's end is watched
 //!    │ └─┘
-//!    └──101──▶ Upgraded ──▶ end   (bytes both ways until both sides have ended)
+//!    └──101──▶ Upgraded ──▶ end   (bytes both ways until both sides have ended, or the other has nothing more to say)
 //! ```
 //! Everything is one poll function, [`Relay::poll`]: whichever socket or deadline wakes the task, it moves what can be moved.
 //! While nothing moves no buffer is held. The claim ends, and the connection goes back to the pool, as soon as the answer's
-//! last byte was *read*: a slow client does not occupy an instance. The answer's head is taken in [`head`], ends are in [`end`].
+//! last byte was *read*: a slow client does not occupy an instance; nor does one that keeps a tunnel open that the instance has ended. The answer's head is taken in [`head`], ends are in [`end`].
 
 mod end;
 mod head;
@@ -28,6 +28,8 @@ use std::time::Instant;
 
 /// Milliseconds an upgraded connection may be silent.
 const UPGRADED_MS: u64 = 3_600_000;
+/// Milliseconds it may be silent once one of its sides has ended.
+const HALF_ENDED_MS: u64 = 3_000;
 
 /// How it ended.
 #[derive(Debug)]
@@ -131,9 +133,6 @@ impl<'a> Relay<'a> {
                 self.client.timer.set(Instant::now(), self.patience());
             }
         }
-        if let Poll::Ready(end) = &polled {
-            self.settle(end);
-        }
         polled
     }
 
@@ -155,6 +154,7 @@ impl<'a> Relay<'a> {
     /// How long it may last until something moves again.
     fn patience(&self) -> u64 {
         match self.stage {
+            Stage::Upgraded { up_ended, down_ended } if up_ended || down_ended => HALF_ENDED_MS,
             Stage::Upgraded { .. } => UPGRADED_MS,
             _ if self.down.is_writing() => WRITE_MS,
             _ if self.is_sent() || self.up_gone => self.job.limits.read_ms,
@@ -247,6 +247,8 @@ impl<'a> Relay<'a> {
         if !up_ended {
             match up.poll(cx, client, upstream) {
                 Poll::Ready(Ok(())) => up_ended = upstream.poll_shutdown(cx).is_ready(),
+                // It takes no more; its last words may still be on their way.
+                Poll::Ready(Err(PumpError::Sink(_))) => up_ended = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(End::Close),
                 Poll::Pending => {}
             }
@@ -259,6 +261,9 @@ impl<'a> Relay<'a> {
             }
         }
         self.stage = Stage::Upgraded { up_ended, down_ended };
+        if down_ended {
+            self.release_tunnel();
+        }
         if up_ended && down_ended { Poll::Ready(End::Close) } else { Poll::Pending }
     }
 }

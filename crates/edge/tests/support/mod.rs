@@ -254,6 +254,13 @@ impl Backend {
     }
 }
 
+/// A backend whose one connection the test drives by itself.
+pub fn driven() -> (Backend, std::sync::mpsc::Receiver<TcpStream>) {
+    let (give, take) = std::sync::mpsc::sync_channel(16);
+    let backend = Backend::start(move |stream| give.send(stream).unwrap());
+    (backend, take)
+}
+
 /// A head, or none when the client has ended.
 pub fn next_head(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
