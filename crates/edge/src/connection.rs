@@ -21,16 +21,27 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::net::TcpStream;
 
-/// Milliseconds an idle connection is kept.
-pub const IDLE_MS: u64 = 60_000;
-/// Milliseconds from a head's first byte to its last.
-pub const HEAD_MS: u64 = 15_000;
 /// Milliseconds a client may take none of what waits for it.
 pub const WRITE_MS: u64 = 60_000;
 /// Milliseconds a lingering connection is read on.
 const LINGER_MS: u64 = 2_000;
 /// Bytes it is read on at most.
 const LINGER_BYTES: usize = 1 << 20;
+
+/// How long clients may keep the edge waiting between two requests and within a head.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// Milliseconds a connection is kept between two requests.
+    pub idle_ms: u64,
+    /// Milliseconds from accept to a first byte, and from a head's first byte to its last.
+    pub head_ms: u64,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { idle_ms: 60_000, head_ms: 15_000 }
+    }
+}
 
 /// A client.
 pub struct Client {
@@ -71,7 +82,7 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         Poll::Ready(())
     })
     .await;
-    client.timer.set(Instant::now(), HEAD_MS);
+    client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
     while poll_fn(|cx| client.poll_work(cx)).await {
         match Box::pin(exchange::run(&mut client)).await {
             Next::Again => {}

@@ -10,6 +10,7 @@
 
 use crate::access_log::AccessLog;
 use crate::compile::Compiler;
+use crate::connection::Deadlines;
 use crate::instance::Drained;
 use crate::table::Table;
 use crate::worker::{self, Command, Shared, WorkerHandle};
@@ -64,11 +65,12 @@ impl Control {
         lifetime: Option<OwnedFd>,
         workers: usize,
         max_connections: usize,
+        deadlines: Deadlines,
         log: AccessLog,
     ) -> io::Result<Self> {
         let drained = Drained::new()?;
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let shared = Shared { table: Arc::clone(&table), log: log.clone(), max_connections };
+        let shared = Shared { table: Arc::clone(&table), log: log.clone(), max_connections, deadlines };
         let workers =
             (0..workers).map(|index| worker::start(index, shared.clone())).collect::<io::Result<_>>()?;
         Ok(Self {

@@ -8,7 +8,7 @@ use crate::LIMITS;
 use crate::admit::{Step, admit, malformed, unreadable};
 use crate::answer::refuse;
 use crate::buffer::Buffer;
-use crate::connection::{Client, HEAD_MS, IDLE_MS, Next};
+use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
 use crate::proxy;
 use crate::record::Record;
@@ -32,7 +32,7 @@ pub async fn run(client: &mut Client) -> Next {
     };
     let now = Instant::now();
     record.ended = Some(now);
-    client.timer.set(now, IDLE_MS);
+    client.timer.set(now, client.worker.deadlines.idle_ms);
     next
 }
 
@@ -60,7 +60,7 @@ fn receive(client: &mut Client, reading: &mut Reading, cx: &mut Context<'_>) -> 
             }
             reading.buffer = Some(buffer);
             if !std::mem::replace(&mut reading.timed, true) {
-                client.timer.set(Instant::now(), HEAD_MS);
+                client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
             }
         }
         let mut buffer = reading.buffer.take().unwrap_or_else(Buffer::small);

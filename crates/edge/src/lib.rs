@@ -41,6 +41,7 @@ mod timer;
 mod upstream;
 mod worker;
 
+pub use connection::Deadlines;
 use control::Control;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
@@ -79,6 +80,14 @@ pub struct Options {
 /// # Errors
 /// Where the control socket, the access log or a thread cannot be had; nothing was served then.
 pub fn run(options: Options) -> io::Result<()> {
+    run_with(options, Deadlines::default())
+}
+
+/// The same with other deadlines for clients.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_with(options: Options, deadlines: Deadlines) -> io::Result<()> {
     let workers = options.workers.unwrap_or_else(cores).max(1);
     let mut file =
         RotatingFile::open(&options.log_dir.join("access.log"), options.log_size, options.log_keep)?;
@@ -88,7 +97,7 @@ pub fn run(options: Options) -> io::Result<()> {
         None => sys::unix_socket::bind(&options.socket, 0o600)?,
     };
     let connections = max_connections(workers);
-    let control = Control::start(socket, options.lifetime, workers, connections, log)?;
+    let control = Control::start(socket, options.lifetime, workers, connections, deadlines, log)?;
     tracing::info!(workers, connections, socket = %options.socket.display(), "the edge is up");
     control.run()?;
     // All fronts of the log are gone with the workers: what is left is written, then the thread ends.

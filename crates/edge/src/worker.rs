@@ -4,7 +4,7 @@
 //! Accepting is bounded: at the limit a worker leaves new connections in the kernel's queue until one of its own has ended.
 
 use crate::access_log::{AccessLog, LogBuffer};
-use crate::connection;
+use crate::connection::{self, Deadlines};
 use crate::pool::Pool;
 use crate::table::Table;
 use crate::timer::Wheel;
@@ -44,6 +44,8 @@ pub struct Shared {
     pub log: AccessLog,
     /// Most connections of one worker.
     pub max_connections: usize,
+    /// Of its clients.
+    pub deadlines: Deadlines,
 }
 
 /// Figures that one worker writes and the control thread reads.
@@ -93,6 +95,8 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// A vector for heads, used and given back within one poll.
     pub scratch: Cell<Vec<u8>>,
+    /// Of its clients.
+    pub deadlines: Deadlines,
     connections: Cell<usize>,
     max_connections: usize,
     closing: Cell<bool>,
@@ -122,6 +126,7 @@ impl Worker {
             scratch: Cell::default(),
             connections: Cell::new(0),
             max_connections: shared.max_connections,
+            deadlines: shared.deadlines,
             closing: Cell::new(false),
             freed: Notify::new(),
         })
