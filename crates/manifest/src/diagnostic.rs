@@ -143,6 +143,11 @@ impl Diagnostic {
         })
     }
 
+    fn same(&self, other: &Self) -> bool {
+        self.order() == other.order()
+            && (self.code, &self.message, &self.labels) == (other.code, &other.message, &other.labels)
+    }
+
     fn order(&self) -> (&Path, usize) {
         (self.file(), self.labels.first().map_or(0, |(span, _)| span.start))
     }
@@ -303,6 +308,11 @@ impl Report {
         &mut self.found[index]
     }
 
+    /// What stands there in the manifest, secrets masked.
+    pub fn written(&self, span: &Span) -> &str {
+        self.source.shown.get(span.clone()).unwrap_or_default()
+    }
+
     /// Whether there is an error.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
@@ -311,8 +321,20 @@ impl Report {
     /// All of it, sorted, as the reason why there is no result. Remarks would only be in the way.
     pub fn fail(mut self) -> Diagnostics {
         self.found.retain(|diagnostic| diagnostic.severity != Severity::Info);
-        self.found.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.sort();
         Diagnostics(self.found)
+    }
+
+    /// By file and line, each once: a `.env` file may be read for several readers.
+    fn sort(&mut self) {
+        self.found.sort_by(|a, b| a.order().cmp(&b.order()));
+        let mut once: Vec<Diagnostic> = Vec::new();
+        for found in self.found.drain(..) {
+            if !once.iter().rev().any(|other| other.same(&found)) {
+                once.push(found);
+            }
+        }
+        self.found = once;
     }
 
     /// What there is to say beside the result, or all of it if something is wrong.
@@ -320,7 +342,7 @@ impl Report {
         if self.has_errors() {
             return Err(self.fail());
         }
-        self.found.sort_by(|a, b| a.order().cmp(&b.order()));
+        self.sort();
         Ok(self.found)
     }
 }

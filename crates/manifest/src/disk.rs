@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Largest file that is read: manifest, `.env`, secret.
 const MAX_FILE: u64 = 1 << 20;
 
+/// Why a file cannot be read whose mode or folder forbids it.
+pub const DENIED: &str = "may not be read";
+
 const READ: u32 = 4;
 const EXECUTE: u32 = 1;
 
@@ -215,7 +218,7 @@ impl Identity {
 fn read(path: &Path) -> Result<String, String> {
     let reason = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "may not be read".to_owned(),
+        std::io::ErrorKind::PermissionDenied => DENIED.to_owned(),
         _ => error.to_string(),
     };
     let data = fs::metadata(path).map_err(reason)?;

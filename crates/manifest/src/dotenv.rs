@@ -11,7 +11,9 @@
 //! Of a key that occurs twice the last value counts.
 
 use crate::diagnostic::{Report, Severity, Source};
+use crate::disk::Disk;
 use crate::tree::Span;
+use crate::values;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -46,6 +48,21 @@ pub struct EnvFile {
     pub values: Vec<Span>,
 }
 
+/// Warns when every user of the machine can read a file whose variables are nobody's business.
+pub fn guard(path: &Path, variables: &[(String, String)], disk: &Disk, report: &mut Report) {
+    let secret = |(name, value): &(String, String)| {
+        !value.is_empty() && (values::sounds_secret(name) || values::holds_password(value))
+    };
+    let Some((name, _)) = variables.iter().find(|it| secret(it)).filter(|_| disk.others_may_read(path))
+    else {
+        return;
+    };
+    let message = format!("every user of this machine can read `{name}` in it");
+    report
+        .push(Severity::Warning, "env_file::readable", message, Source::masked(path, "", &[]))
+        .help(format!("chmod o-rwx {}", path.display()));
+}
+
 /// Reads a file's text, reports what is wrong with it, and gives its variables, each once.
 pub fn read(path: &Path, text: &str, report: &mut Report) -> Vec<(String, String)> {
     let file = parse(text);
@@ -59,7 +76,7 @@ pub fn read(path: &Path, text: &str, report: &mut Report) -> Vec<(String, String
     let mut variables: Vec<(String, String)> = Vec::new();
     let mut first: HashMap<String, (usize, Span)> = HashMap::new();
     for entry in file.entries {
-        if crate::values::looks_double_encoded(&entry.value) {
+        if values::looks_double_encoded(&entry.value) {
             let message = format!("the value of `{}` looks double-encoded", entry.key);
             report
                 .push(Severity::Warning, "text::double-encoded", message, source.clone())

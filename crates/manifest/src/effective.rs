@@ -2,7 +2,7 @@
 //! specification, but for the secrets.
 
 use crate::interpolate::escape;
-use crate::{units, values};
+use crate::{tree, units, values};
 use model::secret::MASK;
 use model::spec::{
     AppSpec, EnvValue, HandlerSpec, Listen, Probe, RestartPolicy, RouteSpec, SiteSpec, StackSpec,
@@ -32,6 +32,14 @@ pub fn effective(spec: &StackSpec) -> String {
     }
     root["app"] = Item::Table(apps);
     document.to_string()
+}
+
+/// The same as JSON: lengths of time, sizes and signals in the manifest's own words.
+pub fn effective_json(spec: &StackSpec) -> serde_json::Value {
+    let text = effective(spec);
+    // what was just written is TOML
+    toml_edit::Document::parse(text.as_str())
+        .map_or(serde_json::Value::Null, |document| tree::build(&document).to_json())
 }
 
 fn list(items: impl Iterator<Item = String>) -> Array {

@@ -25,7 +25,7 @@ mod validate;
 mod values;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use effective::effective;
+pub use effective::{effective, effective_json};
 pub use load::{Loaded, MANIFEST, load, load_from, load_str};
 pub use model::spec::StackSpec;
 pub use schema::schema;

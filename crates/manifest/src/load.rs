@@ -1,7 +1,7 @@
 //! The way from a path or a text to a [`StackSpec`].
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Severity, Source};
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::interpolate::{Fault, interpolate};
 use crate::place::Place;
 use crate::tree::{self, Kind, Node, Origin, Span};
@@ -33,9 +33,12 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
         Ok(text) => load_text(&text.unwrap_or_default(), &path, environment, Disk::real()),
         Err(reason) => {
             let mut report = Report::new(Source::masked(&path, "", &[]));
-            report
-                .error("manifest::unreadable", format!("the manifest cannot be read: {reason}"))
-                .help(format!("give the path of a `{MANIFEST}` or of the folder that holds one"));
+            report.error("manifest::unreadable", format!("the manifest cannot be read: {reason}")).help(
+                match reason.as_str() {
+                    disk::DENIED => format!("let this user read it: chmod +r {}", path.display()),
+                    _ => format!("give the path of a `{MANIFEST}` or of the folder that holds one"),
+                },
+            );
             Err(report.fail())
         }
     }
@@ -112,7 +115,11 @@ fn dotenv_beside(path: &Path, text: &str, disk: &mut Disk, report: &mut Report) 
         return Variables::new();
     }
     match disk.read(&file) {
-        Ok(text) => dotenv::read(&file, &text.unwrap_or_default(), report).into_iter().collect(),
+        Ok(text) => {
+            let variables = dotenv::read(&file, &text.unwrap_or_default(), report);
+            dotenv::guard(&file, &variables, disk, report);
+            variables.into_iter().collect()
+        }
         Err(reason) => {
             let message = format!("the `.env` file beside the manifest cannot be read: {reason}");
             report.push(Severity::Error, "env_file::unreadable", message, Source::masked(&file, "", &[]));

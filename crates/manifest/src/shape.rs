@@ -28,6 +28,13 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("root", "static"),
 ];
 
+/// What later versions will have, and people may have read about.
+const LATER: [&str; 7] = ["service", "backup", "cors", "limit", "image", "resources", "recycle"];
+
+/// Tables whose keys are easily put elsewhere: name in the schema, how it is written.
+const TABLES: [(&str, &str, &str); 3] =
+    [("Site", "sites", "[[site]]"), ("Route", "routes", "[[site.route]]"), ("App", "apps", "[app.NAME]")];
+
 /// The part of the document that fits, as serde will read it.
 pub fn check(root: &mut Node, report: &mut Report) -> Value {
     let schema = crate::schema::value();
@@ -107,7 +114,13 @@ impl<'a> Shape<'a> {
         let given: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
         for (key, child) in entries.iter_mut() {
             if let Some(schema) = known.and_then(|known| known.get(key.as_str())).or(other) {
-                if let Some(value) = self.fit(child, schema, &format!("`{key}`")) {
+                // keys that people choose mean little without their table: `app.web`
+                let chosen = known.is_none_or(|known| !known.contains_key(key.as_str()));
+                let child_name = match chosen {
+                    true => format!("`{}.{key}`", name.trim_matches('`')),
+                    false => format!("`{key}`"),
+                };
+                if let Some(value) = self.fit(child, schema, &child_name) {
                     out.insert(key.clone(), value);
                 }
                 continue;
@@ -117,6 +130,18 @@ impl<'a> Shape<'a> {
             let near = nearest(key, free.clone());
             let suggestion = near.or_else(|| free.find(|name| ELSEWHERE.contains(&(key.as_str(), *name))));
             let place = child.key.clone().unwrap_or(child.span.clone());
+            if LATER.contains(&key.as_str()) {
+                let found = self.report.error("key::later", format!("`{key}` is not in this version"));
+                found.at(place, "not yet").help("remove it");
+                continue;
+            }
+            if let Some((tables, written)) = self.table_with(key) {
+                let found = self.report.error("key::unknown", format!("there is no key `{key}` in {name}"));
+                found
+                    .at(place, "unknown key")
+                    .help(format!("it is a key of {tables}: put it below `{written}`"));
+                continue;
+            }
             let found = self.report.error("key::unknown", format!("there is no key `{key}` in {name}"));
             found.at(place, "unknown key");
             found.help(match (suggestion, nearest(key, names().map(String::as_str))) {
@@ -130,6 +155,36 @@ impl<'a> Shape<'a> {
         }
         entries.extend(meant);
         Value::Object(out)
+    }
+
+    /// The tables that have this key, and how they are written.
+    fn table_with(&self, key: &str) -> Option<(&'static str, &'static str)> {
+        let has = |name: &str| self.definitions.get(name)?.get("properties")?.get(key);
+        TABLES.iter().find(|(name, ..)| has(name).is_some()).map(|(_, tables, written)| (*tables, *written))
+    }
+
+    /// What to write instead of a value of another type.
+    fn right_type(&self, node: &Node, choices: &[&Value], name: &str) -> Option<String> {
+        let is = |name: &str| {
+            let definition = self.definitions.get(name);
+            definition.is_some_and(|own| choices.iter().any(|choice| std::ptr::eq(*choice, own)))
+        };
+        let written = self.report.written(&node.span);
+        match &node.kind {
+            Kind::Integer(number) if is("Duration") => {
+                Some(format!("write `\"{number}s\"` for seconds, `\"{number}ms\"` for milliseconds"))
+            }
+            Kind::Text(text) if text.parse::<i64>().is_ok() || matches!(&**text, "true" | "false") => {
+                Some(format!("remove the quotes: {text}"))
+            }
+            Kind::Table(_) if !choices.iter().all(|choice| has_type(choice, "array")) => None,
+            Kind::Table(_) if written.starts_with('{') => {
+                Some(format!("write `{} = [{{ … }}]`", name.trim_matches('`')))
+            }
+            Kind::Table(_) if written.starts_with('[') => Some(format!("write `[{written}]`")),
+            Kind::Table(_) => Some("write `[[…]]` instead of `[…]`".into()),
+            _ => None,
+        }
     }
 
     fn wrong_type(&mut self, node: &Node, choices: &[&Value], name: &str) {
@@ -152,14 +207,9 @@ impl<'a> Shape<'a> {
         }
         let expected = expected.join(" or ");
         let label = format!("expected {expected}, found {}", node.kind.name());
+        let help = self.right_type(node, choices, name);
         let found = self.report.error("type::wrong", format!("{name} has to be {expected}"));
-        found.at(node.span.clone(), label).help_if(match &node.kind {
-            Kind::Text(text) if text.parse::<i64>().is_ok() || matches!(&**text, "true" | "false") => {
-                Some(format!("remove the quotes: {text}"))
-            }
-            Kind::Table(_) if expected == "a list" => Some("write `[[…]]` instead of `[…]`".into()),
-            _ => None,
-        });
+        found.at(node.span.clone(), label).help_if(help);
     }
 
     fn in_range(&mut self, node: &Node, number: i64, schema: &Value, name: &str) -> bool {

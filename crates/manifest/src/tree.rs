@@ -90,6 +90,19 @@ impl Node {
         }
     }
 
+    /// As JSON, places forgotten.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.kind {
+            Kind::Text(text) | Kind::Datetime(text) => text.as_str().into(),
+            Kind::Integer(number) => (*number).into(),
+            Kind::Float(number, _) => (*number).into(),
+            Kind::Bool(flag) => (*flag).into(),
+            Kind::Array(items) => items.iter().map(Self::to_json).collect(),
+            Kind::Table(entries) => entries.iter().map(|(key, node)| (key.clone(), node.to_json())).collect(),
+            Kind::Broken => serde_json::Value::Null,
+        }
+    }
+
     /// Keys of a table; none of anything else.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let entries: &[(String, Self)] = match &self.kind {

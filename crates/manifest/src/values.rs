@@ -108,18 +108,25 @@ pub fn listen(text: &str) -> Result<SocketAddr, Wrong> {
         return Ok(address);
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    if let Some(address) = text.parse::<IpAddr>().ok().filter(|_| !is_v6(host)) {
+        return wrong("the port is missing", Some(&format!("write `{}`", SocketAddr::new(address, 8080))));
+    }
+    let either = |port: u16| {
+        format!(
+            "write `127.0.0.1:{port}` for this machine only, `0.0.0.0:{port}` and `[::]:{port}` for everybody"
+        )
+    };
     let Ok(port) = port.parse::<u16>() else {
-        return wrong("not an address with a port", Some("write `0.0.0.0:8080` or `[::]:8080`"));
+        return wrong("not an address with a port", Some(&either(8080)));
     };
     match host {
-        "" | "*" => {
-            wrong("the address is missing", Some(&format!("write `0.0.0.0:{port}` and `[::]:{port}`")))
-        }
+        "" => wrong("the address is missing", Some(&either(port))),
+        "*" => wrong("the address is missing", Some(&format!("write `0.0.0.0:{port}` and `[::]:{port}`"))),
         "localhost" => wrong("an address, not a name", Some(&format!("write `127.0.0.1:{port}`"))),
         host if is_v6(host) => {
             wrong("an IPv6 address stands in brackets", Some(&format!("write `[{host}]:{port}`")))
         }
-        _ => wrong("not an address with a port", Some(&format!("write `0.0.0.0:{port}` or `[::]:{port}`"))),
+        _ => wrong("not an address with a port", Some(&either(port))),
     }
 }
 
@@ -338,6 +345,11 @@ mod tests {
         assert!(network("10.0.0.0/8").is_ok() && network("::1").is_ok());
         assert!(network("10.0.0.1/8").is_err() && network("ten").is_err());
         assert!(listen("[::]:80").is_ok() && listen(":80").is_err() && listen("80").is_err());
+        // who wrote loopback is not told to listen for everybody
+        let help = |text: &str| listen(text).unwrap_err().help.unwrap();
+        assert_eq!(help("127.0.0.1"), "write `127.0.0.1:8080`");
+        assert_eq!(help("::1"), "write `[::1]:8080`");
+        assert!(help("9000").starts_with("write `127.0.0.1:9000` for this machine only"));
     }
 
     #[test]

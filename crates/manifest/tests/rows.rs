@@ -137,3 +137,28 @@ fn the_stacks_of_this_repository_are_valid() {
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     }
 }
+
+#[test]
+fn a_file_of_secrets_that_everybody_can_read_is_warned_about() {
+    let stage = worker("env_file = 'own.env'");
+    for (text, mode, warned) in [
+        ("DB_PASSWORD=hunter2\n", 0o644, true),
+        ("DB_PASSWORD=hunter2\n", 0o640, false),
+        ("COLOUR=red\nDB_PASSWORD=\n", 0o644, false),
+    ] {
+        stage.file("own.env", text, mode);
+        let warnings = stage.load().unwrap().warnings;
+        assert_eq!(warnings.iter().any(|it| it.code == "env_file::readable"), warned, "{text} {mode:o}");
+        assert!(warnings.iter().all(|it| !it.render(false).contains("hunter2")));
+    }
+}
+
+#[test]
+fn json_of_the_effective_manifest_speaks_its_words() {
+    let stage = worker("stop = { timeout = '2m', signal = 'INT' }\nenv = { TOKEN = 'hunter2' }");
+    let json = manifest::effective_json(&stage.load().unwrap().spec);
+    let app = &json["app"]["web"];
+    assert_eq!((&app["stop"]["timeout"], &app["stop"]["signal"]), (&"2m".into(), &"SIGINT".into()));
+    assert_eq!((&app["listen"], &app["logs"]["max_size"]), (&false.into(), &"10MB".into()));
+    assert!(!json.to_string().contains("hunter2"));
+}

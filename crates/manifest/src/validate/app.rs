@@ -1,7 +1,7 @@
 //! One app.
 
 use super::site::unreachable_folder;
-use super::{Context, command, env, items, missing};
+use super::{Context, command, env, items, missing, script};
 use crate::disk::Identity;
 use crate::file::{
     AppFile, HealthFile, HealthTable, LogsFile, PolicyFile, RestartFile, RestartTable, StopFile,
@@ -19,6 +19,9 @@ use std::time::Duration;
 /// SIGTERM, signal(7).
 const SIGTERM: i32 = 15;
 
+/// What to do about a folder that an app cannot reach.
+const ELSEWHERE: &str = "give the app a `user` that may, or move the stack, to /srv for example";
+
 /// Checks one app. Nothing only where too little is there to go on.
 pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &AppFile) -> Option<AppSpec> {
     missing(context, place, "run", "an app", "write `run = \"python3 app.py\"`");
@@ -32,12 +35,13 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
     let reachable = context.disk.unreachable(&dir, who.as_ref());
     if let Some(why) = &reachable {
         let name = who.as_ref().map_or("", |who| &who.name);
-        unreachable_folder(context, place.key("dir"), "the working folder", name, why);
+        unreachable_folder(context, place.key("dir"), "the working folder", &dir, name, why, ELSEWHERE);
     }
     let env = env::env(context, place, file);
     let argv = command::argv(context, place.key("run"), file.run.as_ref());
     if reachable.is_none() {
         command::find(context, place.key("run"), &argv, &dir, &env, who.as_ref());
+        script::find(context, place.key("run"), &argv, &dir);
     }
     command::folders(context, place.key("run"), &argv, who.as_ref().map(|who: &Identity| who.name.as_str()));
     let listen = listen(context, place, file, &argv, &env);

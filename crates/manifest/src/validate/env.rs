@@ -25,6 +25,7 @@ pub fn env(context: &mut Context<'_>, place: Place<'_>, file: &AppFile) -> BTree
             Ok(None) => {}
             Ok(Some(text)) => {
                 let variables = dotenv::read(&path, &text, context.report);
+                dotenv::guard(&path, &variables, context.disk, context.report);
                 env.extend(
                     variables.into_iter().map(|(key, value)| (key, EnvValue::Secret(Secret::new(value)))),
                 );

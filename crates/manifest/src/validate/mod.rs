@@ -6,6 +6,7 @@ mod app;
 mod command;
 mod env;
 mod needs;
+mod script;
 mod site;
 
 use crate::diagnostic::{Report, nearest};
@@ -154,6 +155,10 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let sites = site::sites(context, place, file, &apps);
     ports(context, place, &apps, &http);
     unreached(context, place.key("app"), file, &apps);
+    if !place.key("site").given() && !place.key("app").given() && !context.report.has_errors() {
+        let found = context.report.warning("stack::empty", "there is no site and no app in this manifest");
+        found.help("nothing would be served: add a `[[site]]` with a `[[site.route]]`, and `[app.NAME]` for what answers");
+    }
     Some(StackSpec { name: name?, root: context.root(), http, trusted, sites, apps })
 }
 

@@ -9,6 +9,10 @@ use crate::values;
 use model::AppName;
 use model::spec::{AppSpec, DEFAULT_BODY_LIMIT, HandlerSpec, Listen, RouteSpec, SiteSpec, Timeouts};
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What to do about a folder that the edge cannot reach.
+const MOVE: &str = "move the stack, to /srv for example";
 
 /// Checks every site.
 pub fn sites(
@@ -167,7 +171,7 @@ fn handler(
     let edge = context.disk.edge_user();
     if let Some(why) = context.disk.unreachable(&folder, edge.as_ref()) {
         let who = edge.map_or_else(String::new, |who| who.name);
-        unreachable_folder(context, place, "the folder of static files", &who, &why);
+        unreachable_folder(context, place, "the folder of static files", &folder, &who, &why, MOVE);
     }
     Some(HandlerSpec::Static(folder))
 }
@@ -200,8 +204,10 @@ pub fn unreachable_folder(
     context: &mut Context<'_>,
     place: Place<'_>,
     what: &str,
+    folder: &Path,
     who: &str,
     why: &Unreachable,
+    elsewhere: &str,
 ) {
     let (code, message, label, help) = match why {
         Unreachable::Missing(path) => {
@@ -217,11 +223,21 @@ pub fn unreachable_folder(
             "folder::unreachable",
             format!("{what} cannot be reached by {who}"),
             format!("`{}` may not be entered or read", path.display()),
-            Some(format!("change its owner or mode (`chmod o+rx {}`), or move the stack", path.display())),
+            Some(way_in(folder, path, elsewhere)),
         ),
     };
     let found = context.report.error(code, message);
     found.at(place.span(), label).help_if(help);
+}
+
+/// How a user gets into a folder that is closed at `closed`. Nobody should open a home for that.
+fn way_in(folder: &Path, closed: &Path, elsewhere: &str) -> String {
+    let home = closed == Path::new("/root") || closed.parent() == Some(Path::new("/home"));
+    match (home, closed == folder) {
+        (true, _) => elsewhere.to_owned(),
+        (false, true) => format!("{elsewhere}, or let others in: chmod o+rx {}", closed.display()),
+        (false, false) => format!("{elsewhere}, or let others pass: chmod o+x {}", closed.display()),
+    }
 }
 
 fn timeouts(context: &mut Context<'_>, place: Place<'_>, file: Option<&TimeoutFile>) -> Timeouts {

@@ -36,7 +36,9 @@ impl Stage {
             stage.file(program, "#!/bin/sh\n", 0o755);
         }
         stage.file("notexec.sh", "#!/bin/sh\n", 0o644);
-        stage.file("app.py", "", 0o644);
+        for script in ["app.py", "with space.py", "worker.py", "public/app.py"] {
+            stage.file(script, "", 0o644);
+        }
         stage.file("secrets/db", "hunter2\n", 0o640);
         stage.file("secrets/open", "hunter2", 0o644);
         stage.file(".env", "DOTENV_VALUE=hunter2\nBOTH=from the file\n", 0o640);

@@ -93,10 +93,8 @@ pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Opti
         Some(match record.unstable {
             0 | 1 => format!("{}.{} {} and {what_now}", id.app, vacancy.slot, record.end),
             times => {
-                format!(
-                    "{}.{} {}, the {times}th time in a row, and {what_now}",
-                    id.app, vacancy.slot, record.end
-                )
+                let nth = ordinal(times);
+                format!("{}.{} {}, the {nth} time in a row, and {what_now}", id.app, vacancy.slot, record.end)
             }
         })
     });
@@ -107,6 +105,18 @@ pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Opti
         let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need))?;
         (fleet.open > 0).then(|| format!("waits for {missing}"))
     })
+}
+
+/// `1st`, `2nd`, `11th`, `23rd`.
+fn ordinal(number: u32) -> String {
+    let end = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{end}")
 }
 
 /// What the edge answers for this app.
@@ -179,4 +189,15 @@ fn tally<'a>(desired: &'a Desired, observed: &Observed, id: &AppId) -> Option<(&
         open: fleet.open + fleet.stopping,
     };
     Some((app, tally))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ordinal;
+
+    #[test]
+    fn ordinals() {
+        let all = [1, 2, 3, 4, 11, 12, 13, 21, 22, 103, 111].map(ordinal).join(" ");
+        assert_eq!(all, "1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 103rd 111th");
+    }
 }
