@@ -130,7 +130,7 @@ fn a_command_says_how_healthy_an_app_is() {
     let health = "health = { command = [\"sh\", \"-c\", \"echo looking $NAME; test -e well\"], interval = \"50ms\", retries = 1, start_period = \"300ms\" }\n";
     let stage = Stage::new(&format!("{WEB}env = {{ NAME = \"named\" }}\n{health}{QUICK}"));
     let output = stage.starting().wait().expect_code(4);
-    let reason = "not ready within 300ms: sh: exit status: 1: looking named";
+    let reason = "within 300ms: sh: exit status: 1: looking named";
     assert!(output.stderr.contains(reason), "{reason:?} is missing in:\n{}", output.stderr);
     stage.signal("well");
     let pid = pids(&stage.wait_ready("web"))[0];

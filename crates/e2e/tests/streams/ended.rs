@@ -18,6 +18,10 @@ fn door() -> (Backend, FrontDoor) {
     let backend = Backend::start(|request, peer| {
         peer.arrived(request);
         peer.send(SWITCH)?;
+        if request.target() == "/leaves" {
+            peer.send("last words")?;
+            return peer.close();
+        }
         // a client that has said its end still gets the answer
         let mut said = Vec::new();
         std::io::Read::read_to_end(peer.stream(), &mut said)?;
@@ -26,6 +30,14 @@ fn door() -> (Backend, FrontDoor) {
     });
     let door = FrontDoor::to(&[&crate::proxy(&backend)]);
     (backend, door)
+}
+
+#[test]
+fn a_tunnel_that_its_server_has_ended_does_not_wait_for_a_silent_client() {
+    let (_backend, door) = door();
+    let mut client = open(&door, "/leaves");
+    assert_eq!(client.rest(), b"last words");
+    testkit::wait_until("the tunnel is gone", || (door.edge()["in_flight"] == 0).then_some(()));
 }
 
 #[test]

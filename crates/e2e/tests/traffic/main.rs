@@ -12,6 +12,7 @@ mod log;
 mod protocol;
 mod reuse;
 mod routing;
+mod stopped;
 
 use testkit::backend::Backend;
 
