@@ -1,4 +1,4 @@
-//! Snapshots, drains and the keeper's protocol.
+//! Snapshots, upstreams that change or are missing, drains and the keeper's protocol.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -8,6 +8,7 @@ use std::io::Write;
 use std::sync::mpsc::sync_channel;
 use support::*;
 use wire::edge::{FromEdge, ToEdge};
+use wire::snapshot::UpstreamState;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
@@ -49,6 +50,33 @@ fn what_vanishes_drains_too() {
     edge.apply(&table);
     assert_eq!(edge.hear(), FromEdge::Drained { instance: "s/a.1#1".into(), revision: 2 });
     assert_eq!(edge.get("a.test", "/").status, 502);
+}
+
+// req: LB-10
+#[test]
+fn no_healthy_instance_is_said_at_once() {
+    let mut table = proxying(&[]);
+    table.upstreams[0].state = UpstreamState::Unhealthy;
+    let edge = Edge::start(&table);
+    let reply = edge.get("a.test", "/");
+    assert_eq!((reply.status, reply.header("Retry-After")), (503, None));
+    let logged = |line: usize| {
+        let line = edge.log(line + 1).swap_remove(line);
+        (line["upstream"].as_str().unwrap().to_owned(), line["error"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(logged(0), ("s/a".into(), "all instances are unhealthy".into()));
+    table.revision = 2;
+    table.upstreams[0].state = UpstreamState::Starting;
+    edge.apply(&table);
+    let reply = edge.get("a.test", "/");
+    assert_eq!(reply.status, 503);
+    assert!(reply.header("Retry-After").is_some());
+    assert_eq!(logged(1), ("s/a".into(), "the app is starting".into()));
+    table.revision = 3;
+    table.upstreams[0].state = UpstreamState::Down;
+    edge.apply(&table);
+    assert_eq!(edge.get("a.test", "/").status, 502);
+    assert_eq!(logged(2), ("s/a".into(), "the app is not running".into()));
 }
 
 #[test]

@@ -6,7 +6,6 @@ mod support;
 
 use std::io::{Read, Write};
 use support::*;
-use wire::snapshot::UpstreamState;
 
 // req: EDGE-03
 #[test]
@@ -134,33 +133,6 @@ fn another_instance_answers_for_one_that_refuses() {
     for _ in 0..6 {
         assert_eq!(edge.get("a.test", "/").text(), "here");
     }
-}
-
-// req: LB-10
-#[test]
-fn no_healthy_instance_is_said_at_once() {
-    let mut table = proxying(&[]);
-    table.upstreams[0].state = UpstreamState::Unhealthy;
-    let edge = Edge::start(&table);
-    let reply = edge.get("a.test", "/");
-    assert_eq!((reply.status, reply.header("Retry-After")), (503, None));
-    let logged = |line: usize| {
-        let line = edge.log(line + 1).swap_remove(line);
-        (line["upstream"].as_str().unwrap().to_owned(), line["error"].as_str().unwrap().to_owned())
-    };
-    assert_eq!(logged(0), ("s/a".into(), "all instances are unhealthy".into()));
-    table.revision = 2;
-    table.upstreams[0].state = UpstreamState::Starting;
-    edge.apply(&table);
-    let reply = edge.get("a.test", "/");
-    assert_eq!(reply.status, 503);
-    assert!(reply.header("Retry-After").is_some());
-    assert_eq!(logged(1), ("s/a".into(), "the app is starting".into()));
-    table.revision = 3;
-    table.upstreams[0].state = UpstreamState::Down;
-    edge.apply(&table);
-    assert_eq!(edge.get("a.test", "/").status, 502);
-    assert_eq!(logged(2), ("s/a".into(), "the app is not running".into()));
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //! ```
 //! Everything is one poll function, [`Relay::poll`]: whichever socket or deadline wakes the task, it moves what can be moved.
 //! While nothing moves no buffer is held. The claim ends, and the connection goes back to the pool, as soon as the answer's
-//! last byte was *read*: a slow client does not occupy an instance; nor does one that keeps a tunnel open that the instance has ended. The answer's head is taken in [`head`], ends are in [`end`].
+//! last byte was *read*: neither a slow client nor one that keeps a tunnel open occupies an instance that is done. The
+//! answer's head is taken in [`head`], ends are in [`end`].
 
 mod end;
 mod head;
