@@ -20,7 +20,7 @@ Exit codes:
 /// The front door and supervisor of a stack: one manifest, `mainstay.toml`, and all that it runs.
 #[derive(Debug, Parser)]
 #[command(name = "mainstay", version, max_term_width = 100, after_help = EXIT_CODES, propagate_version = false)]
-#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs", disable_help_subcommand = true)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 pub struct Cli {
     /// What holds for every verb.
     #[command(flatten)]
@@ -60,9 +60,18 @@ pub struct Global {
     pub yes: bool,
 }
 
+/// `address:port`; a port alone is one that only this machine reaches.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").or(text.strip_prefix(':')).unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    text.parse().map_err(|_| "not an address with a port, such as 127.0.0.1:8080 or [::]:80".to_owned())
+}
+
 impl Cli {
-    /// The stack's place: what stands after the verb wins over what stands before it.
-    pub fn take_place(&mut self) -> PathBuf {
+    /// The stack's place: what stands after the verb wins over what stands before it. Nothing: this folder.
+    pub fn take_place(&mut self) -> Option<PathBuf> {
         let after = match &mut self.verb {
             Verb::Check(CheckArgs { place, .. })
             | Verb::Up(UpArgs { place, .. })
@@ -74,7 +83,7 @@ impl Cli {
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) => None,
         };
-        after.or(self.place.file.take()).unwrap_or_else(|| PathBuf::from("."))
+        after.or(self.place.file.take())
     }
 }
 
@@ -126,8 +135,9 @@ pub struct UpArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
-    /// Listen here instead of where the manifest says; may be given several times
-    #[arg(long, value_name = "ADDRESS")]
+    /// Listen here instead of where the manifest says: `address:port`, or a port of this machine; may be given several
+    /// times
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub http: Vec<SocketAddr>,
 }
 
@@ -140,8 +150,9 @@ pub struct StartArgs {
     /// Apps to start; without a name the whole stack
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Listen here instead of where the manifest says; may be given several times
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "names")]
+    /// Listen here instead of where the manifest says: `address:port`, or a port of this machine; may be given several
+    /// times
+    #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "names")]
     pub http: Vec<SocketAddr>,
 }
 
@@ -214,4 +225,19 @@ pub struct EdgeArgs {
     /// Descriptor 4 is the read end of a pipe: when it closes, the edge ends.
     #[arg(long)]
     pub lifetime: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_this_machines() {
+        let loopback = Ok(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        for text in ["8080", ":8080", "localhost:8080", "127.0.0.1:8080"] {
+            assert_eq!(address(text), loopback, "{text}");
+        }
+        assert!(address("0.0.0.0:80").is_ok() && address("[::]:80").is_ok());
+        assert!(address("example.org").unwrap_err().contains("127.0.0.1:8080") && address("70000").is_err());
+    }
 }

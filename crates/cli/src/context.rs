@@ -6,6 +6,7 @@
 use crate::args::Global;
 use crate::client::Client;
 use crate::error::{Code, Failure};
+use crate::left::Left;
 use crate::ui::Style;
 use keeper::home::Home;
 use std::io::{self, IsTerminal};
@@ -18,6 +19,8 @@ pub struct Context {
     home: Option<PathBuf>,
     /// `--file`: the manifest or its folder.
     place: PathBuf,
+    /// Whether it was given.
+    named: bool,
     /// `--json`.
     pub json: bool,
     color: bool,
@@ -25,9 +28,11 @@ pub struct Context {
 
 impl Context {
     /// From the options.
-    pub fn new(global: Global, place: PathBuf) -> Self {
+    pub fn new(global: Global, place: Option<PathBuf>) -> Self {
         let plain = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { home: global.home, place, json: global.json, color: !plain }
+        let named = place.is_some();
+        let place = place.unwrap_or_else(|| PathBuf::from("."));
+        Self { home: global.home, place, named, json: global.json, color: !plain }
     }
 
     /// Colours of standard output.
@@ -60,6 +65,18 @@ impl Context {
             Failure::new(Code::Configuration, format!("cannot read {}: {error}", path.display()))
                 .next("go to the stack's folder, or name it: --file FOLDER")
         })
+    }
+
+    /// A place that was named and is not there is a slip.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check_place(&self) -> Result<(), Failure> {
+        if !self.named || self.place.exists() {
+            return Ok(());
+        }
+        Err(Failure::new(Code::Usage, format!("--file: there is no {}", self.place.display()))
+            .next("name the stack's folder or its mainstay.toml"))
     }
 
     /// Folder of the stack: where the manifest lies or would lie.
@@ -100,6 +117,11 @@ impl Context {
     pub fn keeper(&self) -> Result<(Home, Client), Failure> {
         self.find_keeper().ok_or_else(|| {
             let homes: Vec<String> = self.homes().iter().map(|home| home.display().to_string()).collect();
+            let left = self.homes().iter().find_map(|home| Left::in_home(home).words());
+            if let Some(left) = left {
+                let cause = format!("no keeper in {}; {left}", homes.join(" nor in "));
+                return Failure::new(Code::Unclean, cause).next("mainstay start: a new keeper takes them over");
+            }
             Failure::new(Code::Unclean, format!("nothing runs: no keeper in {}", homes.join(" nor in ")))
                 .next("mainstay up (foreground) or mainstay start (background) in the stack's folder; --home names another place")
         })

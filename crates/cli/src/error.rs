@@ -43,6 +43,8 @@ pub struct Failure {
     pub next: Option<String>,
     /// More to read before the cause: diagnostics, last lines of a log.
     pub detail: String,
+    /// The manifest's diagnostics, for `--json`.
+    pub diagnostics: Vec<serde_json::Value>,
     /// Whoever read standard output has enough (`mainstay status | head`): nothing went wrong.
     pub reader_left: bool,
 }
@@ -50,7 +52,14 @@ pub struct Failure {
 impl Failure {
     /// A cause without a next step.
     pub fn new(code: Code, cause: impl Into<String>) -> Self {
-        Self { code, cause: cause.into(), next: None, detail: String::new(), reader_left: false }
+        Self {
+            code,
+            cause: cause.into(),
+            next: None,
+            detail: String::new(),
+            diagnostics: Vec::new(),
+            reader_left: false,
+        }
     }
 
     /// Adds what to do about it.
@@ -70,8 +79,11 @@ impl Failure {
         let mut out = io::stderr().lock();
         // nobody is left to tell when standard error is closed
         let _ = if context.json {
+            // what stands in `diagnostics` is not said again as text
+            let detail = if self.diagnostics.is_empty() { self.detail.as_str() } else { "" };
             let json = serde_json::json!({
-                "error": self.cause, "next": self.next, "detail": self.detail, "code": self.code.number(),
+                "error": self.cause, "next": self.next, "detail": detail, "code": self.code.number(),
+                "diagnostics": self.diagnostics,
             });
             writeln!(out, "{json}")
         } else {

@@ -9,8 +9,10 @@ mod cmd;
 mod context;
 mod error;
 mod exe;
+mod left;
 mod logs;
 mod target;
+mod tracker;
 mod ui;
 mod wait;
 

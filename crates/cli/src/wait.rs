@@ -2,13 +2,13 @@
 //! between.
 
 use crate::client::{CallError, Client};
-use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::logs;
-use crate::ui::{Progress, Style, words};
-use keeper::api::{AppStatus, InstanceStatus, StackStatus, Status, Transition};
+pub use crate::tracker::Tracker;
+use crate::ui::{Progress, words};
+use keeper::api::{AppStatus, StackStatus, Status, Transition};
 use keeper::home::Home;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Time between two looks.
@@ -30,112 +30,6 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// Tells what happens to a stack's instances, a line each.
-#[derive(Debug)]
-pub struct Tracker {
-    style: Style,
-    begun: Instant,
-    seen: HashMap<String, (u64, String)>,
-    waiting: HashMap<String, String>,
-}
-
-impl Tracker {
-    /// Knows nothing yet: everything there is will be told.
-    pub fn new(context: &Context) -> Self {
-        Self {
-            style: context.stderr_style(),
-            begun: Instant::now(),
-            seen: HashMap::new(),
-            waiting: HashMap::new(),
-        }
-    }
-
-    /// Takes this for known.
-    pub fn known(mut self, stack: Option<&StackStatus>) -> Self {
-        for instance in stack.iter().flat_map(|stack| &stack.apps).flat_map(|app| &app.instances) {
-            self.seen.insert(instance.label.clone(), (instance.run, instance.state.clone()));
-        }
-        self
-    }
-
-    /// What changed since the last look.
-    pub fn news(&mut self, stack: &StackStatus) -> Vec<String> {
-        let mut lines = Vec::new();
-        for app in &stack.apps {
-            let reason = app.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default();
-            if app.state == "waiting" && self.waiting.insert(app.name.clone(), reason.to_owned()).is_none() {
-                lines.push(format!("{} {} {reason}", self.style.yellow("·"), app.name));
-            }
-            for instance in &app.instances {
-                let now = (instance.run, instance.state.clone());
-                if self.seen.insert(instance.label.clone(), now.clone()).as_ref() != Some(&now) {
-                    lines.push(self.line(&instance.label, &instance.state, &self.detail(app, instance)));
-                }
-            }
-        }
-        lines.extend(self.gone(stack));
-        lines
-    }
-
-    /// Instances that are not there any more: stopped, or ended if their app is to run.
-    fn gone(&mut self, stack: &StackStatus) -> Vec<String> {
-        let there =
-            |label: &String| stack.apps.iter().any(|app| app.instances.iter().any(|i| &i.label == label));
-        let mut labels: Vec<String> = self.seen.keys().filter(|label| !there(label)).cloned().collect();
-        labels.sort_unstable();
-        let mut lines = Vec::new();
-        for label in labels {
-            let before = self.seen.remove(&label);
-            let app = stack
-                .apps
-                .iter()
-                .find(|app| label.rsplit_once('.').is_some_and(|(name, _)| name == app.name));
-            let meant =
-                before.is_some_and(|(_, state)| matches!(state.as_str(), "draining" | "stopping" | "ended"));
-            lines.push(match app.and_then(|app| app.reason.as_deref()).filter(|_| !meant) {
-                // the reason begins with the label as well
-                Some(reason) => {
-                    let reason = reason.lines().next().unwrap_or_default();
-                    let named = reason.strip_prefix(label.as_str()).map_or(reason, str::trim_start);
-                    self.line(&label, "ended", named)
-                }
-                None => self.line(&label, "stopped", ""),
-            });
-        }
-        lines
-    }
-
-    fn detail(&self, app: &AppStatus, instance: &InstanceStatus) -> String {
-        let first =
-            |text: &Option<String>| text.as_deref().and_then(|text| text.lines().next()).map(str::to_owned);
-        match instance.state.as_str() {
-            "ready" => {
-                let took = instance.uptime_ms.map_or_else(|| self.begun.elapsed(), Duration::from_millis);
-                format!("in {}", words::duration(took.min(self.begun.elapsed())))
-            }
-            "ended" | "failed" => {
-                first(&instance.last_end).or_else(|| first(&app.reason)).unwrap_or_default()
-            }
-            "unhealthy" => first(&app.reason).unwrap_or_default(),
-            _ => String::new(),
-        }
-    }
-
-    fn line(&self, label: &str, state: &str, detail: &str) -> String {
-        let mark = match state {
-            "ready" => "✓",
-            "failed" | "unhealthy" | "ended" => "✗",
-            _ => "·",
-        };
-        let mark = self.style.state(state, mark);
-        // how it ended is a sentence of its own: "exited with status 1"
-        if state == "ended" && !detail.is_empty() {
-            return format!("{mark} {label} {detail}");
-        }
-        format!("{mark} {label} {state} {detail}").trim_end().to_owned()
-    }
-}
-
 /// Looks until the verdict falls. `stack` is gone from the status: `judge` gets none.
 pub fn until(
     client: &Client,
@@ -149,7 +43,7 @@ pub fn until(
         let status = client.status()?;
         let now = find(&status, stack);
         if let Some(now) = now {
-            tracker.news(now).iter().for_each(|line| progress.line(line));
+            tracker.news(now).iter().for_each(|news| progress.line(&news.text));
             progress.now(format!("{stack} {}", now.state));
         }
         match judge(now) {
@@ -157,7 +51,10 @@ pub fn until(
                 return Ok(Verdict::Failed(format!("nothing happened for {}", words::duration(LONGEST))));
             }
             Verdict::Wait => std::thread::sleep(LOOK),
-            verdict => return Ok(verdict),
+            verdict => {
+                tracker.finish().iter().filter(|_| now.is_none()).for_each(|news| progress.line(&news.text));
+                return Ok(verdict);
+            }
         }
     }
 }
@@ -184,8 +81,7 @@ pub fn first_start(stack: &StackStatus, begun: jiff::Timestamp) -> Verdict {
             // how it ended says more than what is done about it; the last lines of output follow in any case
             let (now, lines) = reason.split_once('\n').unwrap_or((reason, ""));
             let cause = transition.map_or(now, |transition| &transition.reason);
-            let reason = format!("{cause}\n{lines}");
-            return Verdict::Failed(format!("{} did not become healthy: {reason}", app.name));
+            return Verdict::Failed(format!("{}\n{lines}", unwell(&app.name, cause)));
         }
     }
     match stack.state.as_str() {
@@ -239,6 +135,15 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
     if stack.apps.iter().all(still) { Verdict::Done } else { Verdict::Wait }
 }
 
+/// That something did not become healthy, and why, in one sentence: the reason may say the same of itself.
+pub fn unwell(name: &str, reason: &str) -> String {
+    let reason = reason.strip_prefix("did not become ready: ").unwrap_or(reason);
+    match reason.strip_prefix("not ready within ") {
+        Some(rest) => format!("{name} did not become ready within {rest}"),
+        None => format!("{name} did not become healthy: {reason}"),
+    }
+}
+
 /// "Did not become healthy", from a reason whose first line is the cause and whose others are last lines of output.
 pub fn unhealthy(reason: &str) -> Failure {
     let (cause, lines) = reason.split_once('\n').unwrap_or((reason, ""));
@@ -270,6 +175,14 @@ mod tests {
             reason: format!("{state} at {at}"),
         };
         lines.iter().map(transition).collect()
+    }
+
+    #[test]
+    fn what_happened_is_said_once() {
+        let slow = "did not become ready: not ready within 3s: connecting to 127.0.0.1:1: refused";
+        let said = "web did not become ready within 3s: connecting to 127.0.0.1:1: refused";
+        assert_eq!(unwell("web", slow), said);
+        assert_eq!(unwell("web", "exited with status 7"), "web did not become healthy: exited with status 7");
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn the_keepers_death_leaves_all_serving_and_the_next_one_takes_over() {
     load.more(100);
 
     let output = stage.sandbox.start_daemon(stage.port);
-    assert!(output.stdout.contains("no change"), "{}", output.stdout);
+    assert!(output.stdout.contains("took over 2 running instances"), "{}", output.stdout);
     load.more(100);
     load.end();
     let after = stage.status();

@@ -103,3 +103,36 @@ fn errors_are_json_for_machines() {
     assert_eq!(error["code"], 3);
     assert!(error["error"].as_str().unwrap().contains("no keeper"), "{error}");
 }
+
+#[test]
+fn diagnostics_have_one_shape_for_machines() {
+    let sandbox = Sandbox::with_manifest(&GOOD.replace("run =", "rnu ="));
+    let found = sandbox.run(["check", "--json"]).expect_code(1).json();
+    assert_eq!((&found["ok"], &found["diagnostics"][0]["line"]), (&false.into(), &7.into()), "{found}");
+    // where standard output is for something else, the error holds them
+    for verb in ["up", "start"] {
+        let output = sandbox.run([verb, "--json"]).expect_code(1);
+        let error: serde_json::Value = serde_json::from_str(&output.stderr).unwrap();
+        assert_eq!(error["diagnostics"], found["diagnostics"], "{verb}");
+        assert_eq!(error["detail"], "", "{verb}: said twice");
+    }
+}
+
+#[test]
+fn help_is_a_verb_and_verbs_are_offered_first() {
+    let sandbox = Sandbox::with_manifest(GOOD);
+    assert!(sandbox.run(["help"]).expect_code(0).stdout.contains("Exit codes:"));
+    let help = sandbox.run(["help", "check"]).expect_code(0).stdout;
+    assert!(help.contains("--effective"), "{help}");
+    let script = sandbox.run(["completions", "bash"]).expect_code(0).stdout;
+    let mut lists = script.lines().filter_map(|line| line.trim().strip_prefix("opts=\""));
+    let offered = lists.find(|list| list.contains("--json")).unwrap();
+    assert!(offered.starts_with("check up start"), "{offered}");
+}
+
+#[test]
+fn a_place_that_is_not_there_is_a_slip() {
+    let sandbox = Sandbox::with_manifest(GOOD);
+    let output = sandbox.run(["status", "-f", "nowhere"]).expect_code(2);
+    assert!(output.stderr.contains("nowhere") && output.stderr.contains("next:"), "{}", output.stderr);
+}

@@ -15,6 +15,12 @@ fn a_stack_without_apps_has_an_access_log() {
     wait_until("the access log names the request", || {
         sandbox.run(["logs", "edge"]).stdout.contains("502 GET p.localhost/somewhere").then_some(())
     });
+    let output = sandbox.run(["logs"]).expect_code(2);
+    assert!(
+        output.stderr.contains("has no apps") && output.stderr.contains("logs edge"),
+        "{}",
+        output.stderr
+    );
     up.signal("INT");
     up.wait().expect_code(0);
 }

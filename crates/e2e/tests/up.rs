@@ -283,3 +283,43 @@ fn one_keeper_for_a_home() {
     sandbox.run(["stop"]).expect_code(0);
     up.wait().expect_code(0);
 }
+
+#[test]
+fn up_tells_programs_what_happens() {
+    let sandbox = Sandbox::with_manifest(&manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    let mut up = sandbox.start(["up", "--json", "--http", "127.0.0.1:0"]);
+    up.wait_for("\"event\":\"up\"");
+    up.wait_for("web listens");
+    up.signal("INT");
+    let output = up.wait().expect_code(0);
+    let events: Vec<serde_json::Value> =
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((names.first(), names.last()), (Some(&"starting"), Some(&"stopped")), "{names:?}");
+    for name in ["ready", "up", "log", "stopping"] {
+        assert!(names.contains(&name), "{name} is missing: {names:?}");
+    }
+    let up = events.iter().find(|event| event["event"] == "up").unwrap();
+    assert!(up["urls"][0].as_str().unwrap().starts_with("http://t.localhost:"), "{up}");
+    let ready = events.iter().find(|event| event["event"] == "ready").unwrap();
+    assert_eq!(ready["instance"], "web.1");
+}
+
+#[test]
+fn an_app_that_does_not_end_is_announced_and_killed_with_a_word() {
+    let stubborn = WEB_PY.replace("os._exit(0)", "pass");
+    let sandbox = Sandbox::with_manifest(&manifest(&format!("{WEB}stop = {{ timeout = \"3s\" }}\n")));
+    sandbox.write("web.py", stubborn);
+    let up = sandbox.up(free_port());
+    let output = sandbox.run(["stop", "web"]).expect_code(0);
+    for text in ["web.1 still runs, SIGKILL in ", "web.1 was killed: it did not end within 3 s"] {
+        assert!(output.stderr.contains(text), "{text} is missing in:\n{}", output.stderr);
+    }
+    assert_eq!(output.stdout.trim(), "web: stopped");
+    assert_eq!(sandbox.run(["stop", "web"]).expect_code(0).stdout.trim(), "no change");
+    sandbox.run(["start", "web"]).expect_code(0);
+    up.signal("INT");
+    let output = up.wait().expect_code(0);
+    assert!(output.stderr.contains("web.1 was killed"), "{}", output.stderr);
+}

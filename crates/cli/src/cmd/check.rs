@@ -10,10 +10,20 @@ use std::io::{self, Write};
 
 /// Shows what is wrong, or what the manifest amounts to.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
-    let Loaded { spec, warnings, .. } = load(context)?;
     let mut out = io::stdout().lock();
+    let loaded = load(context).map_err(|mut failure| {
+        // they are what was asked for: standard output has them, the error does not repeat them
+        if context.json && !failure.diagnostics.is_empty() {
+            let found = std::mem::take(&mut failure.diagnostics);
+            // nobody is left to tell when standard output is closed
+            let _ = writeln!(out, "{}", json!({ "ok": false, "diagnostics": found }));
+            failure.detail.clear();
+        }
+        failure
+    });
+    let Loaded { spec, warnings, .. } = loaded?;
     if context.json {
-        let effective = args.effective.then(|| json!(spec));
+        let effective = args.effective.then(|| manifest::effective_json(&spec));
         let diagnostics: Vec<_> = warnings.iter().map(manifest::Diagnostic::to_json).collect();
         let found = json!({
             "ok": true, "stack": spec.name, "diagnostics": diagnostics, "effective": effective,
@@ -40,13 +50,30 @@ pub fn load(context: &Context) -> Result<Loaded, Failure> {
     manifest::load(&path, &environment).map_err(|diagnostics| {
         let errors = count(diagnostics.errors(), "error");
         let failure = Failure::new(Code::Configuration, format!("{errors} in {}", path.display()));
-        if context.json {
-            return failure.detail(diagnostics.to_json().to_string());
-        }
         let color = context.stderr_style().is_on();
         let all: String = diagnostics.iter().map(|diagnostic| diagnostic.render(color) + "\n").collect();
-        failure.detail(all).next("put right what is shown above; docs/manifest.md has every key")
+        let found = diagnostics.iter().map(manifest::Diagnostic::to_json).collect();
+        Failure { diagnostics: found, ..failure }.detail(all).next(
+            "put right what is shown above; then mainstay check --effective shows every key with its value",
+        )
     })
+}
+
+/// The manifest at hand, if it is one and is the one of this stack.
+pub fn known(context: &Context, stack: &str) -> Option<StackSpec> {
+    let loaded = manifest::load(&context.manifest(), &|name| std::env::var(name).ok()).ok()?;
+    Some(loaded.spec).filter(|spec| spec.name.as_str() == stack)
+}
+
+/// A refusal because of the manifest has its diagnostics as text; with `--json` they are wanted one by one.
+pub fn one_by_one(context: &Context, failure: Failure) -> Failure {
+    if !context.json || failure.code != Code::Configuration || failure.detail.is_empty() {
+        return failure;
+    }
+    let found = load(context).err().map(|own| own.diagnostics).filter(|found| !found.is_empty());
+    // the keeper's environment may differ from ours: then its text is all there is
+    let text = json!({ "severity": "error", "message": failure.detail.trim() });
+    Failure { diagnostics: found.unwrap_or_else(|| vec![text]), ..failure }
 }
 
 /// Warnings, on standard error.

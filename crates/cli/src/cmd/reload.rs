@@ -1,6 +1,7 @@
 //! `mainstay reload`: the manifest is read again; only what it changed is touched, and a change that does not become healthy
 //! is dropped while the former state serves on.
 
+use super::check;
 use super::restart::say;
 use crate::args::ReloadArgs;
 use crate::context::Context;
@@ -15,13 +16,16 @@ pub fn run(context: &Context, args: &ReloadArgs) -> Result<(), Failure> {
     let (_, client) = context.keeper()?;
     let before = client.status()?;
     let stack = target::stack(context, &before)?;
-    let accepted = client.reload(&stack.name, &ReloadRequest { dry_run: args.dry_run })?;
+    let accepted = client
+        .reload(&stack.name, &ReloadRequest { dry_run: args.dry_run })
+        .map_err(|error| check::one_by_one(context, error.into()))?;
     if args.dry_run || accepted.changes.is_empty() {
         say(context, &accepted.changes);
         return Ok(());
     }
     let progress = Progress::new(context);
-    let mut tracker = Tracker::new(context).known(Some(stack));
+    let mut tracker =
+        Tracker::new(context).known(Some(stack)).stops(check::known(context, &stack.name).as_ref());
     let verdict = wait::until(&client, &stack.name, &progress, &mut tracker, |now| match now {
         Some(now) => wait::changed(now, accepted.revision),
         None => Verdict::Failed("the stack was stopped meanwhile".into()),

@@ -1,5 +1,6 @@
 //! `mainstay restart NAME…`: new instances of apps whose manifest did not change. Requests under way end in peace.
 
+use super::check;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::{Code, Failure};
@@ -27,7 +28,9 @@ pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> 
     }
     let progress = Progress::new(context);
     for (target, old) in &asked {
-        let mut tracker = Tracker::new(context).known(wait::find(&before, &target.stack));
+        let mut tracker = Tracker::new(context)
+            .known(wait::find(&before, &target.stack))
+            .stops(check::known(context, &target.stack).as_ref());
         let verdict = wait::until(client, &target.stack, &progress, &mut tracker, |stack| {
             let app = stack.and_then(|stack| stack.apps.iter().find(|app| app.name == target.app));
             app.map_or_else(
@@ -41,7 +44,7 @@ pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> 
         }
     }
     progress.finish();
-    report(context, client, &asked, verb)
+    report(context, client, &before, &asked, verb)
 }
 
 fn flip((runs, target): (BTreeSet<u64>, Target)) -> (Target, BTreeSet<u64>) {
@@ -63,7 +66,7 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     let bad = |state: &str| matches!(state, "ended" | "failed" | "unhealthy");
     if let Some(instance) = app.instances.iter().find(|i| !old.contains(&i.run) && bad(&i.state)) {
         let reason = app.reason.clone().or_else(|| instance.last_end.clone()).unwrap_or_default();
-        return Verdict::Failed(format!("{} did not become healthy: {reason}", instance.label));
+        return Verdict::Failed(wait::unwell(&instance.label, &reason));
     }
     if app.state == "failed" {
         return Verdict::Failed(format!("{} failed: {}", app.name, app.reason.clone().unwrap_or_default()));
@@ -75,6 +78,7 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
 fn report(
     context: &Context,
     client: &Client,
+    before: &Status,
     asked: &[(Target, BTreeSet<u64>)],
     verb: &str,
 ) -> Result<(), Failure> {
@@ -85,6 +89,10 @@ fn report(
             .find(&after)
             .ok_or_else(|| Failure::new(Code::Unclean, format!("{} is gone", target.app)))?;
         if verb == "stop" {
+            // what had stopped before is no change
+            if target.find(before).is_some_and(|app| app.state == "stopped" && app.instances.is_empty()) {
+                continue;
+            }
             changes.push(format!("{}: stopped", target.app));
             continue;
         }

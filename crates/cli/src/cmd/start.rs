@@ -8,7 +8,9 @@ use crate::client::Client;
 use crate::context::{self, Context};
 use crate::error::{Code, Failure};
 use crate::exe;
+use crate::left::Left;
 use crate::ui::Progress;
+use crate::ui::words::count;
 use crate::wait::{self, Tracker, Verdict};
 use keeper::api::{StackRequest, StackStatus};
 use keeper::home::Home;
@@ -31,11 +33,16 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     check::warn(context, &loaded.warnings);
     let name = loaded.spec.name.to_string();
     let home = Home::open(&context.background_home())?;
+    // a new keeper takes over what a dead one left
+    let left = Left::in_home(home.path());
+    let took_over = if context::connect(home.path()).is_some() { 0 } else { left.instances };
     let client = keeper_of(&home)?;
     let before = client.status()?;
     let former = wait::find(&before, &name);
     let begun = wait::now();
-    let accepted = client.put_stack(&StackRequest { manifest, http: args.http })?;
+    let accepted = client
+        .put_stack(&StackRequest { manifest, http: args.http })
+        .map_err(|error| check::one_by_one(context, error.into()))?;
     let progress = Progress::new(context);
     let mut tracker = Tracker::new(context).known(former);
     let verdict = wait::until(&client, &name, &progress, &mut tracker, |stack| match (stack, former) {
@@ -55,16 +62,23 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let after = client.status()?;
     let now = wait::find(&after, &name)
         .ok_or_else(|| Failure::new(Code::Unclean, format!("{name} was stopped")))?;
-    report(context, now, former.is_some() && accepted.changes.is_empty());
+    report(context, now, former.is_some() && accepted.changes.is_empty(), took_over);
     Ok(())
 }
 
-fn report(context: &Context, stack: &StackStatus, unchanged: bool) {
+fn report(context: &Context, stack: &StackStatus, unchanged: bool, took_over: usize) {
     if context.json {
-        println!("{}", json!({ "stack": stack.name, "urls": stack.urls, "changed": !unchanged }));
+        println!(
+            "{}",
+            json!({
+                "stack": stack.name, "urls": stack.urls, "changed": !unchanged, "took_over": took_over,
+            })
+        );
         return;
     }
-    if unchanged {
+    if took_over > 0 {
+        println!("a new keeper took over {}", count(took_over, "running instance"));
+    } else if unchanged {
         println!("no change");
     }
     println!("{} is up: {}", context.style().bold(&stack.name), stack.urls.join("  "));

@@ -1,6 +1,6 @@
 //! `mainstay stop`: a whole stack, in reverse order of `needs`, or some of its apps. The last stack's end is the keeper's.
 
-use super::restart;
+use super::{check, restart};
 use crate::client::{CallError, Client};
 use crate::context::Context;
 use crate::error::{Code, Failure};
@@ -31,7 +31,8 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     let progress = Progress::new(context);
     progress.now(format!("stopping {}", stack.name));
     client.delete_stack(&stack.name)?;
-    let mut tracker = Tracker::new(context).known(Some(stack));
+    let mut tracker =
+        Tracker::new(context).known(Some(stack)).stops(check::known(context, &stack.name).as_ref());
     let gone = wait::until(&client, &stack.name, &progress, &mut tracker, |now| match now {
         Some(_) => Verdict::Wait,
         None => Verdict::Done,

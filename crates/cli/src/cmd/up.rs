@@ -15,12 +15,16 @@ use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::exe;
 use crate::logs::{self, Filter, Printer};
+use crate::tracker::News;
 use crate::ui::Progress;
 use crate::wait::{self, Tracker, Verdict};
 use keeper::api::StackRequest;
 use keeper::home::Home;
 use keeper::{KeeperError, Options, Shutdown};
+use manifest::StackSpec;
+use serde_json::json;
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -45,14 +49,12 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
             .next("make the folder writable, or keep them elsewhere: --home DIR")
     })?;
     log_to(&home)?;
-    let mut up = Up::new(context, home, loaded.spec.name.to_string(), signals)?;
+    let mut up = Up::new(context, home, &loaded.spec, signals)?;
+    loaded.warnings.iter().for_each(|it| up.event(json!({ "event": "warning", "diagnostic": it.to_json() })));
     let request = StackRequest { manifest, http: args.http };
     let ended = up.start_keeper(request)?;
     let result = up.follow(&ended);
     up.progress.finish();
-    if result.is_ok() {
-        let _ = up.print_logs(); // the last words; nobody is left to tell when standard output is closed
-    }
     result
 }
 
@@ -85,7 +87,13 @@ struct Up<'a> {
 }
 
 impl<'a> Up<'a> {
-    fn new(context: &'a Context, home: Home, stack: String, signals: SignalReader) -> Result<Self, Failure> {
+    fn new(
+        context: &'a Context,
+        home: Home,
+        spec: &StackSpec,
+        signals: SignalReader,
+    ) -> Result<Self, Failure> {
+        let stack = spec.name.to_string();
         // only what comes from now on is shown
         let sources = logs::sources(&home, &stack, &Filter::new(&[]));
         let (follower, _) = Follower::start(&sources, 0)?;
@@ -94,8 +102,8 @@ impl<'a> Up<'a> {
             client: Client::new(home.control_socket()),
             followed: sources.into_iter().map(|source| source.path).collect(),
             progress: Progress::new(context),
-            tracker: Tracker::new(context),
-            printer: Printer::new(context.style(), false).json(context.json),
+            tracker: Tracker::new(context).stops(Some(spec)),
+            printer: Printer::new(context.style(), false).events(context.json),
             looked: Instant::now(),
             begun: wait::now(),
             phase: Phase::Starting,
@@ -120,6 +128,7 @@ impl<'a> Up<'a> {
         let (ended, wait) = sync_channel(1);
         let told = self.told.clone();
         self.progress.now(format!("starting {}", self.stack));
+        self.event(json!({ "event": "starting", "stack": self.stack }));
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             let _ = ended.send(keeper::run(options, told)); // whoever waited is gone only when the process is
         })?;
@@ -163,6 +172,7 @@ impl<'a> Up<'a> {
     }
 
     fn stop(&mut self) {
+        self.event(json!({ "event": "stopping", "stack": self.stack }));
         self.phase = Phase::Stopping;
         let _ = self.tell.send(Shutdown::Orderly); // the keeper may have ended already
     }
@@ -171,7 +181,8 @@ impl<'a> Up<'a> {
     fn look(&mut self) {
         let Ok(status) = self.client.status() else { return };
         let Some(stack) = wait::find(&status, &self.stack) else { return };
-        self.tracker.news(stack).iter().for_each(|line| self.progress.line(line));
+        let news = self.tracker.news(stack);
+        self.say(news);
         self.progress.now(format!("{} {}", self.stack, stack.state));
         if self.phase != Phase::Starting {
             return;
@@ -183,7 +194,10 @@ impl<'a> Up<'a> {
                 self.progress.finish();
                 let style = self.context.stderr_style();
                 let urls = stack.urls.join("  ");
-                eprintln!("\n{} is up: {}\n", style.bold(&self.stack), style.green(&urls));
+                match self.context.json {
+                    true => self.event(json!({ "event": "up", "stack": self.stack, "urls": stack.urls })),
+                    false => eprintln!("\n{} is up: {}\n", style.bold(&self.stack), style.green(&urls)),
+                }
             }
             Verdict::Failed(reason) => {
                 self.failure = Some(
@@ -192,6 +206,22 @@ impl<'a> Up<'a> {
                 self.progress.line(&format!("stopping {}", self.stack));
                 self.stop();
             }
+        }
+    }
+
+    fn say(&self, news: Vec<News>) {
+        for News { text, event } in news {
+            self.progress.line(&text);
+            self.event(event);
+        }
+    }
+
+    /// With `--json` a line on standard output, where lines of logs are too.
+    fn event(&self, mut event: serde_json::Value) {
+        if self.context.json {
+            event["time"] = wait::now().to_string().into();
+            // nobody is left to tell when standard output is closed
+            let _ = writeln!(io::stdout().lock(), "{event}");
         }
     }
 
@@ -213,7 +243,11 @@ impl<'a> Up<'a> {
         if self.phase == Phase::Ending {
             return Err(Failure::new(Code::Unclean, format!("{} was ended at once, as asked", self.stack)));
         }
+        let _ = self.print_logs(); // the last words; nobody is left to tell when standard output is closed
+        let news = self.tracker.finish();
+        self.say(news);
         self.progress.line(&format!("{} is stopped", self.stack));
+        self.event(json!({ "event": "stopped", "stack": self.stack }));
         Ok(())
     }
 }

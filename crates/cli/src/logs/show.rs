@@ -11,6 +11,7 @@ use telemetry::journal::{Record, Stream};
 pub struct Printer {
     style: Style,
     json: bool,
+    event: bool,
     prefix: bool,
     time: bool,
     width: usize,
@@ -20,12 +21,19 @@ pub struct Printer {
 impl Printer {
     /// With a name before each line, and the time too if wanted.
     pub fn new(style: Style, time: bool) -> Self {
-        Self { style, json: false, prefix: true, time, width: 0, colours: HashMap::new() }
+        Self { style, json: false, event: false, prefix: true, time, width: 0, colours: HashMap::new() }
     }
 
     /// One JSON object for each line instead.
     pub fn json(mut self, json: bool) -> Self {
         self.json = json;
+        self
+    }
+
+    /// One JSON object for each line, with `"event": "log"`: among other events.
+    pub fn events(mut self, json: bool) -> Self {
+        self.json = json;
+        self.event = json;
         self
     }
 
@@ -59,7 +67,11 @@ impl Printer {
 
     fn line(&self, record: &Record) -> String {
         if self.json {
-            return serde_json::to_string(record).unwrap_or_default();
+            let mut object = serde_json::to_value(record).unwrap_or_default();
+            if self.event {
+                object["event"] = "log".into();
+            }
+            return object.to_string();
         }
         let text = printable(&record.text, self.style.is_on());
         if !self.prefix {
