@@ -110,6 +110,11 @@ impl Context {
         self.homes().iter().find_map(|path| connect(path))
     }
 
+    /// What goes on without a keeper, in words.
+    pub fn left(&self) -> Option<String> {
+        self.homes().iter().find_map(|home| Left::in_home(home).words())
+    }
+
     /// The keeper that is meant.
     ///
     /// # Errors
@@ -117,8 +122,7 @@ impl Context {
     pub fn keeper(&self) -> Result<(Home, Client), Failure> {
         self.find_keeper().ok_or_else(|| {
             let homes: Vec<String> = self.homes().iter().map(|home| home.display().to_string()).collect();
-            let left = self.homes().iter().find_map(|home| Left::in_home(home).words());
-            if let Some(left) = left {
+            if let Some(left) = self.left() {
                 let cause = format!("no keeper in {}; {left}", homes.join(" nor in "));
                 return Failure::new(Code::Unclean, cause).next("mainstay start: a new keeper takes them over");
             }

@@ -175,7 +175,7 @@ impl Tracker {
         // these are sentences of their own: "exited with status 1"
         let sentence = matches!(state, "ended" | "waiting" | "slow" | "killed") && !detail.is_empty();
         let text = match sentence {
-            true => format!("{mark} {label} {detail}"),
+            true => format!("{mark} {label} {detail}").replace("ready: within", "ready within"),
             false => format!("{mark} {label} {state} {detail}").trim_end().to_owned(),
         };
         News { text, event: json!({ "event": state, "instance": label, "detail": detail }) }

@@ -137,9 +137,9 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
 
 /// That something did not become healthy, and why, in one sentence: the reason may say the same of itself.
 pub fn unwell(name: &str, reason: &str) -> String {
-    let reason = reason.strip_prefix("did not become ready: ").unwrap_or(reason);
-    match reason.strip_prefix("not ready within ") {
-        Some(rest) => format!("{name} did not become ready within {rest}"),
+    match reason.strip_prefix("did not become ready: ") {
+        Some(rest) if rest.starts_with("within ") => format!("{name} did not become ready {rest}"),
+        Some(rest) => format!("{name} did not become ready: {rest}"),
         None => format!("{name} did not become healthy: {reason}"),
     }
 }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_happened_is_said_once() {
-        let slow = "did not become ready: not ready within 3s: connecting to 127.0.0.1:1: refused";
+        let slow = "did not become ready: within 3s: connecting to 127.0.0.1:1: refused";
         let said = "web did not become ready within 3s: connecting to 127.0.0.1:1: refused";
         assert_eq!(unwell("web", slow), said);
         assert_eq!(unwell("web", "exited with status 7"), "web did not become healthy: exited with status 7");

@@ -53,6 +53,12 @@ fn the_keepers_death_leaves_all_serving_and_the_next_one_takes_over() {
     let load = Load::begin(stage.port, "/");
     stage.kill_keeper();
     load.more(100);
+    for verb in ["status", "stop"] {
+        let said = stage.run(&[verb]).expect_code(3).stderr;
+        for text in ["no keeper in", "serves on, 2 app instances run on", "next: mainstay start"] {
+            assert!(said.contains(text), "{verb}: {said}");
+        }
+    }
 
     let output = stage.sandbox.start_daemon(stage.port);
     assert!(output.stdout.contains("took over 2 running instances"), "{}", output.stdout);

@@ -15,6 +15,10 @@ const KEEPER_ENDS: Duration = Duration::from_secs(30);
 /// Stops and waits. That nothing runs is no failure.
 pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     let Some((_, client)) = context.find_keeper() else {
+        if context.left().is_some() {
+            // only a keeper can end them in order
+            return context.keeper().map(|_| ());
+        }
         restart::say(context, &[]);
         return Ok(());
     };

@@ -181,7 +181,11 @@ impl<'a> Up<'a> {
     fn look(&mut self) {
         let Ok(status) = self.client.status() else { return };
         let Some(stack) = wait::find(&status, &self.stack) else { return };
-        let news = self.tracker.news(stack);
+        let mut news = self.tracker.news(stack);
+        if self.phase == Phase::Starting {
+            // a first start that fails ends the command: nothing is started again
+            news.iter_mut().for_each(|it| it.text = it.text.replace(" and is started again", ""));
+        }
         self.say(news);
         self.progress.now(format!("{} {}", self.stack, stack.state));
         if self.phase != Phase::Starting {
