@@ -133,6 +133,8 @@ fn help_is_a_verb_and_verbs_are_offered_first() {
 #[test]
 fn a_place_that_is_not_there_is_a_slip() {
     let sandbox = Sandbox::with_manifest(GOOD);
-    let output = sandbox.run(["status", "-f", "nowhere"]).expect_code(2);
-    assert!(output.stderr.contains("nowhere") && output.stderr.contains("next:"), "{}", output.stderr);
+    for verb in ["status", "stop", "reload", "logs"] {
+        let said = sandbox.run([verb, "--file", "nowhere"]).expect_code(2).stderr;
+        assert!(said.contains("there is no nowhere") && said.contains("next:"), "{verb}: {said}");
+    }
 }

@@ -15,7 +15,6 @@ const LAST_LINES: usize = 10;
 
 /// Shows it.
 pub fn run(context: &Context) -> Result<(), Failure> {
-    context.check_place()?;
     let (home, client) = context.keeper()?;
     let status = client.status()?;
     let mut out = io::stdout().lock();
