@@ -84,6 +84,14 @@ fn folders(home: &Home) -> Result<(), KeeperError> {
         sys::folder::make(path, mode, None)
             .map_err(KeeperError::at(format!("cannot make {}", path.display())))?;
     }
+    // Who can put another folder in their place could have root write, or a client speak, where he likes.
+    let run_of_all = home.run().parent().map(std::path::Path::to_owned);
+    for folder in
+        [Some(home.path().to_owned()), run_of_all, Some(home.run().to_owned())].into_iter().flatten()
+    {
+        sys::folder::check_own(&folder)
+            .map_err(KeeperError::at(format!("cannot keep files in {}", folder.display())))?;
+    }
     Ok(())
 }
 

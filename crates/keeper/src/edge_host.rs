@@ -27,6 +27,8 @@ use wire::snapshot::Snapshot;
 const EDGE_ANSWERS: Duration = Duration::from_secs(20);
 /// Longest time a message may take to be written: an edge that does not read is replaced.
 const EDGE_READS: Duration = Duration::from_secs(5);
+/// Signal number (signal(7)).
+const SIGKILL: i32 = 9;
 /// Connections that wait in a listening socket to be accepted.
 const BACKLOG: i32 = 4096;
 
@@ -74,11 +76,17 @@ pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, Keep
     let until = Instant::now() + EDGE_ANSWERS;
     loop {
         match FrameSocket::connect(&socket) {
-            Ok(stream) => return hello(Ok(stream), generation, Some(child)).map_err(KeeperError::Io),
+            Ok(stream) => {
+                return hello(Ok(stream), generation, Some(child)).map_err(|error| {
+                    end_child(child);
+                    KeeperError::Io(error)
+                });
+            }
             Err(_) if matches!(sys::process::try_wait(child), Ok(None)) && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(2))
             }
             Err(source) => {
+                end_child(child);
                 let what = format!("the edge did not answer (see {})", recipe.home.edge_logs().display());
                 return Err(KeeperError::At { what, source });
             }
@@ -96,13 +104,22 @@ pub(crate) fn end_former(recipe: &Recipe) {
     }
 }
 
+/// Ends and reaps an edge that was started and is of no use: the next try starts another one.
+fn end_child(child: u32) {
+    // An error: it has been reaped.
+    if let Ok(None) = sys::process::try_wait(child) {
+        let _ = sys::process::signal(child, SIGKILL);
+        let _ = sys::process::wait(child);
+    }
+}
+
 fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
     let logs = recipe.home.edge_logs();
     let owner = recipe.user.as_ref().map(|user| (user.uid, user.gid));
     let failed = || KeeperError::at(format!("cannot prepare {}", logs.display()));
     sys::folder::make(&logs, 0o750, owner).map_err(failed())?;
-    let log =
-        std::fs::OpenOptions::new().create(true).append(true).open(logs.join("edge.err")).map_err(failed())?;
+    // Not in the edge's own folder: who runs as the edge's user could keep another one from starting.
+    let log = sys::folder::append_to(&recipe.home.edge_error_log(), 0o640).map_err(failed())?;
     let socket = recipe.home.edge_socket();
     // The socket's folder belongs to the keeper: it is bound here and handed over, whoever the edge runs as.
     let listener = sys::unix_socket::bind(&socket, 0o600)
@@ -146,8 +163,15 @@ fn hello(socket: io::Result<FrameSocket>, generation: u64, child: Option<u32>) -
 }
 
 /// Reads what the edge says until it stops, in a thread of its own: the frames may carry descriptors.
-pub(crate) fn listen_to(socket: FrameSocket, generation: u64, events: mpsc::Sender<EdgeEvent>) {
-    std::thread::spawn(move || {
+///
+/// # Errors
+/// When there can be no thread.
+pub(crate) fn listen_to(
+    socket: FrameSocket,
+    generation: u64,
+    events: mpsc::Sender<EdgeEvent>,
+) -> io::Result<()> {
+    let read = move || {
         while let Ok(Some((bytes, _))) = socket.recv() {
             match wire::decode::<FromEdge>(&bytes) {
                 Ok(message) => {
@@ -159,7 +183,8 @@ pub(crate) fn listen_to(socket: FrameSocket, generation: u64, events: mpsc::Send
             }
         }
         let _ = events.blocking_send(EdgeEvent::Lost(generation));
-    });
+    };
+    std::thread::Builder::new().name("edge-link".into()).spawn(read).map(drop)
 }
 
 /// The listening sockets, by address; one accept queue for each core.

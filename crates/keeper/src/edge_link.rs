@@ -40,14 +40,21 @@ impl Keeper {
         let Connected { socket, generation, pid, revision, listeners, child } = connected;
         if let Some(child) = child {
             // Reaped in a thread of its own: the keeper learns of its end through the connection.
-            std::thread::spawn(move || sys::process::wait(child));
+            // Without a thread for it a zombie is left, no more.
+            let reap = std::thread::Builder::new().name("edge-reaper".into());
+            if let Err(error) = reap.spawn(move || sys::process::wait(child)) {
+                tracing::warn!(%error, "the edge will not be reaped");
+            }
         }
         if self.sockets.addresses().is_empty() {
             self.sockets.take_over(listeners);
         }
-        match socket.try_clone() {
-            Ok(reader) => crate::edge_host::listen_to(reader, generation, self.edge_events.clone()),
-            Err(error) => return tracing::error!(%error, "the edge's connection cannot be read"),
+        let events = self.edge_events.clone();
+        let read =
+            socket.try_clone().and_then(|reader| crate::edge_host::listen_to(reader, generation, events));
+        if let Err(error) = read {
+            tracing::error!(%error, "the edge's connection cannot be read; trying again");
+            return self.start_edge(EDGE_PAUSE);
         }
         self.edge = Some(Edge { socket, generation, pid, revision, unanswered: Some(0) });
         self.published = None;

@@ -36,7 +36,9 @@ impl Keeper {
         let facts = Facts { fingerprint, pid, address, started_ms, was_ready: false, journal };
         self.facts.insert(id.clone(), facts);
         let spec = self.stacks.get(&id.app.stack).and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
-        self.note(id, "starting", &spec.map(|spec| spec.argv.join(" ")).unwrap_or_default());
+        // The program alone: its arguments may hold what a variable of the manifest brought in.
+        let program = spec.and_then(|spec| spec.argv.first().cloned());
+        self.note(id, "starting", &program.unwrap_or_default());
         match self.order(id, fingerprint) {
             Ok(order) => self.supervisor.start(order),
             Err(reason) => {

@@ -67,6 +67,10 @@ impl Home {
     pub fn edge_logs(&self) -> PathBuf {
         self.logs().join("edge")
     }
+    /// The edge's standard error.
+    pub fn edge_error_log(&self) -> PathBuf {
+        self.logs().join("edge.err")
+    }
     /// Folder of a stack's logs.
     pub fn stack_logs(&self, stack: &str) -> PathBuf {
         self.logs().join(stack)

@@ -77,7 +77,7 @@ fn what_cannot_be_executed_is_not_started_and_says_why() {
     if sys::user::is_root() {
         let user = Some(Credentials { uid: 65534, gid: 65534, groups: vec![] });
         let shim = Shim::run_with("true", |s| {
-            sys::unix_socket::set_access(&s.dir, None, 0o700).unwrap();
+            sys::folder::make(&s.dir, 0o700, None).unwrap();
             s.user = user;
         });
         assert!(reason_of(&shim).contains("Permission denied"));

@@ -36,7 +36,8 @@ pub(crate) async fn adopt(
         launch::surroundings(&spec, env, user.as_ref())
     });
     let target = Target { health, address, command };
-    let life = Life::new(id, places, reports, link, target, listen, edge_group);
+    let access = launch::Access::of(user.as_ref(), edge_group);
+    let life = Life::new(id, places, reports, link, target, listen, access);
     life.last_seen(phase).run(commands).await;
 }
 

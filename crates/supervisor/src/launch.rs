@@ -178,7 +178,7 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
 /// Starts the shim and hands it its specification through a pipe on descriptor 3.
 fn start_shim(order: &Order, spec: &ShimSpec) -> io::Result<u32> {
     let (read, mut write) = io::pipe()?;
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(&order.places.shim_log)?;
+    let log = sys::folder::append_to(&order.places.shim_log, 0o640)?;
     let mut spawn = Spawn::new(&order.exe);
     spawn.args = vec!["shim".into()];
     spawn.stderr = Some(log.into());
@@ -208,12 +208,27 @@ async fn connect(socket: &Path, shim: u32) -> Result<Link, String> {
     tokio::time::timeout(SHIM_ANSWERS, connecting).await.map_err(silent)?
 }
 
-/// Lets the edge's group connect to an app's socket, where the edge runs as somebody else.
-pub(crate) fn open_socket(order_group: Option<u32>, address: Option<&Address>) {
-    if let (Some(group), Some(Address::Unix(path))) = (order_group, address)
-        && let Err(error) = sys::unix_socket::set_access(path, Some(group), 0o660)
-    {
-        tracing::warn!(path = %path.display(), %error, "the edge's group cannot be given access to this socket");
+/// Who else may connect to an app's socket: the edge, where that runs as somebody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Access {
+    /// Whom the socket must belong to; none: the app may have made it as anybody.
+    pub(crate) owner: Option<u32>,
+    /// The edge's group.
+    pub(crate) group: u32,
+}
+
+impl Access {
+    pub(crate) fn of(user: Option<&sys::user::User>, edge_group: Option<u32>) -> Option<Self> {
+        edge_group.map(|group| Access { owner: user.map(|user| user.uid), group })
+    }
+
+    /// Lets the edge's group connect.
+    ///
+    /// # Errors
+    /// For people: what is at `path` is not the app's, or the system refuses.
+    pub(crate) fn open(self, path: &Path) -> Result<(), String> {
+        sys::unix_socket::share(path, self.owner, self.group, 0o660)
+            .map_err(|error| format!("{} cannot be opened to the edge: {error}", path.display()))
     }
 }
 
@@ -223,11 +238,12 @@ pub(crate) fn surroundings(
     env: Vec<(String, String)>,
     user: Option<&sys::user::User>,
 ) -> Arc<crate::probe::Surroundings> {
-    Arc::new(crate::probe::Surroundings {
-        spec: Arc::clone(spec),
-        env,
-        user: user.map(|user| (user.uid, user.gid)),
-    })
+    let credentials = |user: &sys::user::User| sys::process::Credentials {
+        uid: user.uid,
+        gid: user.gid,
+        groups: sys::user::groups(&user.name, user.gid),
+    };
+    Arc::new(crate::probe::Surroundings { dir: spec.dir.clone(), env, user: user.map(credentials) })
 }
 
 #[cfg(test)]

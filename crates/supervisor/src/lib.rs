@@ -15,6 +15,7 @@
 //! - [`meta`]: what is kept on disk so that the next keeper can adopt an instance.
 
 mod adopt;
+mod command;
 pub mod launch;
 mod life;
 mod link;

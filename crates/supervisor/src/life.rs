@@ -9,7 +9,7 @@
 //! ```
 //! Every way out of here reports exactly one `Ended`.
 
-use crate::launch::{self, Launched};
+use crate::launch::{self, Access, Launched};
 use crate::link::Link;
 use crate::meta;
 use crate::probe::Target;
@@ -42,13 +42,14 @@ pub(crate) struct Life {
     link: Link,
     target: Target,
     listen: Listen,
-    edge_group: Option<u32>,
+    access: Option<Access>,
     stage: Stage,
     /// Where a former keeper saw it last; none: this one started it.
     last_seen: Option<Phase>,
     /// Main process; 0 until the shim has named it.
     pid: u32,
-    /// Start time of `pid` in the kernel's ticks: guards against a pid that was given to somebody else.
+    /// Start time of `pid` in the kernel's ticks, as its parent saw it (an adopted one's main process may be gone, and its pid
+    /// somebody else's, while others of it live): guards against a pid that was given to somebody else.
     born: Option<u64>,
     /// Why it is being stopped, when that is our own verdict.
     not_ready: Option<String>,
@@ -82,7 +83,8 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let Launched { link, address, env, shim } = launched;
     let command = launch::surroundings(&order.spec, env, order.user.as_ref());
     let target = Target { health: order.spec.health.clone(), address, command: Some(command) };
-    let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, order.edge_group);
+    let access = Access::of(order.user.as_ref(), order.edge_group);
+    let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
     life.run(commands).await;
     // The shim was released or is gone: waiting for it leaves no zombie.
     let _ = tokio::task::spawn_blocking(move || sys::process::wait(shim)).await;
@@ -100,7 +102,7 @@ impl Life {
         link: Link,
         target: Target,
         listen: Listen,
-        edge_group: Option<u32>,
+        access: Option<Access>,
     ) -> Self {
         let (not_ready, last_failure) = (None, String::new());
         let stage = Stage::Launching;
@@ -111,7 +113,7 @@ impl Life {
             link,
             target,
             listen,
-            edge_group,
+            access,
             stage,
             last_seen: None,
             pid: 0,
@@ -164,6 +166,7 @@ impl Life {
         match status.state {
             ShimState::Running { pid } => {
                 if self.pid == 0 {
+                    self.born = Some(status.born).filter(|born| *born > 0);
                     self.running(pid, status.started_ms).await;
                 }
                 if status.stopping && self.stage != Stage::Stopping {
@@ -190,7 +193,6 @@ impl Life {
     /// fail, one that was told to stop is told again (the former keeper may have died before its shim heard it).
     async fn running(&mut self, pid: u32, started_ms: u64) {
         self.pid = pid;
-        self.born = sys::proc::start_time(pid);
         let address = self.target.address.clone();
         self.report(What::Running { pid, address, started_ms }).await;
         if self.stage != Stage::Launching {
@@ -254,7 +256,9 @@ impl Life {
 
     /// Before the first request: is it really this instance that answers there, and may the edge connect?
     async fn verify(&self) -> Result<(), String> {
-        launch::open_socket(self.edge_group, self.target.address.as_ref());
+        if let (Some(access), Some(Address::Unix(path))) = (self.access, &self.target.address) {
+            access.open(path)?;
+        }
         let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else {
             return Ok(());
         };
@@ -319,15 +323,17 @@ async fn pending(attempt: &mut Option<Attempt>) -> Result<(), String> {
 /// Ends what a killed shim was the parent of, if `main` is still the process that was born then.
 pub(crate) async fn end_orphan(main: u32, born: Option<u64>) {
     if born.is_some() && sys::proc::start_time(main) == born {
-        let _ = tokio::task::spawn_blocking(move || kill_tree(main)).await;
+        let _ = tokio::task::spawn_blocking(move || kill_tree(main, born)).await;
     }
 }
 
 /// SIGKILL to a process and all its descendants, again until none is found: some may be born meanwhile.
-fn kill_tree(main: u32) {
+fn kill_tree(main: u32, born: Option<u64>) {
     for _ in 0..100 {
         let below = sys::process::signal_descendants(main, SIGKILL).unwrap_or(0);
-        if sys::process::signal(main, SIGKILL).is_err() && below == 0 {
+        // Reaped by somebody else as soon as it is dead: asked each time whether the id is still its own.
+        let alive = sys::proc::start_time(main) == born && sys::process::signal(main, SIGKILL).is_ok();
+        if !alive && below == 0 {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));

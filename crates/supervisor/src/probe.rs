@@ -1,10 +1,12 @@
 //! One try of a health check. Every failure is a sentence for people.
 
+use crate::command;
 use http1::Limits;
 use model::observed::Address;
-use model::spec::{AppSpec, HealthSpec, Probe};
-use std::process::Stdio;
+use model::spec::{HealthSpec, Probe};
+use std::path::PathBuf;
 use std::sync::Arc;
+use sys::process::Credentials;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -20,9 +22,9 @@ pub(crate) struct Target {
 /// Where and as whom a health command runs.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    pub(crate) spec: Arc<AppSpec>,
+    pub(crate) dir: PathBuf,
     pub(crate) env: Vec<(String, String)>,
-    pub(crate) user: Option<(u32, u32)>,
+    pub(crate) user: Option<Credentials>,
 }
 
 impl Target {
@@ -57,7 +59,7 @@ impl Target {
                 result.map_err(|error| format!("GET {path} on {address}: {error}"))
             }
             (Probe::Command(argv), _) => match &self.command {
-                Some(surroundings) => run(argv, surroundings).await,
+                Some(surroundings) => command::run(argv, surroundings).await,
                 None => Ok(()),
             },
         }
@@ -87,25 +89,4 @@ async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Res
             None => {}
         }
     }
-}
-
-/// Runs a health command; its last line of output goes into the failure.
-async fn run(argv: &[String], surroundings: &Surroundings) -> Result<(), String> {
-    let Some((program, arguments)) = argv.split_first() else {
-        return Err("the health command is empty".into());
-    };
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).env_clear().envs(surroundings.env.iter().map(|(name, value)| (name, value)));
-    command.current_dir(&surroundings.spec.dir).stdin(Stdio::null()).kill_on_drop(true);
-    if let Some((uid, gid)) = surroundings.user {
-        command.uid(uid).gid(gid);
-    }
-    let output = command.output().await.map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said =
-        String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
-    let last: String = said.lines().last().unwrap_or_default().chars().take(200).collect();
-    Err(format!("{program}: {}{}{last}", output.status, if last.is_empty() { "" } else { ": " }))
 }

@@ -1,20 +1,106 @@
-//! Folders with an owner and a mode.
+//! Folders with an owner and a mode, and files in folders that somebody else may write into. Root writes among what belongs to
+//! others: nothing here follows a symbolic link that stands where the folder or the file itself is expected.
 
-use rustix::fs::{Gid, Mode, Uid};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Makes the folder, and its parents with the same mode, unless it is there; then gives it to `owner` (user, group) and sets
 /// the mode. Parents that are there already are left as they are.
 ///
 /// # Errors
-/// When the system refuses, or a file of that name is in the way.
+/// When the system refuses, or a file or a link of that name is in the way.
 pub fn make(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
-    rustix::fs::chmod(path, Mode::from_raw_mode(mode))?;
+    // By descriptor: a link that took the folder's place meanwhile would give somebody else's folder away.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode))?;
     if let Some((uid, gid)) = owner {
-        rustix::fs::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        rustix::fs::fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     }
     Ok(())
+}
+
+/// Whether this is a folder (no link to one) that belongs to this process's user and that nobody else can write into.
+///
+/// # Errors
+/// `PermissionDenied` when it is not, with the reason for people; or when the system refuses.
+pub fn check_own(path: &Path) -> io::Result<()> {
+    let meta = std::fs::symlink_metadata(path)?;
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    if !meta.is_dir() {
+        return refused("it is no folder of its own but a link or a file".to_owned());
+    }
+    if meta.uid() != crate::user::uid() {
+        return refused(format!(
+            "it belongs to another user (uid {}), who could change what is kept there",
+            meta.uid()
+        ));
+    }
+    if meta.mode() & 0o022 != 0 {
+        return refused("others can write into it".to_owned());
+    }
+    Ok(())
+}
+
+/// Opens a file for appending, made with this mode if it is missing. Never another than the one of that name: a link, a pipe
+/// or a file with a second name is refused.
+///
+/// # Errors
+/// When the system refuses, or something else is in the way.
+pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
+    // Not blocking: the opening of a pipe that nobody reads would hang. It means nothing to a regular file.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.nlink() != 1 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is no plain file of one name"));
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_link_in_a_folders_place_gives_nothing_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+        make(&victim, 0o750, None).unwrap();
+        symlink(&victim, &link).unwrap();
+        assert!(make(&link, 0o777, None).is_err());
+        assert_eq!(mode(&victim), 0o750);
+        assert!(check_own(&link).is_err());
+        check_own(&victim).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_write_into_is_not_our_own() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o770)).unwrap();
+        assert_eq!(check_own(dir.path()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn a_log_is_not_written_through_a_link_or_a_second_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        drop(append_to(&at("log"), 0o640).unwrap());
+        assert_eq!(mode(&at("log")) & 0o137, 0);
+        symlink(at("elsewhere"), at("link")).unwrap();
+        assert!(append_to(&at("link"), 0o640).is_err());
+        assert!(!at("elsewhere").exists());
+        std::fs::hard_link(at("log"), at("second")).unwrap();
+        assert!(append_to(&at("second"), 0o640).is_err());
+    }
 }

@@ -6,7 +6,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ impl FileLock {
     /// Takes the lock and writes this process's pid into the file; `None` when somebody else holds it.
     pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {
         let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path)?;
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        // Who can open it can lock it: nobody else may keep its owner from starting.
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         // `holder` takes the lock for a moment: a few tries tell it from one who keeps it.
         let mut tries = 0;
         while !try_flock(&file, FlockOperation::NonBlockingLockExclusive)? {
@@ -67,6 +69,15 @@ fn try_flock(file: &File, operation: FlockOperation) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_else_can_hold_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        std::fs::File::create(&path).unwrap().set_permissions(PermissionsExt::from_mode(0o644)).unwrap();
+        let _lock = FileLock::try_acquire(&path).unwrap().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn one_holder_at_a_time() {

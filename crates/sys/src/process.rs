@@ -84,6 +84,13 @@ pub fn signal(process: u32, number: i32) -> io::Result<()> {
     }
 }
 
+/// Sends a signal to every process of the group that `leader` leads. The leader must not be reaped yet: until then its id, and
+/// with it the group's, is nobody else's.
+pub fn signal_group(leader: u32, number: i32) -> io::Result<()> {
+    let signal = Signal::from_named_raw(number).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::kill_process_group(pid(leader)?, signal)?)
+}
+
 /// Whether a process of this id exists (a zombie does).
 pub fn is_alive(process: u32) -> bool {
     let Ok(pid) = pid(process) else { return false };
@@ -93,6 +100,17 @@ pub fn is_alive(process: u32) -> bool {
 /// A descriptor that becomes readable when the process ends; it names this process even if its id is used again.
 pub fn pidfd(process: u32) -> io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid(process)?, PidfdFlags::empty())?)
+}
+
+/// Waits until the process behind a pidfd has ended, and leaves it to be reaped.
+pub fn pidfd_wait(process: &OwnedFd) -> io::Result<()> {
+    let mut fds = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
+    loop {
+        match rustix::event::poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other.map(drop)?),
+        }
+    }
 }
 
 /// Sends a signal to the process behind a pidfd.

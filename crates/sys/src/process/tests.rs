@@ -80,7 +80,7 @@ fn credentials_are_set_and_the_folder_is_entered_as_that_user() {
     spawn.credentials = Some(nobody.clone());
     assert_eq!(output(spawn).0, "65534\n65534\n65534 4242\n");
     let dir = tempfile::tempdir().unwrap();
-    crate::unix_socket::set_access(dir.path(), None, 0o700).unwrap();
+    crate::folder::make(dir.path(), 0o700, None).unwrap();
     let mut spawn = sh("true");
     spawn.dir = Some(dir.path().to_owned());
     spawn.credentials = Some(nobody);
