@@ -4,7 +4,7 @@
 mod stage;
 
 use stage::load::Load;
-use stage::{Stage, WEB, instances, number, parent, pids};
+use stage::{QUICK, Stage, WEB, instances, number, parent, pids, restarts};
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
@@ -14,8 +14,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use testkit::http::{Connection, try_status};
 use testkit::{is_alive, wait_until};
-
-const QUICK: &str = "restart = { delay = \"20ms\", max_delay = \"100ms\", max_restarts = 1000 }\n";
 
 /// Connects all the time; gives how often nobody listened.
 fn connecting(port: u16, stop: Arc<AtomicBool>) -> JoinHandle<u32> {
@@ -121,11 +119,7 @@ fn a_start_under_way_survives_keeper_and_edge() {
 fn a_drain_under_way_survives_the_keeper() {
     let stage = Stage::started(WEB);
     let old = stage.pids("web")[0];
-    let mut slow = Connection::open(("127.0.0.1", stage.port));
-    slow.send("GET /wait/done HTTP/1.1\r\nHost: t.localhost\r\nConnection: close\r\n\r\n");
-    wait_until("the request is there", || {
-        stage.home_file("logs/t/web.1.out.log").contains("waits").then_some(())
-    });
+    let mut slow = stage.slow(stage::HOST, "logs/t/web.1.out.log", "done");
     let restart = stage.sandbox.start(stage.arguments(&["restart", "web"]));
     let is_draining = |app: &serde_json::Value| {
         instances(app).iter().any(|it| it["state"] == "draining")
@@ -149,11 +143,7 @@ fn a_drain_under_way_survives_the_keeper() {
 fn a_drain_under_way_survives_the_edge() {
     let stage = Stage::started(WEB);
     let old = stage.pids("web")[0];
-    let mut slow = Connection::open(("127.0.0.1", stage.port));
-    slow.send("GET /wait/done HTTP/1.1\r\nHost: t.localhost\r\nConnection: close\r\n\r\n");
-    wait_until("the request is there", || {
-        stage.home_file("logs/t/web.1.out.log").contains("waits").then_some(())
-    });
+    let _slow = stage.slow(stage::HOST, "logs/t/web.1.out.log", "done");
     let restart = stage.sandbox.start(stage.arguments(&["restart", "web"]));
     stage.wait_for_app("web", "draining", |app| instances(app).iter().any(|it| it["state"] == "draining"));
     stage.kill(stage.edge());
@@ -168,8 +158,6 @@ fn a_crash_loop_survives_keeper_and_edge_and_stops_nobody_else() {
     let apps = format!("{WEB}\n[app.loop]\nrun = \"sh -c 'sleep 0.05; exit 3'\"\nlisten = false\n{QUICK}");
     let stage = Stage::new(&apps);
     let starting = stage.starting();
-    let restarts =
-        |app: &serde_json::Value| instances(app).first().and_then(|it| it["restarts"].as_u64()).unwrap_or(0);
     drop(starting.wait());
     stage.wait_for_app("loop", "crashing", |app| restarts(app) >= 3);
     let web = stage.pids("web");

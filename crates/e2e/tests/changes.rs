@@ -26,16 +26,6 @@ fn untouched(stage: &Stage) -> Value {
     stack
 }
 
-/// A request that is answered when `gate` is signalled; waits until the app has it.
-fn slow(stage: &Stage, host: &str, log: &str, gate: &str) -> Connection {
-    let waiting = || stage.home_file(log).matches("waits").count();
-    let before = waiting();
-    let mut slow = Connection::open(("127.0.0.1", stage.port));
-    slow.send(format!("GET /wait/{gate} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
-    wait_until("the app has the request", || (waiting() > before).then_some(()));
-    slow
-}
-
 // req: PROC-23
 #[test]
 fn instances_are_restarted_one_after_the_other_without_a_failed_request() {
@@ -143,7 +133,7 @@ fn new_routes_need_no_new_process() {
 fn a_removed_app_ends_when_its_last_request_has() {
     let stage = Stage::started(&format!("{WEB}{OTHER}"));
     let (web, other) = (stage.pids("web"), stage.pids("other"));
-    let mut request = slow(&stage, "o.localhost", "logs/t/other.1.out.log", "done");
+    let mut request = stage.slow("o.localhost", "logs/t/other.1.out.log", "done");
     stage.rewrite(WEB);
     stage.run(&["reload"]).expect_code(0);
     assert_eq!(get(stage.port, "o.localhost", "/").status, 404);
@@ -306,7 +296,7 @@ fn other_addresses_are_a_change_like_any_other() {
 fn a_stack_that_is_stopping_can_be_started_again() {
     let stage = Stage::started(WEB);
     let old = stage.pids("web")[0];
-    let mut request = slow(&stage, HOST, "logs/t/web.1.out.log", "done");
+    let mut request = stage.slow(HOST, "logs/t/web.1.out.log", "done");
     let stop = stage.sandbox.start(stage.arguments(&["stop"]));
     stage.wait_for_app("web", "draining", |app| instances(app).iter().any(|it| it["state"] == "draining"));
     let start = stage.starting();

@@ -3,24 +3,12 @@
 
 mod stage;
 
-use serde_json::Value;
 use stage::load::Load;
-use stage::{Stage, WEB, instances, pids};
+use stage::{QUICK, Stage, WEB, history, pids, restarts};
 use std::time::{Duration, Instant};
 use testkit::{free_port, wait_until};
 
-const QUICK: &str = "restart = { delay = \"20ms\", max_delay = \"100ms\", max_restarts = 1000 }\n";
 const LISTENING: &str = "health = { path = \"/health\", interval = \"50ms\", retries = 2 }\n";
-
-fn restarts(app: &Value) -> u64 {
-    instances(app).first().and_then(|it| it["restarts"].as_u64()).unwrap_or(0)
-}
-
-/// States of an app's history, with their reasons.
-fn history(app: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    app["history"].as_array().unwrap().iter().map(|it| (text(&it["state"]), text(&it["reason"]))).collect()
-}
 
 // req: LB-10
 #[test]

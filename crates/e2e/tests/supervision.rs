@@ -5,26 +5,14 @@ mod stage;
 
 use serde_json::Value;
 use stage::load::Load;
-use stage::{Stage, WEB, instances, pids};
+use stage::{QUICK, Stage, WEB, history, instances, pids, restarts};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 use testkit::{is_alive, wait_until};
 
-const QUICK: &str = "restart = { delay = \"20ms\", max_delay = \"100ms\", max_restarts = 1000 }\n";
-
 /// Runs a command that never listens.
 fn worker(name: &str, script: &str) -> String {
     format!("[app.{name}]\nrun = ['sh', '-c', '''{script}''']\nlisten = false\n")
-}
-
-fn restarts(app: &Value) -> u64 {
-    instances(app).first().and_then(|it| it["restarts"].as_u64()).unwrap_or(0)
-}
-
-/// States of an app's history, with their reasons.
-fn history(app: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    app["history"].as_array().unwrap().iter().map(|it| (text(&it["state"]), text(&it["reason"]))).collect()
 }
 
 // req: PROC-03

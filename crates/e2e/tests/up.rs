@@ -131,7 +131,6 @@ fn a_journal_is_followed_and_shows_its_last_lines() {
     up.wait().expect_code(0);
 }
 
-// req: PROC-02
 #[test]
 fn status_shows_state_pid_uptime_restarts_and_memory() {
     let sandbox = Sandbox::with_manifest(&manifest(WEB));

@@ -7,13 +7,16 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use testkit::http::{Response, get};
+use testkit::http::{Connection, Response, get};
 use testkit::{Output, Running, Sandbox, free_port, is_alive, wait_until};
 
 /// Host name of the stack's site.
 pub const HOST: &str = "t.localhost";
 /// The app, in `app.py`.
 pub const WEB: &str = "[app.web]\nrun = \"python3 -S app.py\"\n";
+
+/// Restarts that a test need not wait for.
+pub const QUICK: &str = "restart = { delay = \"20ms\", max_delay = \"100ms\", max_restarts = 1000 }\n";
 
 /// A manifest with one site that leads to `web`, and these apps.
 pub fn manifest(apps: &str) -> String {
@@ -78,6 +81,17 @@ impl Stage {
     #[track_caller]
     pub fn get(&self, path: &str) -> Response {
         get(self.port, HOST, path)
+    }
+
+    /// A request that `app.py` holds until the signal `gate` is given; it has arrived, as this log of its instance tells.
+    #[track_caller]
+    pub fn slow(&self, host: &str, log: &str, gate: &str) -> Connection {
+        let waiting = || self.home_file(log).matches("waits").count();
+        let before = waiting();
+        let mut slow = Connection::open(("127.0.0.1", self.port));
+        slow.send(format!("GET /wait/{gate} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        wait_until("the app has the request", || (waiting() > before).then_some(()));
+        slow
     }
 
     /// Process id of the instance that answers.
@@ -196,6 +210,22 @@ pub fn pids(app: &Value) -> Vec<u32> {
         .iter()
         .filter_map(|instance| instance["pid"].as_u64())
         .map(|pid| u32::try_from(pid).expect("a pid"))
+        .collect()
+}
+
+/// Restarts of an app's first instance.
+pub fn restarts(app: &Value) -> u64 {
+    instances(app).first().and_then(|it| it["restarts"].as_u64()).unwrap_or(0)
+}
+
+/// States of an app's history, with their reasons.
+pub fn history(app: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    app["history"]
+        .as_array()
+        .expect("a history")
+        .iter()
+        .map(|it| (text(&it["state"]), text(&it["reason"])))
         .collect()
 }
 
