@@ -68,8 +68,10 @@ enum State {
     Data,
     DataCr,
     DataLf,
-    /// In the trailer section; the lines so far are in `trailers`.
+    /// In the trailer section, at the start of a line or in a name; the lines so far are in `trailers`.
     Trailer,
+    /// Behind the colon of a trailer.
+    TrailerValue,
     Done,
     Failed(Reject),
 }
@@ -198,7 +200,7 @@ impl BodyDecoder {
                 Ok(State::Size)
             }
             (State::DataCr | State::DataLf, _) => Err(Reject::ChunkEnd),
-            (State::Trailer, _) => self.trailer_byte(byte),
+            (State::Trailer | State::TrailerValue, _) => self.trailer_byte(byte),
             (state, _) => Ok(state), // data and ends are met before
         }
     }
@@ -223,22 +225,30 @@ impl BodyDecoder {
         Ok(State::Size)
     }
 
-    /// Collects the section; it is over with an empty line.
+    /// Collects the section; it is over with an empty line. What was taken has gone on to the other side when the rest comes, so
+    /// every byte is judged as it comes: what has gone on is always the beginning of a section that may pass.
     fn trailer_byte(&mut self, byte: u8) -> Result<State, Reject> {
-        let at_line_start = matches!(self.trailers.last(), None | Some(b'\n'));
-        if at_line_start && matches!(byte, b' ' | b'\t') {
-            return Err(Reject::ObsFold);
-        }
-        if byte == b'\n' && self.trailers.last() != Some(&b'\r') {
-            return Err(Reject::BareLf);
-        }
+        let last = self.trailers.last().copied();
+        let at_line_start = matches!(last, None | Some(b'\n'));
+        let in_value = self.state == State::TrailerValue;
+        let next = match byte {
+            b'\n' if last == Some(b'\r') => State::Trailer,
+            b'\n' => return Err(Reject::BareLf),
+            _ if last == Some(b'\r') => return Err(Reject::BareCr),
+            b'\r' if at_line_start || in_value => self.state,
+            _ if in_value => trailer::value_byte(byte).map(|()| State::TrailerValue)?,
+            b' ' | b'\t' if at_line_start => return Err(Reject::ObsFold),
+            b':' => trailer::name(self.trailers.rsplit(|&b| b == b'\n').next().unwrap_or_default())
+                .map(|()| State::TrailerValue)?,
+            _ => trailer::name_byte(byte).map(|()| State::Trailer)?,
+        };
         if self.trailers.len() >= self.limits.trailers {
             return Err(Reject::TrailersTooLarge);
         }
         self.trailers.push(byte);
         let over = byte == b'\n' && matches!(self.trailers.as_slice(), b"\r\n" | [.., b'\n', b'\r', b'\n']);
         if !over {
-            return Ok(State::Trailer);
+            return Ok(next);
         }
         if self.trailers.len() > 2 {
             trailer::check(&self.trailers, &self.limits)?;

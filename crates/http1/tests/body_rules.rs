@@ -127,3 +127,24 @@ fn written_chunks_are_read_back() {
         assert_eq!((outcome.data.len(), outcome.done, outcome.consumed), (len, true, raw.len()));
     }
 }
+
+/// A relay passes on what was taken. What it has passed on when a section is refused must not be a request to who reads
+/// line ends, or lines, less strictly.
+#[test]
+fn a_trailer_section_is_refused_at_its_first_wrong_byte() {
+    for (taken, wrong) in [
+        ("0\r\n\r", "\r\nGET /admin HTTP/1.1\r\n"),
+        ("0\r\nX: 1\r\n\r", "\r\nGET /admin HTTP/1.1\r\n"),
+        ("0\r\nGET", " /admin HTTP/1.1\r\n"),
+        ("0\r\n", ": x\r\n"),
+        ("0\r\nX", "\r\n"),
+        ("0\r\nX: a", "\0"),
+        ("0\r\nX: a\r", "b"),
+        ("0\r\nContent-Length", ": 5"),
+        ("0\r\nX: 1\r\nTransfer-Encoding", ": chunked"),
+    ] {
+        let mut decoder = BodyDecoder::new(BodyFraming::Chunked, &Limits::DEFAULT);
+        assert!(decoder.advance(taken.as_bytes()).is_ok(), "{taken:?}");
+        assert!(decoder.advance(&wrong.as_bytes()[..1]).is_err(), "{taken:?} then {wrong:?}");
+    }
+}
