@@ -49,6 +49,9 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         Err(refusal) => {
             let json = wants_json(head.value(FieldId::Accept, buffer.filled()).unwrap_or_default());
             describe(&mut record, buffer.filled(), head, id);
+            // Where the connection goes on, so do the requests behind this one.
+            buffer.consume(head.len);
+            client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
             return (record, Step::Refuse(refusal, json));
         }
     };

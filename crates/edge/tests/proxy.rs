@@ -380,3 +380,20 @@ fn wildcards_stand_for_one_label() {
     assert_eq!(edge.get("x.y.a.test", "/").status, 404);
     assert_eq!(edge.get("a.test", "/").status, 404);
 }
+
+/// What came in one read with a request that nobody serves is not lost: the rest of it, a body even, would be read as something else.
+#[test]
+fn a_request_behind_one_that_is_not_found_is_answered_too() {
+    let backend = Backend::echoing();
+    let edge = Edge::start(&proxying(&[backend.address]));
+    let mut client = edge.client();
+    let requests = "GET /1 HTTP/1.1\r\nHost: no.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    client.write_all(requests.as_bytes()).unwrap();
+    let mut text = String::new();
+    client.read_to_string(&mut text).unwrap();
+    assert_eq!(
+        (text.matches("HTTP/1.1 404").count(), text.matches("HTTP/1.1 200").count()),
+        (1, 1),
+        "{text}"
+    );
+}
