@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Bytes read at a time.
-const PIECE: usize = 256 << 10;
+/// Bytes read at a time: so much a client that takes its file slowly holds of the edge's memory.
+const PIECE: usize = 64 << 10;
 
 /// A folder that is served.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct FileRequest {
     path: Option<String>,
     /// As it came, for a redirect.
     raw: Vec<u8>,
+    /// With its `?`.
+    query: Vec<u8>,
     method: Method,
     none_match: Option<Vec<u8>>,
     modified_since: Option<SystemTime>,
@@ -58,6 +60,7 @@ impl FileRequest {
             root,
             path: safe_path(head.path.of(buf)),
             raw: head.path.of(buf).to_vec(),
+            query: head.query.map_or_else(Vec::new, |query| [b"?", query.of(buf)].concat()),
             method: head.method,
             none_match: value(FieldId::IfNoneMatch).map(<[u8]>::to_vec),
             modified_since: since.and_then(|since| httpdate::parse_http_date(since).ok()),
@@ -112,7 +115,7 @@ pub async fn run(client: &mut Client, record: &mut Record, request: &FileRequest
         }
     };
     match found {
-        Ok(Lookup::File(found)) => send(client, record, request, &found).await,
+        Ok(Lookup::File(found)) => send(client, record, request, *found).await,
         Ok(Lookup::Folder) => redirect(client, record, request).await,
         Ok(Lookup::Missing) => refuse(client, record, &refusal(404, "no such file"), request.json).await,
         Err(error) => {
@@ -122,8 +125,8 @@ pub async fn run(client: &mut Client, record: &mut Record, request: &FileRequest
     }
 }
 
-async fn send(client: &mut Client, record: &mut Record, request: &FileRequest, found: &Found) -> Next {
-    let unchanged = request.is_unchanged(found);
+async fn send(client: &mut Client, record: &mut Record, request: &FileRequest, mut found: Found) -> Next {
+    let unchanged = request.is_unchanged(&found);
     let keep = record.facts.keep_alive && !request.has_body && !client.worker.is_closing();
     record.status = if unchanged { 304 } else { 200 };
     let mut answer = format!(
@@ -136,18 +139,20 @@ async fn send(client: &mut Client, record: &mut Record, request: &FileRequest, f
         answer.push_str(&format!("Content-Type: {}\r\nContent-Length: {}\r\n", found.kind, found.length));
     }
     let mut answer = finish_head(answer, record, keep);
+    let end = if unchanged || request.method == Method::Head { 0 } else { found.length };
     let mut at = 0;
-    if !unchanged && request.method == Method::Get {
-        answer.extend_from_slice(&found.first);
+    if end > 0 {
         at = found.first.len() as u64;
+        answer.append(&mut std::mem::take(&mut found.first));
     }
     if !client.send(&answer).await {
         return Next::Close;
     }
     record.sent += answer.len() as u64;
-    while at > 0 && at < found.length {
+    drop(answer);
+    while at < end {
         let file = Arc::clone(&found.file);
-        let read = tokio::task::spawn_blocking(move || piece(&file, at)).await;
+        let read = tokio::task::spawn_blocking(move || piece(&file, at, end)).await;
         let piece = match read {
             Ok(Ok(piece)) if !piece.is_empty() => piece,
             // Shorter than it was said to be: only the connection's end can tell.
@@ -156,13 +161,11 @@ async fn send(client: &mut Client, record: &mut Record, request: &FileRequest, f
                 return Next::Close;
             }
         };
-        let useful = piece.get(..usize::try_from(found.length - at).unwrap_or(usize::MAX).min(piece.len()));
-        let useful = useful.unwrap_or_default();
-        if !client.send(useful).await {
+        if !client.send(&piece).await {
             return Next::Close;
         }
-        at += useful.len() as u64;
-        record.sent += useful.len() as u64;
+        at += piece.len() as u64;
+        record.sent += piece.len() as u64;
     }
     if keep { Next::Again } else { Next::Linger }
 }
@@ -173,8 +176,9 @@ async fn redirect(client: &mut Client, record: &mut Record, request: &FileReques
     // `//host` would be another server's address.
     let path = String::from_utf8_lossy(&request.raw);
     let answer = format!(
-        "HTTP/1.1 301 Moved Permanently\r\nLocation: /{}/\r\nContent-Length: 0\r\n",
-        path.trim_start_matches('/')
+        "HTTP/1.1 301 Moved Permanently\r\nLocation: /{}/{}\r\nContent-Length: 0\r\n",
+        path.trim_start_matches('/'),
+        String::from_utf8_lossy(&request.query)
     );
     let answer = finish_head(answer, record, keep);
     if !client.send(&answer).await {
@@ -202,6 +206,8 @@ fn look_up(root: &Root, path: &str, read: bool) -> io::Result<Lookup> {
         | rustix::io::Errno::XDEV
         | rustix::io::Errno::LOOP
         | rustix::io::Errno::ACCESS
+        // A socket's file.
+        | rustix::io::Errno::NXIO
         | rustix::io::Errno::NAMETOOLONG => Ok(Lookup::Missing),
         other => Err(other.into()),
     };
@@ -233,21 +239,23 @@ fn look_up(root: &Root, path: &str, read: bool) -> io::Result<Lookup> {
     let metadata = file.metadata()?;
     let modified = metadata.modified()?;
     let age = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let first = if read { piece(&file, 0)? } else { Vec::new() };
+    let length = metadata.len();
+    let first = if read { piece(&file, 0, length)? } else { Vec::new() };
     Ok(Lookup::File(Box::new(Found {
-        length: metadata.len(),
+        length,
         modified,
-        tag: format!("\"{:x}-{:x}\"", age.as_nanos(), metadata.len()),
+        tag: format!("\"{:x}-{:x}\"", age.as_nanos(), length),
         kind: kind_of(&wanted),
         first,
         file,
     })))
 }
 
-/// Up to [`PIECE`] bytes from `at` on; empty at the end.
-fn piece(file: &File, at: u64) -> io::Result<Vec<u8>> {
-    let left = file.metadata()?.len().saturating_sub(at);
-    let mut bytes = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
+/// Up to [`PIECE`] bytes from `at` on, none from `end` on: a file that has grown since its length was said must not reach into
+/// the next answer. Empty where the file ends.
+fn piece(file: &File, at: u64, end: u64) -> io::Result<Vec<u8>> {
+    let most = usize::try_from(end.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
+    let mut bytes = vec![0; most];
     let count = file.read_at(&mut bytes, at)?;
     bytes.truncate(count);
     Ok(bytes)
@@ -291,6 +299,7 @@ fn safe_path(path: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn only_paths_below_the_root_are_served() {
@@ -311,6 +320,21 @@ mod tests {
         assert_eq!(safe_path(b"/a%20b/c.txt").as_deref(), Some("a b/c.txt"));
         assert_eq!(safe_path(b"/.well-known/acme").as_deref(), Some(".well-known/acme"));
         assert_eq!(safe_path(b"").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_file_that_changes_keeps_to_the_length_that_was_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut writer = File::create(&path).unwrap();
+        writer.write_all(b"0123456789").unwrap();
+        let file = File::open(&path).unwrap();
+        writer.write_all(&[b'x'; 1000]).unwrap();
+        assert_eq!(piece(&file, 0, 10).unwrap(), b"0123456789", "grown");
+        assert_eq!(piece(&file, 6, 10).unwrap(), b"6789");
+        writer.set_len(4).unwrap();
+        assert_eq!(piece(&file, 0, 10).unwrap(), b"0123", "cut");
+        assert_eq!(piece(&file, 4, 10).unwrap(), b"");
     }
 
     #[test]
