@@ -177,14 +177,11 @@ impl Keeper {
             return;
         }
         let unnumbered = snapshot.clone();
-        match self.store.next_snapshot() {
-            Ok(revision) => snapshot.revision = revision,
-            // Without a number from the store the edge still has to follow: one more than it has.
-            Err(error) => {
-                tracing::error!(%error, "numbering a snapshot failed");
-                snapshot.revision = edge.revision + 1;
-            }
+        let stored = self.store.next_snapshot();
+        if let Err(error) = &stored {
+            tracing::error!(%error, "numbering a snapshot failed");
         }
+        snapshot.revision = following(edge.revision.max(edge.unanswered.unwrap_or(0)), stored.ok());
         match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
             Ok(()) => {
                 edge.unanswered = Some(snapshot.revision);
@@ -205,5 +202,24 @@ impl Keeper {
             .collect();
         let now = self.now();
         draining.into_iter().for_each(|instance| self.observed.apply(Event::Drained { instance }, now));
+    }
+}
+
+/// Number of the snapshot after `sent`, the latest that the edge has. It takes none that goes back: where the store could not
+/// count (a full disk), then or for a while before, the edge's own count goes on.
+fn following(sent: u64, stored: Option<u64>) -> u64 {
+    stored.unwrap_or(0).max(sent.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::following;
+
+    #[test]
+    fn a_disk_that_was_full_leaves_no_edge_that_refuses_all_that_comes() {
+        assert_eq!(following(4, Some(5)), 5);
+        assert_eq!(following(4, None), 5, "the store cannot count");
+        assert_eq!(following(15, Some(5)), 16, "it can again, and is behind");
+        assert_eq!(following(3, Some(9)), 9);
     }
 }

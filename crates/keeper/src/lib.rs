@@ -57,13 +57,20 @@ pub enum Shutdown {
     Now,
 }
 
+/// Time that a thread for blocking work waits for the next: for good, there are a handful.
+const THREADS_STAY: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
+
 /// Runs a keeper until it is told to end. Blocks.
 ///
 /// # Errors
 /// When it cannot begin: another keeper holds the home, the manifest has errors, an address is taken. After it has
 /// begun it does not give up.
 pub fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    // While one lives, blocking work waits for it where the system gives no further thread (an app of the same user may have
+    // taken them all); without one the runtime would panic.
+    let runtime = builder.enable_all().thread_keep_alive(THREADS_STAY).build()?;
+    runtime.block_on(runtime.spawn_blocking(|| ())).map_err(std::io::Error::other)?;
     let result = runtime.block_on(boot::run(options, shutdown));
     // A name look-up may hang in a blocking thread; nothing that matters runs there any more.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
