@@ -54,23 +54,23 @@ fn what_needs_root_is_refused_with_the_missing_right_and_nothing_is_begun() {
     sandbox.write("app.py", APP);
     let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
     let first: u16 = first.trim().parse().unwrap();
-    if first > 80 {
+    if first > 1 {
         // beside an address that could be had: that is not begun either
-        let output = without_rights(&sandbox, &["up", "--http", "127.0.0.1:0", "--http", "127.0.0.1:80"]);
+        let below = format!("127.0.0.1:{}", first.min(81) - 1);
+        let output = without_rights(&sandbox, &["up", "--http", "127.0.0.1:0", "--http", &below]);
         let output = output.expect_code(1);
         assert!(output.stderr.contains("ports below 1024 need root"), "{}", output.stderr);
         sandbox.wait_until_empty();
-        let begun = sandbox.stack().join(".mainstay/logs/t");
-        assert!(!begun.exists(), "an app was started");
+        assert!(!sandbox.stack().join(".mainstay/logs/t").exists(), "an app was started");
+    } else {
+        eprintln!("any user may bind any port here: only the other half is shown");
     }
     // an app as somebody else
     sandbox.write("mainstay.toml", manifest("user = \"root\"\n"));
-    if !is_root() || first > 80 {
-        let output = without_rights(&sandbox, &["up", "--http", "127.0.0.1:0"]);
-        assert!(matches!(output.code, Some(1..)), "{output:?}");
-        assert!(output.stderr.contains("only root can run an app as root"), "{}", output.stderr);
-        sandbox.wait_until_empty();
-    }
+    let output = without_rights(&sandbox, &["up", "--http", "127.0.0.1:0"]);
+    assert!(matches!(output.code, Some(1..)), "{output:?}");
+    assert!(output.stderr.contains("only root can run an app as root"), "{}", output.stderr);
+    sandbox.wait_until_empty();
 }
 
 // req: HOST-13

@@ -85,10 +85,18 @@ fn logs_of_all_services_come_with_prefixes() {
     let sandbox = Sandbox::with_manifest(&manifest(&apps));
     sandbox.write("web.py", WEB_PY);
     let mut up = sandbox.up(free_port());
-    for line in ["web.1    | web listens", "web.1    | web complains", "worker.1 | worker works"] {
-        up.wait_for(line);
+    let mut follow = sandbox.start(["logs", "-f"]);
+    for (label, text) in
+        [("web.1    | ", "web listens"), ("web.1    | ", "web complains"), ("worker.1 | ", "worker works")]
+    {
+        up.wait_for(&format!("{label}{text}"));
+        follow.wait_for(text);
+        let prefixed = |line: &str| line.starts_with(label) && line.contains(text);
+        assert!(follow.stdout().lines().any(prefixed), "{}", follow.stdout());
     }
     up.signal("INT");
+    follow.wait_for("web says goodbye");
+    drop(follow);
     let output = up.wait().expect_code(0);
     assert!(
         output.stdout.contains("web.1    | web says goodbye"),
@@ -132,7 +140,7 @@ fn a_journal_is_followed_and_shows_its_last_lines() {
 }
 
 #[test]
-fn status_shows_state_pid_uptime_restarts_and_memory() {
+fn status_shows_an_instance_and_follows_its_stop_start_and_restart() {
     let sandbox = Sandbox::with_manifest(&manifest(WEB));
     sandbox.write("web.py", WEB_PY);
     let port = free_port();
