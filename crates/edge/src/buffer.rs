@@ -130,8 +130,15 @@ impl Buffer {
         }
     }
 
-    /// A larger buffer with the same content, for a head that does not fit; itself where there is no larger one.
-    pub fn grown(self) -> Self {
+    /// With more room for a head that does not fit: what was consumed before it is given up, else a larger buffer is taken;
+    /// itself where there is no larger one.
+    pub fn grown(mut self) -> Self {
+        if self.start > HEADROOM {
+            self.bytes.copy_within(self.start..self.end, HEADROOM);
+            self.end -= self.start - HEADROOM;
+            self.start = HEADROOM;
+            return self;
+        }
         if self.bytes.len() == LARGE {
             return self;
         }

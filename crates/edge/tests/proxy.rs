@@ -397,3 +397,20 @@ fn a_request_behind_one_that_is_not_found_is_answered_too() {
         "{text}"
     );
 }
+
+/// However many requests were sent ahead: where a read ends within one of them, the rest finds its room.
+#[test]
+fn a_long_row_of_requests_is_answered_to_its_end() {
+    let edge = Edge::start(&proxying(&[]));
+    let mut client = edge.client();
+    let mut reader = client.try_clone().unwrap();
+    let counting = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        (text.matches("HTTP/1.1 404").count(), text.matches("HTTP/1.1 ").count())
+    });
+    let row = "GET /1 HTTP/1.1\r\nHost: no.test\r\n\r\n".repeat(30_000);
+    client.write_all(row.as_bytes()).unwrap();
+    client.write_all(b"GET /1 HTTP/1.1\r\nHost: no.test\r\nConnection: close\r\n\r\n").unwrap();
+    assert_eq!(counting.join().unwrap(), (30_001, 30_001));
+}
