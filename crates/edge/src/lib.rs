@@ -89,8 +89,10 @@ pub fn run(options: Options) -> io::Result<()> {
 /// Those of [`run`].
 pub fn run_with(options: Options, deadlines: Deadlines) -> io::Result<()> {
     let workers = options.workers.unwrap_or_else(cores).max(1);
-    let mut file =
-        RotatingFile::open(&options.log_dir.join("access.log"), options.log_size, options.log_keep)?;
+    let path = options.log_dir.join("access.log");
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
+    let mut file = RotatingFile::open(&path, options.log_size, options.log_keep).map_err(named)?;
     let (log, writer) = access_log::AccessLog::start(move |lines| file.write_all(lines))?;
     let socket = match options.listener {
         Some(listener) => listener.into(),

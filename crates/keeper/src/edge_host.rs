@@ -77,9 +77,9 @@ pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, Keep
     loop {
         match FrameSocket::connect(&socket) {
             Ok(stream) => {
-                return hello(Ok(stream), generation, Some(child)).map_err(|error| {
+                return hello(Ok(stream), generation, Some(child)).map_err(|source| {
                     end_child(child);
-                    KeeperError::Io(error)
+                    did_not_answer(recipe, source)
                 });
             }
             Err(_) if matches!(sys::process::try_wait(child), Ok(None)) && Instant::now() < until => {
@@ -87,11 +87,18 @@ pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, Keep
             }
             Err(source) => {
                 end_child(child);
-                let what = format!("the edge did not answer (see {})", recipe.home.edge_logs().display());
-                return Err(KeeperError::At { what, source });
+                return Err(did_not_answer(recipe, source));
             }
         }
     }
+}
+
+/// An edge that ended before its `Hello` has said why, as its last words.
+fn did_not_answer(recipe: &Recipe, source: io::Error) -> KeeperError {
+    let log = recipe.home.edge_error_log();
+    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let last = said.lines().rev().find(|line| line.starts_with("error")).unwrap_or("nothing");
+    KeeperError::At { what: format!("the edge did not begin; it said in {}: {last}", log.display()), source }
 }
 
 /// Ends an edge that a former keeper left behind, and waits until it is gone. Blocks.
@@ -104,13 +111,18 @@ pub(crate) fn end_former(recipe: &Recipe) {
     }
 }
 
-/// Ends and reaps an edge that was started and is of no use: the next try starts another one.
+/// Ends and reaps an edge that was started and is of no use: the next try starts another one. One that is ending by
+/// itself has a moment to say why.
 fn end_child(child: u32) {
-    // An error: it has been reaped.
-    if let Ok(None) = sys::process::try_wait(child) {
-        let _ = sys::process::signal(child, SIGKILL);
-        let _ = sys::process::wait(child);
+    for _ in 0..50 {
+        // An error: it has been reaped.
+        if !matches!(sys::process::try_wait(child), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
+    let _ = sys::process::signal(child, SIGKILL);
+    let _ = sys::process::wait(child);
 }
 
 fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {

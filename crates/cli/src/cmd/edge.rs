@@ -2,7 +2,7 @@
 //! socket, bound and listening; 4, with `--lifetime`, the read end of the pipe that closes when the keeper ends.
 
 use crate::args::EdgeArgs;
-use crate::error::Failure;
+use crate::error::{Code, Failure};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use sys::descriptor::inherited;
@@ -27,7 +27,12 @@ pub fn run(args: EdgeArgs) -> Result<(), Failure> {
     let lifetime = if args.lifetime { Some(inherited(LIFETIME)?) } else { None };
     // What comes before or beside this, a panic's text above all, goes to `edge.err`: the keeper opened it as standard error.
     let path = args.logs.join("edge.log");
-    log::init(Target::File { path, max_size: OWN_LOG_SIZE, keep: OWN_LOG_KEEP })?;
+    let named = |error: std::io::Error| {
+        Failure::new(Code::Unclean, format!("cannot write {}: {error}", path.display()))
+            .next("remove that file, or give it to the user of the edge")
+    };
+    let target = Target::File { path: path.clone(), max_size: OWN_LOG_SIZE, keep: OWN_LOG_KEEP };
+    log::init(target).map_err(named)?;
     let _ = sys::process::set_process_name("mainstay-edge"); // for `ps` only
     Ok(edge::run(edge::Options {
         socket: socket_of(&listener),
