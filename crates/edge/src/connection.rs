@@ -85,7 +85,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
     while poll_fn(|cx| client.poll_work(cx)).await {
         match Box::pin(exchange::run(&mut client)).await {
-            Next::Again => {}
+            // Refusals of requests sent ahead wait for nothing: others get their turn all the same.
+            Next::Again => tokio::task::consume_budget().await,
             Next::Close => break,
             Next::Linger => {
                 Box::pin(linger(&mut client)).await;
