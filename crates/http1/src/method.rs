@@ -39,10 +39,4 @@ impl Method {
     pub fn is_idempotent(self) -> bool {
         !matches!(self, Method::Post | Method::Patch | Method::Connect | Method::Other)
     }
-
-    /// True for methods that only read (RFC 9110 §9.2.1).
-    #[inline]
-    pub fn is_safe(self) -> bool {
-        matches!(self, Method::Get | Method::Head | Method::Options | Method::Trace)
-    }
 }

@@ -96,9 +96,20 @@ pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, Keep
 /// An edge that ended before its `Hello` has said why, as its last words.
 fn did_not_answer(recipe: &Recipe, source: io::Error) -> KeeperError {
     let log = recipe.home.edge_error_log();
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let said = last_bytes(&log).unwrap_or_default();
     let last = said.lines().rev().find(|line| line.starts_with("error")).unwrap_or("nothing");
     KeeperError::At { what: format!("the edge did not begin; it said in {}: {last}", log.display()), source }
+}
+
+/// The end of a file, as text.
+fn last_bytes(path: &std::path::Path) -> io::Result<String> {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::open(path)?;
+    let mut bytes = vec![0; 4096];
+    let begin = file.metadata()?.len().saturating_sub(4096);
+    let length = file.read_at(&mut bytes, begin)?;
+    bytes.truncate(length);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Ends an edge that a former keeper left behind, and waits until it is gone. Blocks.

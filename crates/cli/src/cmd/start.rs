@@ -93,7 +93,7 @@ fn keeper_of(home: &Home) -> Result<Client, Failure> {
         return Ok(client);
     }
     std::fs::create_dir_all(home.logs())?;
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(home.keeper_log())?;
+    let log = sys::folder::append_to(&home.keeper_log(), 0o640)?;
     let mut spawn = Spawn::new(exe::path()?);
     spawn.args = vec!["keeper".into(), "--home".into(), home.path().into()];
     spawn.env = std::env::vars_os().collect();
