@@ -168,7 +168,6 @@ fn who_lived_long_enough_is_started_again_without_end() {
     stage.wait_for_app("hasty", "failed", |app| app["state"] == "failed");
 }
 
-// req: PROC-21
 #[test]
 fn after_too_many_unstable_ends_nothing_is_started_until_somebody_asks() {
     let limits = "restart = { delay = \"10ms\", max_delay = \"10ms\", max_restarts = 3 }\n";

@@ -12,7 +12,7 @@ use support::*;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
-// req: EDGE-16, JOB-05
+// req: EDGE-16
 #[test]
 fn events_pass_as_they_come_and_outlive_the_read_timeout() {
     let (go, events): (SyncSender<String>, _) = sync_channel(0);

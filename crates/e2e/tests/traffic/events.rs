@@ -17,7 +17,7 @@ fn event(number: u32) -> String {
     format!("id: {number}\nevent: progress\ndata: {{\"percent\": {}}}\n\n", number * 100 / 8)
 }
 
-// req: EDGE-16, JOB-05
+// req: EDGE-16
 #[test]
 fn eight_events_a_second_apart_arrive_a_second_apart() {
     let backend = Backend::start(|request, peer| {

@@ -156,7 +156,6 @@ fn a_path_without_a_route_reaches_nobody() {
     assert_eq!(backend.ledger().len(), 3);
 }
 
-// req: EDGE-18
 #[test]
 fn a_host_process_and_an_app_by_name_behind_one_edge() {
     let host_process = named("host");
