@@ -54,7 +54,7 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         Some(path) => model::observed::Address::Unix(path.into()),
         None => model::observed::Address::Tcp(upstream.parse()?),
     };
-    let endpoint = Endpoint { instance: address.to_string(), address, draining: false };
+    let endpoint = Endpoint { instance: address.to_string(), address, draining: false, weight: 1 };
     let route = Route {
         path: "/*".to_owned(),
         handler: Handler::Proxy { upstream: "dev/app".to_owned() },
@@ -62,9 +62,15 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         send_ms: 60_000,
         read_ms: 60_000,
         body_limit: 1 << 30,
+        policy: Default::default(),
     };
-    let upstream =
-        Upstream { id: "dev/app".to_owned(), state: UpstreamState::Ready, endpoints: vec![endpoint] };
+    let upstream = Upstream {
+        id: "dev/app".to_owned(),
+        state: UpstreamState::Ready,
+        balance: Default::default(),
+        http2: false,
+        endpoints: vec![endpoint],
+    };
     Ok(Snapshot {
         version: wire::VERSION,
         revision: 1,
@@ -73,8 +79,10 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
             hash: 1,
             stack: "dev".to_owned(),
             hosts: vec!["*".to_owned()],
+            https_redirect: false,
             routes: vec![route],
         }],
         upstreams: vec![upstream],
+        ..Snapshot::default()
     })
 }

@@ -55,6 +55,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
             return (record, Step::Refuse(refusal, json));
         }
     };
+    record.policy = Some(Arc::clone(&found.route.policy));
     let step = match (&found.route.handler, found.upstream) {
         (Handler::Static(root), _) => {
             describe(&mut record, buffer.filled(), head, id);
@@ -75,6 +76,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
                 Err(refusal) => Step::Refuse(refusal, false),
             }
         }
+        (Handler::Redirect(_) | Handler::Metrics, _) => Step::Refuse(Refusal::closing(501, ""), false),
         (Handler::Proxy(_), None) => Step::Refuse(Refusal::closing(502, "the upstream is not there"), false),
     };
     (record, step)

@@ -5,6 +5,7 @@
 //! claim has ended and that was reported.
 
 use crate::instance::{Drained, Instance};
+use crate::policy::Policy;
 use crate::router::Router;
 use crate::static_files::Root;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
@@ -77,7 +78,7 @@ impl Compiler {
             sites.insert(site.hash, Arc::clone(&compiled));
             let target = |route: &Route| match &route.handler {
                 Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
-                Handler::Static(_) => None,
+                Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics => None,
             };
             let upstreams = compiled.routes.iter().map(target).collect();
             table.sites.push(SiteEntry { site: compiled, upstreams });
@@ -192,7 +193,9 @@ fn check(snapshot: &Snapshot) -> Result<(), CompileError> {
 fn compile_site(site: &wire::snapshot::Site) -> Site {
     let handler = |handler: &wire::snapshot::Handler| match handler {
         wire::snapshot::Handler::Proxy { upstream } => Handler::Proxy(upstream.as_str().into()),
-        wire::snapshot::Handler::Static { root } => Handler::Static(Arc::new(Root::new(root))),
+        wire::snapshot::Handler::Static(spec) => Handler::Static(Arc::new(Root::new(&spec.root))),
+        wire::snapshot::Handler::Redirect(spec) => Handler::Redirect(spec.clone()),
+        wire::snapshot::Handler::Metrics => Handler::Metrics,
     };
     let route = |route: &wire::snapshot::Route| Route {
         handler: handler(&route.handler),
@@ -202,6 +205,7 @@ fn compile_site(site: &wire::snapshot::Site) -> Site {
             read_ms: route.read_ms,
             body: route.body_limit,
         },
+        policy: Arc::new(Policy::new(&route.policy)),
     };
     Site {
         router: Router::new(site.routes.iter().map(|route| route.path.as_str())),

@@ -188,6 +188,8 @@ impl Control {
                 let stats = self.stats();
                 self.say(&FromEdge::Stats(stats));
             }
+            // Answered once the metrics are there.
+            Ok(ToEdge::Metrics) => {}
             Ok(ToEdge::Shutdown { deadline_ms }) => self.close(Duration::from_millis(deadline_ms)),
             Err(error) => {
                 tracing::error!(%error, "the keeper said what is not understood");

@@ -28,6 +28,7 @@ mod exchange;
 mod headers;
 mod instance;
 mod pipe;
+mod policy;
 mod pool;
 mod proxy;
 mod record;

@@ -6,6 +6,7 @@
 
 use crate::headers::Facts;
 use crate::instance::{Claim, Instance};
+use crate::policy::Policy;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 use std::borrow::Cow;
@@ -78,6 +79,8 @@ pub struct Record {
     pub ended: Option<Instant>,
     /// What the head said that is still needed.
     pub facts: Facts,
+    /// What applies to its route, once that is known.
+    pub policy: Option<Arc<Policy>>,
     /// What went wrong, if anything did.
     pub cause: Option<Cow<'static, str>>,
 }
@@ -103,6 +106,7 @@ impl Record {
             upstream_time: None,
             ended: None,
             facts: Facts::default(),
+            policy: None,
             cause: None,
         }
     }

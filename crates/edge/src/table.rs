@@ -5,6 +5,7 @@
 //!
 //! Host names: an exact one first, then `*.rest` with exactly one more label, then `*`.
 
+use crate::policy::Policy;
 use crate::router::Router;
 use crate::static_files::Root;
 use crate::upstream::Upstream;
@@ -58,6 +59,8 @@ pub struct Route {
     pub handler: Handler,
     /// Bounds on a request that takes it.
     pub limits: Limits,
+    /// What applies beside the handler.
+    pub policy: Arc<Policy>,
 }
 
 /// What answers.
@@ -67,6 +70,10 @@ pub enum Handler {
     Proxy(Box<str>),
     /// Files.
     Static(Arc<Root>),
+    /// The client is sent elsewhere.
+    Redirect(model::spec::RedirectSpec),
+    /// Prometheus metrics.
+    Metrics,
 }
 
 /// Times in milliseconds, sizes in bytes; see [`wire::snapshot::Route`].

@@ -334,6 +334,7 @@ fn a_unix_socket_and_a_port_serve_the_same_app() {
         instance: "s/a.2#2".into(),
         address: model::observed::Address::Unix(path),
         draining: false,
+        weight: 1,
     });
     let edge = Edge::start(&table);
     let mut answers: Vec<String> = (0..10).map(|_| edge.get("a.test", "/").text()).collect();

@@ -88,6 +88,8 @@ impl Keeper {
                     self.observed.apply(Event::Drained { instance }, now);
                 }
             }
+            // Asked for by nobody yet.
+            FromEdge::Metrics | FromEdge::Banned(_) => {}
             FromEdge::Stats(stats) => {
                 self.stats = stats;
                 // What was sent after it was asked may not be served yet: then it is asked again.

@@ -5,7 +5,8 @@ use crate::resolve::Found;
 use crate::stack::{Stack, in_rotation};
 use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
-use model::spec::{HandlerSpec, RouteSpec, SiteSpec, UpstreamAddress};
+use model::site::TlsSpec;
+use model::spec::{HandlerSpec, ProxySpec, RouteSpec, SiteSpec, UpstreamAddress};
 use model::{AppId, InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -29,10 +30,9 @@ pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
         snapshot.sites.extend(active.spec.sites.iter().map(|spec| site(stack, spec)));
         let apps = active.spec.apps.keys().map(|name| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
-        let mut foreign: Vec<_> = crate::resolve::foreign(&active.spec).collect();
-        foreign.sort();
-        foreign.dedup();
-        snapshot.upstreams.extend(foreign.into_iter().map(|address| server(sources, stack, address)));
+        let foreign: BTreeMap<String, &ProxySpec> =
+            crate::resolve::proxies(&active.spec).map(|proxy| (server_id(stack, proxy), proxy)).collect();
+        snapshot.upstreams.extend(foreign.values().map(|proxy| servers(sources, stack, proxy)));
     }
     // Instances of apps that no route leads to any more still have to drain.
     for (id, name) in
@@ -53,15 +53,18 @@ pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
 fn site(stack: &Stack, spec: &SiteSpec) -> Site {
     let routes: Vec<Route> = spec.routes.iter().map(|spec| route(stack, spec)).collect();
     let (name, hosts) = (stack.name.to_string(), spec.hosts.clone());
-    let text = serde_json::to_vec(&(&name, &hosts, &routes)).unwrap_or_default();
-    Site { hash: model::id::fnv1a(&text), stack: name, hosts, routes }
+    let https_redirect = spec.https_redirect && spec.tls != TlsSpec::Off;
+    let text = serde_json::to_vec(&(&name, &hosts, https_redirect, &routes)).unwrap_or_default();
+    Site { hash: model::id::fnv1a(&text), stack: name, hosts, https_redirect, routes }
 }
 
 fn route(stack: &Stack, spec: &RouteSpec) -> Route {
     let handler = match &spec.handler {
         HandlerSpec::App(name) => Handler::Proxy { upstream: stack.app_id(name).to_string() },
-        HandlerSpec::Proxy(address) => Handler::Proxy { upstream: server_id(stack, address) },
-        HandlerSpec::Static(root) => Handler::Static { root: root.clone() },
+        HandlerSpec::Proxy(proxy) => Handler::Proxy { upstream: server_id(stack, proxy) },
+        HandlerSpec::Static(files) => Handler::Static(files.clone()),
+        HandlerSpec::Redirect(target) => Handler::Redirect(target.clone()),
+        HandlerSpec::Metrics => Handler::Metrics,
     };
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Route {
@@ -71,27 +74,43 @@ fn route(stack: &Stack, spec: &RouteSpec) -> Route {
         send_ms: ms(spec.timeouts.send),
         read_ms: ms(spec.timeouts.read),
         body_limit: spec.body_limit,
+        policy: spec.policy.clone(),
     }
 }
 
-fn server_id(stack: &Stack, address: &UpstreamAddress) -> String {
+/// Routes to the same servers share one upstream.
+fn server_id(stack: &Stack, proxy: &ProxySpec) -> String {
+    let servers: Vec<String> = proxy.servers.iter().map(|server| address_text(&server.address)).collect();
+    format!("{}/={}", stack.name, servers.join(","))
+}
+
+fn address_text(address: &UpstreamAddress) -> String {
     match address {
-        UpstreamAddress::Tcp(host, port) => format!("{}/={host}:{port}", stack.name),
-        UpstreamAddress::Unix(path) => format!("{}/=unix:{}", stack.name, path.display()),
+        UpstreamAddress::Tcp(host, port) => format!("{host}:{port}"),
+        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
     }
 }
 
-fn server(sources: &Sources<'_>, stack: &Stack, address: &UpstreamAddress) -> Upstream {
-    let addresses: Vec<Address> = match address {
-        UpstreamAddress::Unix(path) => vec![Address::Unix(path.clone())],
-        UpstreamAddress::Tcp(..) => {
-            sources.found.get(address).into_iter().flatten().map(|tcp| Address::Tcp(*tcp)).collect()
-        }
-    };
-    let id = server_id(stack, address);
-    let endpoint = |address: Address| Endpoint { instance: address.to_string(), address, draining: false };
-    let state = if addresses.is_empty() { UpstreamState::Down } else { UpstreamState::Ready };
-    Upstream { endpoints: addresses.into_iter().map(endpoint).collect(), id, state }
+fn servers(sources: &Sources<'_>, stack: &Stack, proxy: &ProxySpec) -> Upstream {
+    let mut endpoints = Vec::new();
+    for server in &proxy.servers {
+        let addresses: Vec<Address> = match &server.address {
+            UpstreamAddress::Unix(path) => vec![Address::Unix(path.clone())],
+            UpstreamAddress::Tcp(..) => {
+                let found = sources.found.get(&server.address);
+                found.into_iter().flatten().map(|tcp| Address::Tcp(*tcp)).collect()
+            }
+        };
+        let endpoint = |address: Address| Endpoint {
+            instance: address.to_string(),
+            address,
+            draining: false,
+            weight: server.weight,
+        };
+        endpoints.extend(addresses.into_iter().map(endpoint));
+    }
+    let state = if endpoints.is_empty() { UpstreamState::Down } else { UpstreamState::Ready };
+    Upstream { id: server_id(stack, proxy), state, balance: proxy.balance, http2: proxy.http2, endpoints }
 }
 
 fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
@@ -99,7 +118,7 @@ fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
     let endpoints = mine.filter(|instance| in_rotation(&instance.phase)).filter_map(|instance| {
         let address = sources.facts.get(&instance.id)?.address.clone()?;
         let draining = matches!(instance.phase, Phase::Draining { .. });
-        Some(Endpoint { instance: instance.id.to_string(), address, draining })
+        Some(Endpoint { instance: instance.id.to_string(), address, draining, weight: 1 })
     });
     let state = match serving(sources.desired, sources.observed, &id) {
         Serving::Ready => UpstreamState::Ready,
@@ -107,7 +126,14 @@ fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
         Serving::Unhealthy => UpstreamState::Unhealthy,
         Serving::Down => UpstreamState::Down,
     };
-    Upstream { endpoints: endpoints.collect(), id: id.to_string(), state }
+    let spec = sources.stacks.get(&id.stack).and_then(|stack| stack.active.as_ref()?.spec.apps.get(&id.app));
+    Upstream {
+        endpoints: endpoints.collect(),
+        id: id.to_string(),
+        state,
+        balance: spec.map(|app| app.balance).unwrap_or_default(),
+        http2: spec.is_some_and(|app| app.http2),
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
         env: BTreeMap::new(),
         listen,
         instances: 2,
+        balance: Default::default(),
+        http2: false,
         needs: Vec::new(),
         health: HealthSpec {
             probe: Probe::Connect,
@@ -43,14 +45,23 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         handler: HandlerSpec::App(name.clone()),
         timeouts: Timeouts::default(),
         body_limit: 1,
+        policy: Default::default(),
     };
     let apps: BTreeMap<AppName, AppSpec> =
         apps.iter().map(|(name, app)| (name.parse().unwrap(), app.clone())).collect();
-    let site = |name: &AppName| SiteSpec { hosts: vec![format!("{name}.test")], routes: vec![route(name)] };
+    let site = |name: &AppName| SiteSpec {
+        hosts: vec![format!("{name}.test")],
+        tls: Default::default(),
+        https_redirect: true,
+        routes: vec![route(name)],
+    };
     Arc::new(StackSpec {
         name: "shop".parse().unwrap(),
         root: "/".into(),
         http: vec!["127.0.0.1:8080".parse().unwrap()],
+        https: Vec::new(),
+        proxy_protocol: false,
+        edge: Default::default(),
         trusted: Vec::new(),
         sites: apps.keys().map(site).collect(),
         apps,

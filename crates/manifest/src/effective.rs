@@ -88,16 +88,12 @@ fn route(route: &RouteSpec) -> Table {
     table["path"] = value(text(&route.path));
     match &route.handler {
         HandlerSpec::App(name) => table["app"] = value(name.as_str()),
-        HandlerSpec::Proxy(UpstreamAddress::Tcp(host, port)) if host.contains(':') => {
-            table["proxy"] = value(format!("[{host}]:{port}"));
+        HandlerSpec::Proxy(proxy) => {
+            table["proxy"] =
+                value(proxy.servers.first().map_or_else(String::new, |server| address(&server.address)));
         }
-        HandlerSpec::Proxy(UpstreamAddress::Tcp(host, port)) => {
-            table["proxy"] = value(format!("{host}:{port}"))
-        }
-        HandlerSpec::Proxy(UpstreamAddress::Unix(socket)) => {
-            table["proxy"] = value(format!("unix:{}", path(socket)))
-        }
-        HandlerSpec::Static(folder) => table["static"] = value(path(folder)),
+        HandlerSpec::Static(files) => table["static"] = value(path(&files.root)),
+        HandlerSpec::Redirect(_) | HandlerSpec::Metrics => {}
     }
     table["timeout"] = inline([
         ("connect", duration(route.timeouts.connect).into()),
@@ -106,6 +102,14 @@ fn route(route: &RouteSpec) -> Table {
     ]);
     table["body"] = value(size(route.body_limit));
     table
+}
+
+fn address(address: &UpstreamAddress) -> String {
+    match address {
+        UpstreamAddress::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+        UpstreamAddress::Tcp(host, port) => format!("{host}:{port}"),
+        UpstreamAddress::Unix(socket) => format!("unix:{}", path(socket)),
+    }
 }
 
 fn app(app: &AppSpec) -> Table {

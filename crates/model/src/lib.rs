@@ -6,13 +6,16 @@
 //! - [`id`]: stack, app and instance identifiers.
 //! - [`secret`]: text that never prints itself.
 //! - [`spec`]: the desired state, as a valid manifest gives it.
+//! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
 
 pub mod id;
 pub mod observed;
 pub mod plan;
+pub mod policy;
 pub mod secret;
+pub mod site;
 pub mod spec;
 
 pub use id::{AppId, AppName, InstanceId, NameError, StackName};

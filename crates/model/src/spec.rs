@@ -1,6 +1,8 @@
 //! The desired state, as a valid manifest gives it. Paths are absolute, durations and sizes parsed, names
 //! resolved, defaults filled in: nobody downstream has to decide anything about it again.
 
+use crate::policy::PolicySpec;
+use crate::site::{Balance, EdgeSpec, StaticSpec, TlsSpec};
 use crate::{AppName, Secret, StackName};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,12 @@ pub struct StackSpec {
     pub root: PathBuf,
     /// Where the edge listens for plain HTTP.
     pub http: Vec<SocketAddr>,
+    /// Where it listens for HTTPS; empty: every site is HTTP only.
+    pub https: Vec<SocketAddr>,
+    /// Trusted peers begin each connection with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// What all clients are held to.
+    pub edge: EdgeSpec,
     /// Peers whose `X-Forwarded-*`, `X-Real-IP` and `X-Request-Id` are believed.
     pub trusted: Vec<IpNet>,
     /// Sites in the order of the manifest.
@@ -31,6 +39,10 @@ pub struct StackSpec {
 pub struct SiteSpec {
     /// Host names, lower case, without port; `*.example.com` stands for one more label; `*` for any name.
     pub hosts: Vec<String>,
+    /// Where its certificate comes from.
+    pub tls: TlsSpec,
+    /// Plain HTTP is led to HTTPS (301) where the site has it.
+    pub https_redirect: bool,
     /// Routes in the order of the manifest; the first that matches answers.
     pub routes: Vec<RouteSpec>,
 }
@@ -46,6 +58,8 @@ pub struct RouteSpec {
     pub timeouts: Timeouts,
     /// Largest request body, in bytes; more is refused with 413 before the application is called.
     pub body_limit: u64,
+    /// What applies beside the handler.
+    pub policy: PolicySpec,
 }
 
 /// What answers a route.
@@ -54,10 +68,45 @@ pub struct RouteSpec {
 pub enum HandlerSpec {
     /// An app of this stack.
     App(AppName),
-    /// A server that Mainstay does not run: `host:port` or `unix:/path`.
-    Proxy(UpstreamAddress),
+    /// Servers that Mainstay does not run.
+    Proxy(ProxySpec),
     /// Files below a folder.
-    Static(PathBuf),
+    Static(StaticSpec),
+    /// The client is sent elsewhere.
+    Redirect(RedirectSpec),
+    /// Prometheus metrics of the edge.
+    Metrics,
+}
+
+/// Where a client is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RedirectSpec {
+    /// A URL or a path; `{scheme}`, `{host}`, `{path}` (with its leading slash), `{query}` (with its `?`, or nothing) are replaced.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+/// Servers that Mainstay does not run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProxySpec {
+    /// At least one.
+    pub servers: Vec<ServerSpec>,
+    /// How requests are spread over them.
+    pub balance: Balance,
+    /// They speak HTTP/2 without TLS (h2c, with prior knowledge).
+    pub http2: bool,
+    /// How their health is found out; none: they are always in rotation.
+    pub health: Option<HealthSpec>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServerSpec {
+    /// Where it is.
+    pub address: UpstreamAddress,
+    /// Its share of the requests, for [`Balance::RoundRobin`].
+    pub weight: u32,
 }
 
 /// Address of a server that Mainstay does not run.
@@ -103,6 +152,10 @@ pub struct AppSpec {
     pub listen: Listen,
     /// How many instances.
     pub instances: u32,
+    /// How requests are spread over them.
+    pub balance: Balance,
+    /// They speak HTTP/2 without TLS (h2c, with prior knowledge).
+    pub http2: bool,
     /// Apps that must be ready before this one starts; stopped after this one.
     pub needs: Vec<AppName>,
     /// How its health is found out, if not by connecting.
@@ -122,8 +175,7 @@ impl AppSpec {
     /// `restarts`, the number of restarts an administrator asked for. Kept on disk and compared across versions of
     /// Mainstay: a field that is added later must not be serialised while it has its default.
     pub fn fingerprint(&self, restarts: u64) -> u64 {
-        let Self { argv, dir, env, listen, health, stop, user, logs, instances: _, needs: _, restart: _ } =
-            self;
+        let Self { argv, dir, env, listen, health, stop, user, logs, .. } = self;
         let values: Vec<(&str, &str)> =
             env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         // Serialising plain structs of text and numbers to memory does not fail.

@@ -42,6 +42,8 @@ pub enum ToEdge {
     },
     /// Say what you see.
     Stats,
+    /// Say it as Prometheus has it; one descriptor of a memory file comes with the answer.
+    Metrics,
     /// Stop accepting, let what runs end, exit.
     Shutdown {
         /// Milliseconds until what still runs is cut.
@@ -85,6 +87,10 @@ pub enum FromEdge {
     },
     /// Answer to [`ToEdge::Stats`].
     Stats(Stats),
+    /// Answer to [`ToEdge::Metrics`]: a sealed memory file in the text format of Prometheus comes with the frame.
+    Metrics,
+    /// An address was banned for repeated offence. The keeper remembers it and names it in the next snapshots.
+    Banned(crate::snapshot::Ban),
 }
 
 /// What the edge sees.

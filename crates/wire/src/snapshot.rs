@@ -3,8 +3,11 @@
 
 use ipnet::IpNet;
 use model::observed::Address;
+use model::policy::PolicySpec;
+use model::site::{Balance, DoorSpec, EdgeSpec, StaticSpec};
+use model::spec::RedirectSpec;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::fmt;
 
 /// Everything the edge needs to serve. Sent as JSON in a sealed memory file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +22,59 @@ pub struct Snapshot {
     pub sites: Vec<Site>,
     /// Everything that routes point to.
     pub upstreams: Vec<Upstream>,
+    /// What is spoken on which listening address; on one that is not named: plain HTTP.
+    pub doors: Vec<DoorSpec>,
+    /// For TLS; a host name is looked up like a site's.
+    pub certificates: Vec<Certificate>,
+    /// Keys of resumption tickets, the current one first; those behind it only open old tickets.
+    pub ticket_keys: Vec<TicketKey>,
+    /// Addresses that are refused before anything else is done for them.
+    pub bans: Vec<Ban>,
+    /// The host's own rules for clients and logs.
+    pub edge: EdgeSpec,
+}
+
+/// A certificate and its private key.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Names it is served for, as in [`Site::hosts`].
+    pub hosts: Vec<String>,
+    /// PEM, the leaf first.
+    pub chain: String,
+    /// PEM.
+    pub key: String,
+}
+
+/// Key of resumption tickets (RFC 5077, RFC 8446 section 4.6.1): never written to disk.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketKey {
+    /// Says which key a ticket was made with.
+    pub name: [u8; 16],
+    /// AES-256-GCM.
+    pub secret: [u8; 32],
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("hosts", &self.hosts).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TicketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TicketKey").finish_non_exhaustive()
+    }
+}
+
+/// An address that is refused for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// Address or network.
+    pub net: IpNet,
+    /// Milliseconds since the epoch.
+    pub until_ms: u64,
+    /// What for, in words.
+    pub reason: String,
 }
 
 /// Host names and their ordered routes.
@@ -30,6 +86,8 @@ pub struct Site {
     pub stack: String,
     /// Lower case, no port; `*.example.com` and `*` as in `model::spec::SiteSpec`.
     pub hosts: Vec<String>,
+    /// Plain HTTP is led to HTTPS (301).
+    pub https_redirect: bool,
     /// In order; the first that matches answers.
     pub routes: Vec<Route>,
 }
@@ -49,6 +107,8 @@ pub struct Route {
     pub read_ms: u64,
     /// Largest request body, in bytes.
     pub body_limit: u64,
+    /// What applies beside the handler.
+    pub policy: PolicySpec,
 }
 
 /// What answers a route.
@@ -60,11 +120,12 @@ pub enum Handler {
         /// [`Upstream::id`].
         upstream: String,
     },
-    /// Files below this folder.
-    Static {
-        /// Absolute.
-        root: PathBuf,
-    },
+    /// Files below a folder.
+    Static(StaticSpec),
+    /// The client is sent elsewhere.
+    Redirect(RedirectSpec),
+    /// Prometheus metrics.
+    Metrics,
 }
 
 /// An app with its instances, or a server that Mainstay does not run.
@@ -74,6 +135,10 @@ pub struct Upstream {
     pub id: String,
     /// What to answer when no endpoint is there.
     pub state: UpstreamState,
+    /// How they are spread over the endpoints.
+    pub balance: Balance,
+    /// The endpoints speak HTTP/2 without TLS.
+    pub http2: bool,
     /// Where requests can go.
     pub endpoints: Vec<Endpoint>,
 }
@@ -103,4 +168,6 @@ pub struct Endpoint {
     /// No new claims; the edge says [`crate::edge::FromEdge::Drained`] when none is left. An endpoint that
     /// disappears without having drained is treated like this too.
     pub draining: bool,
+    /// Share of the requests, for [`Balance::RoundRobin`].
+    pub weight: u32,
 }

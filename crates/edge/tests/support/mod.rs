@@ -1,6 +1,8 @@
 //! An edge in a thread of the test, driven over its real socket by a keeper made for tests; backends are plain threads.
 #![allow(dead_code)]
 
+use model::policy::PolicySpec;
+use model::site::{Balance, StaticSpec};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -289,20 +291,22 @@ pub fn proxying(addresses: &[SocketAddr]) -> Snapshot {
         instance: format!("s/a.{}#1", n + 1),
         address: model::observed::Address::Tcp(address),
         draining: false,
+        weight: 1,
     });
     snapshot(
         1,
         vec![site(1, &["a.test"], vec![route("/*", "s/a")])],
-        vec![Upstream { id: "s/a".into(), state: UpstreamState::Ready, endpoints: endpoints.collect() }],
+        vec![serving("s/a", endpoints.collect())],
     )
 }
 
 pub fn snapshot(revision: u64, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Snapshot {
-    Snapshot { version: wire::VERSION, revision, trusted: Vec::new(), sites, upstreams }
+    Snapshot { version: wire::VERSION, revision, sites, upstreams, ..Snapshot::default() }
 }
 
 pub fn site(hash: u64, hosts: &[&str], routes: Vec<Route>) -> Site {
-    Site { hash, stack: "s".into(), hosts: hosts.iter().map(|&host| host.to_owned()).collect(), routes }
+    let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+    Site { hash, stack: "s".into(), hosts, https_redirect: false, routes }
 }
 
 pub fn route(path: &str, upstream: &str) -> Route {
@@ -310,17 +314,30 @@ pub fn route(path: &str, upstream: &str) -> Route {
 }
 
 pub fn files(path: &str, root: &Path) -> Route {
-    handled(path, Handler::Static { root: root.to_owned() })
+    handled(path, Handler::Static(StaticSpec { root: root.to_owned(), ..StaticSpec::default() }))
 }
 
 fn handled(path: &str, handler: Handler) -> Route {
     let (connect_ms, send_ms, read_ms) = (2_000, 5_000, 5_000);
-    Route { path: path.into(), handler, connect_ms, send_ms, read_ms, body_limit: 1 << 20 }
+    Route {
+        path: path.into(),
+        handler,
+        connect_ms,
+        send_ms,
+        read_ms,
+        body_limit: 1 << 20,
+        policy: PolicySpec::default(),
+    }
 }
 
 /// One upstream with one endpoint.
+pub fn serving(id: &str, endpoints: Vec<Endpoint>) -> Upstream {
+    let balance = Balance::default();
+    Upstream { id: id.into(), state: UpstreamState::Ready, balance, http2: false, endpoints }
+}
+
 pub fn upstream(id: &str, address: SocketAddr) -> Upstream {
     let address = model::observed::Address::Tcp(address);
-    let endpoint = Endpoint { instance: format!("{id}.1#1"), address, draining: false };
-    Upstream { id: id.into(), state: UpstreamState::Ready, endpoints: vec![endpoint] }
+    let endpoint = Endpoint { instance: format!("{id}.1#1"), address, draining: false, weight: 1 };
+    serving(id, vec![endpoint])
 }

@@ -10,6 +10,7 @@ use crate::interpolate;
 use crate::place::Place;
 use crate::{diagnostic, values};
 use model::AppName;
+use model::site::Balance;
 use model::spec::{
     AppSpec, EnvValue, HealthSpec, Listen, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec,
 };
@@ -59,6 +60,8 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
             .help("leave `port` out: each instance gets a port of its own as `$PORT`");
     }
     Some(AppSpec {
+        balance: Balance::default(),
+        http2: false,
         argv,
         dir,
         env,

@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::file::{DurationText, ManifestFile, OneOrMany, SizeText};
 use crate::place::Place;
 use crate::{units, values};
+use model::site::EdgeSpec;
 use model::spec::{AppSpec, HandlerSpec, Listen, StackSpec};
 use model::{AppName, StackName};
 use std::collections::BTreeMap;
@@ -159,7 +160,17 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         let found = context.report.warning("stack::empty", "there is no site and no app in this manifest");
         found.help("nothing would be served: add a `[[site]]` with a `[[site.route]]`, and `[app.NAME]` for what answers");
     }
-    Some(StackSpec { name: name?, root: context.root(), http, trusted, sites, apps })
+    Some(StackSpec {
+        name: name?,
+        root: context.root(),
+        http,
+        https: Vec::new(),
+        proxy_protocol: false,
+        edge: EdgeSpec::default(),
+        trusted,
+        sites,
+        apps,
+    })
 }
 
 fn name(context: &mut Context<'_>, place: Place<'_>, given: Option<&str>) -> Option<StackName> {

@@ -7,7 +7,11 @@ use crate::place::Place;
 use crate::tree::Span;
 use crate::values;
 use model::AppName;
-use model::spec::{AppSpec, DEFAULT_BODY_LIMIT, HandlerSpec, Listen, RouteSpec, SiteSpec, Timeouts};
+use model::policy::PolicySpec;
+use model::site::{Balance, StaticSpec, TlsSpec};
+use model::spec::{
+    AppSpec, DEFAULT_BODY_LIMIT, HandlerSpec, Listen, ProxySpec, RouteSpec, ServerSpec, SiteSpec, Timeouts,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -38,7 +42,8 @@ pub fn sites(
             let body_limit = context.size(place.key("body"), file.body.as_ref(), DEFAULT_BODY_LIMIT);
             let parts = path.zip(handler);
             routes.extend(parts.map(|(path, handler)| {
-                (RouteSpec { path, handler, timeouts, body_limit }, place.key("path").span())
+                let policy = PolicySpec::default();
+                (RouteSpec { path, handler, timeouts, body_limit, policy }, place.key("path").span())
             }));
         }
         if !place.key("route").given() {
@@ -48,7 +53,12 @@ pub fn sites(
                 .at(place.span(), "every request gets 404")
                 .help("add `[[site.route]]` with `app`, `proxy` or `static`");
         }
-        SiteSpec { hosts, routes: routes.into_iter().map(|(route, _)| route).collect() }
+        SiteSpec {
+            hosts,
+            tls: TlsSpec::default(),
+            https_redirect: true,
+            routes: routes.into_iter().map(|(route, _)| route).collect(),
+        }
     });
     sites.collect()
 }
@@ -158,7 +168,12 @@ fn handler(
     }
     if let Some(text) = &route.proxy {
         return match values::upstream(text, &context.root()) {
-            Ok(address) => Some(HandlerSpec::Proxy(address)),
+            Ok(address) => Some(HandlerSpec::Proxy(ProxySpec {
+                servers: vec![ServerSpec { address, weight: 1 }],
+                balance: Balance::default(),
+                http2: false,
+                health: None,
+            })),
             Err(wrong) => {
                 let what = if values::holds_password(text) { "this".into() } else { format!("{text:?}") };
                 context.wrong("address::bad", format!("{what} is no server"), place.key("proxy"), wrong);
@@ -173,7 +188,7 @@ fn handler(
         let who = edge.map_or_else(String::new, |who| who.name);
         unreachable_folder(context, place, "the folder of static files", &folder, &who, &why, MOVE);
     }
-    Some(HandlerSpec::Static(folder))
+    Some(HandlerSpec::Static(StaticSpec { root: folder, ..StaticSpec::default() }))
 }
 
 fn to_app(

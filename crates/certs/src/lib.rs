@@ -1,0 +1,1 @@
+//! Certificates: the local certificate authority for development, and pairs from files, checked before they are used.
