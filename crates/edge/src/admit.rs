@@ -16,6 +16,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Methods of RFC 9110 section 9.1 that are passed on; any that it does not know is, too.
+const PASSED_ON: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// What was decided about a request.
 pub enum Step {
     /// It is refused; the flag: in JSON.
@@ -37,6 +40,8 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     if trusted && let Some(address) = headers::client_of(buffer.filled(), head, &table.trusted) {
         record.client = address.to_canonical().to_string().into();
     }
+    record.facts.https =
+        trusted && head.value(FieldId::XForwardedProto, buffer.filled()) == Some(b"https".as_slice());
     let mut made = [0; request_id::LEN];
     let taken =
         head.value(FieldId::XRequestId, buffer.filled()).filter(|id| trusted && request_id::is_sane(id));
@@ -110,7 +115,8 @@ fn route<'t>(table: &'t Table, buf: &[u8], head: &RequestHead) -> Result<Found<'
     // What is refused with a body still to come ends the connection: nobody will read that body.
     let refusal = |status, cause| Refusal { close: !head.body.is_empty(), ..Refusal::new(status, cause) };
     if matches!(head.method, Method::Connect | Method::Trace) {
-        return Err(Refusal::closing(405, "a method that is not passed on"));
+        let refusal = Refusal::method(PASSED_ON, "a method that is not passed on");
+        return Err(Refusal { close: true, ..refusal });
     }
     let path = path_of(buf, head);
     if has_dot_segment(path) {
@@ -162,6 +168,16 @@ fn describe(record: &mut Record, buf: &[u8], head: &RequestHead, id: &[u8]) {
     record.target = record.add(head.target.of(buf));
     record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
     record.id = record.add(id);
+    note_origin(record, buf, head);
+}
+
+/// For answers whose head depends on it.
+fn note_origin(record: &mut Record, buf: &[u8], head: &RequestHead) {
+    if record.policy.as_ref().is_some_and(|policy| policy.response.cors.is_some())
+        && let Some(origin) = head.value(FieldId::Origin, buf)
+    {
+        record.origin = record.add(origin);
+    }
 }
 
 /// Finds the texts in the forwarded head, and adds the host.
@@ -176,6 +192,7 @@ fn describe_forwarded(record: &mut Record, buf: &[u8], head: &RequestHead, id_le
     let end = record.head_len.saturating_sub(b"\r\n\r\n".len());
     record.id = Place::new(end.saturating_sub(id_len), end);
     record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
+    note_origin(record, buf, head);
 }
 
 /// A request that breaks the protocol: answered, then closed.

@@ -1,7 +1,9 @@
-//! Answers of the edge itself: a small page for people, JSON for programs (by `Accept`), each with the request's id.
+//! Refusals, and their built-in bodies: a small page for people, JSON for programs (by `Accept`), each with the request's id.
+
+use std::sync::Arc;
 
 /// An answer of the edge itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Refusal {
     /// Status code.
     pub status: u16,
@@ -9,6 +11,8 @@ pub struct Refusal {
     pub cause: Option<&'static str>,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u32>,
+    /// Lines for its head, each with its line end (`Allow`, `WWW-Authenticate`).
+    pub lines: Option<Arc<[u8]>>,
     /// The connection ends with this answer.
     pub close: bool,
 }
@@ -16,7 +20,13 @@ pub struct Refusal {
 impl Refusal {
     /// An answer after which the connection may go on.
     pub fn new(status: u16, cause: &'static str) -> Self {
-        Self { status, cause: Some(cause), retry_after: None, close: false }
+        Self { status, cause: Some(cause), retry_after: None, lines: None, close: false }
+    }
+
+    /// 405, with the methods that may be used (`GET, HEAD`), as RFC 9110 section 15.5.6 wants.
+    pub fn method(allowed: &str, cause: &'static str) -> Self {
+        let lines = format!("Allow: {allowed}\r\n").into_bytes();
+        Self { lines: Some(lines.into()), ..Self::new(405, cause) }
     }
 
     /// An answer after which the connection is closed.
@@ -25,53 +35,20 @@ impl Refusal {
     }
 }
 
-/// What the answer depends on beside the refusal.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// The request's id.
-    pub id: &'a [u8],
-    /// The client wants JSON ([`wants_json`]).
-    pub json: bool,
-    /// Answer to `HEAD`: no body.
-    pub head: bool,
-    /// An HTTP/1.0 client that wants its connection kept must be told that it is.
-    pub http10: bool,
+/// The built-in body for a status: its media type and itself. `id` is the request's, and may be empty.
+pub fn body(status: u16, id: &[u8], json: bool) -> (&'static str, String) {
+    let (title, sentence) = wording(status);
+    let id = String::from_utf8_lossy(id);
+    if json {
+        let body = serde_json::json!({ "error": sentence, "status": status, "request_id": id });
+        return ("application/json", format!("{body}\n"));
+    }
+    ("text/html; charset=utf-8", page(status, title, sentence, &id))
 }
 
-/// The whole answer, head and body.
-pub fn render(refusal: &Refusal, asked: Asked<'_>) -> Vec<u8> {
-    let (title, sentence) = wording(refusal.status);
-    let id = String::from_utf8_lossy(asked.id);
-    let status = refusal.status;
-    let (kind, body) = if asked.json {
-        let body = serde_json::json!({ "error": sentence, "status": status, "request_id": id });
-        ("application/json", format!("{body}\n"))
-    } else {
-        ("text/html; charset=utf-8", page(status, title, sentence, &id))
-    };
-    let mut answer = format!(
-        "HTTP/1.1 {status} {title}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n",
-        body.len()
-    );
-    if let Some(seconds) = refusal.retry_after {
-        answer.push_str(&format!("Retry-After: {seconds}\r\n"));
-    }
-    if status == 405 {
-        answer.push_str("Allow: GET, HEAD\r\n");
-    }
-    if !id.is_empty() {
-        answer.push_str(&format!("X-Request-Id: {id}\r\n"));
-    }
-    match (refusal.close, asked.http10) {
-        (true, _) => answer.push_str("Connection: close\r\n"),
-        (false, true) => answer.push_str("Connection: keep-alive\r\n"),
-        (false, false) => {}
-    }
-    answer.push_str("\r\n");
-    if !asked.head {
-        answer.push_str(&body);
-    }
-    answer.into_bytes()
+/// Reason phrase of a status.
+pub fn title(status: u16) -> &'static str {
+    wording(status).0
 }
 
 /// Whether an `Accept` value names JSON and not HTML.
@@ -82,13 +59,25 @@ pub fn wants_json(accept: &[u8]) -> bool {
 
 fn wording(status: u16) -> (&'static str, &'static str) {
     match status {
+        200 => ("OK", ""),
+        204 => ("No Content", ""),
+        301 => ("Moved Permanently", "This address has moved."),
+        302 => ("Found", "This address has moved for now."),
+        303 => ("See Other", "The answer is at another address."),
+        307 => ("Temporary Redirect", "This address has moved for now."),
+        308 => ("Permanent Redirect", "This address has moved."),
         400 => ("Bad Request", "The request could not be understood."),
+        401 => ("Unauthorized", "This address is only for those who sign in."),
+        403 => ("Forbidden", "This address is not open to you."),
         404 => ("Not Found", "There is nothing at this address."),
         405 => ("Method Not Allowed", "This address does not take requests of this kind."),
         408 => ("Request Timeout", "The request did not arrive in time."),
         413 => ("Content Too Large", "What was sent is larger than is accepted here."),
+        410 => ("Gone", "What was at this address is gone for good."),
         414 => ("URI Too Long", "The address is too long."),
         417 => ("Expectation Failed", "The request expects what is not offered here."),
+        421 => ("Misdirected Request", "This connection is not for this address."),
+        429 => ("Too Many Requests", "There were too many requests. Please try again in a moment."),
         431 => ("Request Header Fields Too Large", "The request's headers are too large."),
         500 => ("Internal Server Error", "Something went wrong here."),
         501 => ("Not Implemented", "The request asks for what is not supported here."),
@@ -128,26 +117,13 @@ code{{font:.75rem/1.6 ui-monospace,monospace;overflow-wrap:anywhere;user-select:
 mod tests {
     use super::*;
 
-    fn asked(accept: &'static [u8]) -> Asked<'static> {
-        Asked { id: b"id-1", json: wants_json(accept), head: false, http10: false }
-    }
-
     #[test]
     fn people_get_a_page_and_programs_json() {
-        let refusal = Refusal { retry_after: Some(2), ..Refusal::closing(503, "starting") };
-        let html =
-            String::from_utf8(render(&refusal, asked(b"text/html,application/xhtml+xml,*/*"))).unwrap();
-        assert!(html.contains("text/html") && html.contains("id-1") && html.contains("Retry-After: 2\r\n"));
-        assert!(html.contains("Connection: close\r\n") && !html.contains("starting"));
-        let json = String::from_utf8(render(&refusal, asked(b"application/json"))).unwrap();
-        let body = json.split_once("\r\n\r\n").unwrap().1;
-        let value: serde_json::Value = serde_json::from_str(body).unwrap();
+        let (kind, html) = body(503, b"id-1", wants_json(b"text/html,application/xhtml+xml,*/*"));
+        assert!(kind.starts_with("text/html") && html.contains("id-1") && html.contains("503"));
+        let (kind, json) = body(503, b"id-1", wants_json(b"application/json"));
+        assert_eq!(kind, "application/json");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!((value["status"].as_u64(), value["request_id"].as_str()), (Some(503), Some("id-1")));
-    }
-
-    #[test]
-    fn a_head_request_gets_no_body() {
-        let answer = render(&Refusal::new(404, "no site"), Asked { head: true, ..asked(b"") });
-        assert!(answer.ends_with(b"\r\n\r\n"));
     }
 }

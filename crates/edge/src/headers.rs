@@ -127,8 +127,14 @@ pub struct Response<'a> {
     pub unchunk: bool,
 }
 
-/// Writes the head of a response for the client.
-pub fn to_client(out: &mut Vec<u8>, buf: &[u8], head: &ResponseHead, response: Response<'_>) {
+/// Writes the head of a response for the client. `change` sees what the instance said of it, before the connection's own lines.
+pub fn to_client(
+    out: &mut Vec<u8>,
+    buf: &[u8],
+    head: &ResponseHead,
+    response: Response<'_>,
+    change: impl FnOnce(&mut Vec<u8>),
+) {
     let mut dropped = RESPONSE;
     if response.connection != Connection::Upgrade {
         dropped = dropped.with(FieldId::Upgrade);
@@ -137,17 +143,19 @@ pub fn to_client(out: &mut Vec<u8>, buf: &[u8], head: &ResponseHead, response: R
         dropped = dropped.with(FieldId::TransferEncoding).with(FieldId::Trailer);
     }
     out.reserve(head.len + 128);
-    let mut writer = HeadWriter::response(out, buf, head).keep(&head.fields, dropped);
+    drop(HeadWriter::response(out, buf, head).keep(&head.fields, dropped));
+    change(out);
     if response.chunk {
-        writer = writer.lines(b"Transfer-Encoding: chunked\r\n");
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
-    writer = match response.connection {
-        Connection::Silent => writer,
-        Connection::Close => writer.lines(b"Connection: close\r\n"),
-        Connection::KeepAlive => writer.lines(b"Connection: keep-alive\r\n"),
-        Connection::Upgrade => writer.lines(b"Connection: upgrade\r\n"),
-    };
-    writer.lines(b"X-Request-Id: ").lines(response.id).lines(b"\r\n").finish();
+    out.extend_from_slice(match response.connection {
+        Connection::Silent => b"X-Request-Id: ",
+        Connection::Close => b"Connection: close\r\nX-Request-Id: ",
+        Connection::KeepAlive => b"Connection: keep-alive\r\nX-Request-Id: ",
+        Connection::Upgrade => b"Connection: upgrade\r\nX-Request-Id: ",
+    });
+    out.extend_from_slice(response.id);
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 /// What the exchange must remember of a request's head: everything else is forgotten once it is written out.
@@ -161,12 +169,14 @@ pub struct Facts {
     pub keep_alive: bool,
     /// The client asks for another protocol.
     pub upgrade: bool,
+    /// The client came over HTTPS, here or at a trusted peer.
+    pub https: bool,
 }
 
 impl Default for Facts {
     /// Of a request that could not be read.
     fn default() -> Self {
-        Self { method: Method::Other, http10: false, keep_alive: false, upgrade: false }
+        Self { method: Method::Other, http10: false, keep_alive: false, upgrade: false, https: false }
     }
 }
 
@@ -177,6 +187,7 @@ impl From<&RequestHead> for Facts {
             http10: head.version == Version::Http10,
             keep_alive: head.keep_alive,
             upgrade: head.upgrade,
+            https: false,
         }
     }
 }

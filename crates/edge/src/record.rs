@@ -63,6 +63,8 @@ pub struct Record {
     pub host: Place,
     /// The request's id.
     pub id: Place,
+    /// `Origin`, where the route's policies ask for it.
+    pub origin: Place,
     /// Address of the client: the peer's, or what a trusted peer says.
     pub client: Rc<str>,
     /// What was answered; 499 when the client (or the edge) had gone before.
@@ -98,6 +100,7 @@ impl Record {
             target: Place::default(),
             host: Place::default(),
             id: Place::default(),
+            origin: Place::default(),
             client: Rc::clone(client),
             status: 0,
             sent: 0,
@@ -146,9 +149,13 @@ impl Record {
             return;
         }
         let mut kept = Vec::with_capacity(
-            [self.method, self.target, self.host, self.id].iter().map(|place| place.range().len()).sum(),
+            [self.method, self.target, self.host, self.id, self.origin]
+                .iter()
+                .map(|place| place.range().len())
+                .sum(),
         );
-        for place in [&mut self.method, &mut self.target, &mut self.host, &mut self.id] {
+        let places = [&mut self.method, &mut self.target, &mut self.host, &mut self.id, &mut self.origin];
+        for place in places {
             let start = kept.len();
             kept.extend_from_slice(self.text.get(place.range()).unwrap_or_default());
             *place = Place::new(start, kept.len());

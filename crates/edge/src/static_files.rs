@@ -102,7 +102,9 @@ enum Lookup {
 pub async fn run(client: &mut Client, record: &mut Record, request: &FileRequest) -> Next {
     let refusal = |status, cause| Refusal { close: request.has_body, ..Refusal::new(status, cause) };
     if !matches!(request.method, Method::Get | Method::Head) {
-        return refuse(client, record, &refusal(405, "not a method for files"), request.json).await;
+        let refusal = Refusal::method("GET, HEAD", "not a method for files");
+        let refusal = Refusal { close: request.has_body, ..refusal };
+        return refuse(client, record, &refusal, request.json).await;
     }
     let found = match &request.path {
         None => Ok(Lookup::Missing),

@@ -6,6 +6,7 @@ use crate::LIMITS;
 use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
 use crate::headers::{self, Connection, Response};
+use crate::policy::response::change_head;
 use http1::{BodyFraming, FieldSet, HeadWriter, Reject, ResponseHead, parse_response};
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -112,7 +113,12 @@ impl Relay<'_> {
         };
         let mut out = self.client.worker.scratch.take();
         out.clear();
-        headers::to_client(&mut out, buffer.filled(), head, response);
+        headers::to_client(&mut out, buffer.filled(), head, response, |out| {
+            // Another protocol begins: there is nothing to protect, and nobody who would read it.
+            if !head.upgrade {
+                change_head(self.record, out, 0);
+            }
+        });
         buffer.consume(head.len);
         let interim = self.down.take_unsent();
         let sent = self.down.written();

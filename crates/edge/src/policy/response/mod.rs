@@ -1,10 +1,27 @@
-//! Policies on the way out.
+//! Policies on the way out. Whoever makes an answer renders its head and calls [`change_head`] before the lines that are the
+//! connection's own; the relay, which has a response of the application's, does so in `headers::to_client`.
+//!
+//! - [`headers`]: headers added, set and removed, security headers among them; [`paths`]: for which paths
+//! - [`cors`]: cross-origin resource sharing, preflights included
+//! - [`lines`]: the lines of a head that is being made
 
+pub mod cors;
+mod headers;
+pub mod lines;
+mod paths;
+
+use crate::record::Record;
+use cors::Cors;
+use headers::HeaderChanges;
 use model::policy::PolicySpec;
 
 /// Compiled.
 #[derive(Debug, Default)]
-pub struct ResponsePolicy {}
+pub struct ResponsePolicy {
+    headers: HeaderChanges,
+    /// Cross-origin resource sharing.
+    pub cors: Option<Cors>,
+}
 
 /// What they depend on beside the answer's head.
 #[derive(Debug, Clone, Copy)]
@@ -17,13 +34,66 @@ pub struct Answering<'a> {
     pub origin: Option<&'a [u8]>,
 }
 
+impl<'a> Answering<'a> {
+    /// As far as the record knows it; `Origin` is recorded only where the route's policy asks for it.
+    pub fn of(record: &'a Record) -> Self {
+        Self {
+            https: record.facts.https,
+            path: path_of(record.get(record.target)),
+            origin: Some(record.get(record.origin)).filter(|origin| !origin.is_empty()),
+        }
+    }
+}
+
+/// The path of a target in origin or absolute form (RFC 9112 section 3.2).
+fn path_of(target: &[u8]) -> &[u8] {
+    let target = target.get(..memchr::memchr(b'?', target).unwrap_or(target.len())).unwrap_or_default();
+    if target.starts_with(b"/") {
+        return target;
+    }
+    let behind_scheme = memchr::memmem::find(target, b"://").map_or(0, |at| at + 3);
+    let authority = target.get(behind_scheme..).unwrap_or_default();
+    memchr::memchr(b'/', authority).and_then(|at| authority.get(at..)).unwrap_or(b"/")
+}
+
+/// Changes the head of an answer to the recorded request, as its route's policies want it.
+pub fn change_head(record: &Record, out: &mut Vec<u8>, start: usize) {
+    if let Some(policy) = &record.policy {
+        policy.response.change_head(out, start, Answering::of(record));
+    }
+}
+
 impl ResponsePolicy {
     /// Of a route.
-    pub fn new(_spec: &PolicySpec) -> Self {
-        Self {}
+    pub fn new(spec: &PolicySpec) -> Self {
+        Self { headers: HeaderChanges::new(&spec.response_headers), cors: spec.cors.as_ref().map(Cors::new) }
     }
 
     /// Changes the answer's head that `out` holds from `start` on: a status line and header lines, each with its line end,
     /// without the empty line.
-    pub fn change_head(&self, _out: &mut Vec<u8>, _start: usize, _asked: Answering<'_>) {}
+    pub fn change_head(&self, out: &mut Vec<u8>, start: usize, asked: Answering<'_>) {
+        self.headers.apply(out, start, asked.https, asked.path);
+        if let Some(cors) = &self.cors {
+            cors.apply(out, start, asked.origin);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_what_stands_before_the_query() {
+        for (target, path) in [
+            ("/a/b?c=/d", "/a/b"),
+            ("/", "/"),
+            ("http://a.test/x?y", "/x"),
+            ("http://a.test", "/"),
+            ("http://a.test?y=/z", "/"),
+            ("*", "/"),
+        ] {
+            assert_eq!(path_of(target.as_bytes()), path.as_bytes(), "{target}");
+        }
+    }
 }
