@@ -19,6 +19,7 @@ mod admit;
 mod answer;
 mod body;
 mod buffer;
+mod coding;
 mod compile;
 mod connect;
 mod connection;
