@@ -5,6 +5,7 @@ use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
 use crate::connection::Client;
 use crate::error_page::{Refusal, wants_json};
+use crate::guard::Offence;
 use crate::headers::{self, Facts, Peer};
 use crate::proxy::Job;
 use crate::record::{Place, Record};
@@ -37,8 +38,10 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     record.facts = Facts::from(head);
     let table = worker.table();
     let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
-    if trusted && let Some(address) = headers::client_of(buffer.filled(), head, &table.trusted) {
-        record.client = address.to_canonical().to_string().into();
+    let mut address = client.peer;
+    if trusted && let Some(named) = headers::client_of(buffer.filled(), head, &table.trusted) {
+        address = named.to_canonical();
+        record.client = address.to_string().into();
     }
     record.facts.https =
         trusted && head.value(FieldId::XForwardedProto, buffer.filled()) == Some(b"https".as_slice());
@@ -49,7 +52,8 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         request_id::generate(worker.log.wall(started), &mut made);
         &made
     });
-    let found = match route(&table, buffer.filled(), head) {
+    let turned_away = worker.turns_away(address);
+    let found = match turned_away.map_or_else(|| route(&table, buffer.filled(), head), Err) {
         Ok(found) => found,
         Err(refusal) => {
             let json = wants_json(head.value(FieldId::Accept, buffer.filled()).unwrap_or_default());
@@ -197,6 +201,7 @@ fn describe_forwarded(record: &mut Record, buf: &[u8], head: &RequestHead, id_le
 
 /// A request that breaks the protocol: answered, then closed.
 pub fn malformed(client: &Client, reject: Reject) -> (Record, Step) {
+    client.worker.offend(client.peer, Offence::Malformed);
     let mut made = unreadable(client, Refusal::closing(reject.status(), ""));
     made.0.cause = Some(reject.to_string().into());
     made

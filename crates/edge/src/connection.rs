@@ -13,7 +13,7 @@ use crate::buffer::Buffer;
 use crate::exchange;
 use crate::stream::Stream;
 use crate::timer::Timer;
-use crate::worker::Worker;
+use crate::worker::{Open, Worker};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -71,8 +71,8 @@ pub enum Next {
 }
 
 /// Serves one connection until it ends.
-pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    let _open = worker.open();
+pub async fn serve(open: Open, stream: TcpStream, peer: SocketAddr) {
+    let worker = Rc::clone(open.worker());
     let peer = peer.ip().to_canonical();
     let timer = worker.wheel.timer();
     let peer_text = peer.to_string().into();
@@ -178,7 +178,7 @@ async fn linger(client: &mut Client) {
 mod tests {
     use super::*;
 
-    fn idle_size<F: Future>(_: impl FnOnce(Rc<Worker>, TcpStream, SocketAddr) -> F) -> usize {
+    fn idle_size<F: Future>(_: impl FnOnce(Open, TcpStream, SocketAddr) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -11,6 +11,7 @@
 use crate::access_log::AccessLog;
 use crate::compile::Compiler;
 use crate::connection::Deadlines;
+use crate::guard::{Guard, Ledger};
 use crate::instance::Drained;
 use crate::table::Table;
 use crate::worker::{self, Command, Shared, WorkerHandle};
@@ -47,6 +48,8 @@ pub struct Control {
     table: Arc<ArcSwap<Table>>,
     retired: Vec<Arc<Table>>,
     log: AccessLog,
+    guard: Arc<Guard>,
+    bans: Ledger,
     closing: bool,
 }
 
@@ -70,7 +73,14 @@ impl Control {
     ) -> io::Result<Self> {
         let drained = Drained::new()?;
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let shared = Shared { table: Arc::clone(&table), log: log.clone(), max_connections, deadlines };
+        let guard = Arc::new(Guard::new(Arc::clone(&drained)));
+        let shared = Shared {
+            table: Arc::clone(&table),
+            log: log.clone(),
+            guard: Arc::clone(&guard),
+            max_connections,
+            deadlines,
+        };
         let workers =
             (0..workers).map(|index| worker::start(index, shared.clone())).collect::<io::Result<_>>()?;
         Ok(Self {
@@ -84,6 +94,8 @@ impl Control {
             table,
             retired: Vec::new(),
             log,
+            guard,
+            bans: Ledger::default(),
             closing: false,
         })
     }
@@ -96,6 +108,7 @@ impl Control {
                 self.drained.clear();
             }
             self.report_drained();
+            self.ban();
             if woken.keeper {
                 self.hear();
             }
@@ -155,6 +168,7 @@ impl Control {
         self.say(&hello);
         self.compiler.report_again();
         self.report_drained();
+        self.bans.own().into_iter().for_each(|ban| self.say(&FromEdge::Banned(ban)));
     }
 
     fn say(&mut self, message: &FromEdge) {
@@ -275,6 +289,8 @@ impl Control {
             return Err(format!("revision {} is served already", self.table.load().revision));
         }
         let table = self.compiler.table(&snapshot).map_err(|error| error.to_string())?;
+        self.guard.apply(&snapshot);
+        self.bans.apply(&snapshot.bans, &self.guard);
         self.retired.push(self.table.swap(Arc::new(table)));
         self.compiler.drain(&snapshot);
         Ok(())
@@ -286,6 +302,13 @@ impl Control {
         }
         for (instance, revision) in self.compiler.newly_drained() {
             self.say(&FromEdge::Drained { instance, revision });
+        }
+    }
+
+    /// Bans whom the workers found offending, and tells the keeper.
+    fn ban(&mut self) {
+        for ban in self.bans.take_fresh(&self.guard) {
+            self.say(&FromEdge::Banned(ban));
         }
     }
 

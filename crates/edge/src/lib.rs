@@ -26,6 +26,7 @@ mod connection;
 mod control;
 mod error_page;
 mod exchange;
+mod guard;
 mod headers;
 mod instance;
 mod pipe;

@@ -5,6 +5,8 @@
 
 use crate::access_log::{AccessLog, LogBuffer};
 use crate::connection::{self, Deadlines};
+use crate::error_page::Refusal;
+use crate::guard::{Guard, Offence, Refused, Ticket};
 use crate::pool::Pool;
 use crate::table::Table;
 use crate::timer::Wheel;
@@ -12,6 +14,7 @@ use arc_swap::{ArcSwap, Cache};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +45,8 @@ pub struct Shared {
     pub table: Arc<ArcSwap<Table>>,
     /// Way to the access log's writer.
     pub log: AccessLog,
+    /// What clients are held to.
+    pub guard: Arc<Guard>,
     /// Most connections of one worker.
     pub max_connections: usize,
     /// Of its clients.
@@ -93,6 +98,8 @@ pub struct Worker {
     pub log: LogBuffer,
     /// Its figures.
     pub stats: Arc<WorkerStats>,
+    /// What clients are held to; shared by all workers.
+    pub guard: Arc<Guard>,
     /// A vector for heads, used and given back within one poll.
     pub scratch: Cell<Vec<u8>>,
     /// Of its clients.
@@ -104,11 +111,21 @@ pub struct Worker {
 }
 
 /// A connection is open as long as this lives.
-pub struct Open(Rc<Worker>);
+pub struct Open {
+    worker: Rc<Worker>,
+    _ticket: Ticket,
+}
+
+impl Open {
+    /// Whose connection it is.
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let worker = &self.0;
+        let worker = &self.worker;
         worker.connections.set(worker.connections.get() - 1);
         add(&worker.stats.connections, -1);
         worker.freed.notify_waiters();
@@ -123,6 +140,7 @@ impl Worker {
             pool: Pool::default(),
             log: LogBuffer::new(shared.log.clone()),
             stats,
+            guard: Arc::clone(&shared.guard),
             scratch: Cell::default(),
             connections: Cell::new(0),
             max_connections: shared.max_connections,
@@ -137,11 +155,23 @@ impl Worker {
         Arc::clone(self.table.borrow_mut().load())
     }
 
-    /// Counts a connection until the guard is dropped.
-    pub fn open(self: &Rc<Self>) -> Open {
+    /// Counts a connection until it is dropped, if this client may have one more.
+    fn open(self: &Rc<Self>, peer: IpAddr) -> Result<Open, Refused> {
+        let ticket = self.guard.connect(peer)?;
         self.connections.set(self.connections.get() + 1);
         add(&self.stats.connections, 1);
-        Open(Rc::clone(self))
+        Ok(Open { worker: Rc::clone(self), _ticket: ticket })
+    }
+
+    /// Notes what a client is banned for when it goes on like this (`EdgeSpec::ban`). The client's own address, not that of
+    /// a trusted peer before it.
+    pub fn offend(&self, client: IpAddr, offence: Offence) {
+        self.guard.offend(client, offence);
+    }
+
+    /// Whether nothing at all is done for a request of this client, and what it is told.
+    pub fn turns_away(&self, client: IpAddr) -> Option<Refusal> {
+        self.guard.is_banned(client).then(|| Refusal::closing(403, "the address is banned"))
     }
 
     /// No new requests are taken: connections end after what they are at.
@@ -158,7 +188,10 @@ impl Worker {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     warned = false;
-                    tokio::task::spawn_local(connection::serve(Rc::clone(&self), stream, peer));
+                    match self.open(peer.ip()) {
+                        Ok(open) => drop(tokio::task::spawn_local(connection::serve(open, stream, peer))),
+                        Err(refused) => self.guard.turn_away(stream.into_std(), peer.ip(), refused),
+                    }
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
