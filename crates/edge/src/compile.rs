@@ -91,8 +91,8 @@ impl Compiler {
     fn upstream(&mut self, upstream: &wire::snapshot::Upstream) -> Arc<Upstream> {
         let cursor = Arc::clone(self.cursors.entry(upstream.id.clone()).or_default());
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
-        let instances = taking.map(|endpoint| self.instance(endpoint)).collect();
-        Arc::new(Upstream::new(&upstream.id, upstream.state, instances, cursor))
+        let endpoints = taking.map(|endpoint| (self.instance(endpoint), endpoint.weight)).collect();
+        Arc::new(Upstream::new(&upstream.id, upstream.state, upstream.balance, endpoints, cursor))
     }
 
     /// The instance an endpoint stands for; another address makes it another instance.
