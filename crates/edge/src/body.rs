@@ -180,7 +180,7 @@ impl Pump {
             if self.read_done {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_fill(cx, source))?;
+            ready!(self.poll_fill(cx, source, sink))?;
         }
     }
 
@@ -192,7 +192,7 @@ impl Pump {
         sink: &Stream,
     ) -> Poll<Result<(), PumpError>> {
         ready!(self.poll_write(cx, sink)).map_err(PumpError::Sink)?;
-        if self.read_done { Poll::Ready(Ok(())) } else { self.poll_fill(cx, source) }
+        if self.read_done { Poll::Ready(Ok(())) } else { self.poll_fill(cx, source, sink) }
     }
 
     /// Writes what waits.
@@ -222,10 +222,15 @@ impl Pump {
     }
 
     /// Reads one piece. Nothing is waiting to be written.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, source: &Stream) -> Poll<Result<(), PumpError>> {
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &Stream,
+        sink: &Stream,
+    ) -> Poll<Result<(), PumpError>> {
         self.buffer = None;
         let failed = |error: io::Error| PumpError::Source(error.kind());
-        if self.splicing || self.left >= SPLICE {
+        if self.splicing || self.left >= SPLICE && sink.can_splice() {
             match ready!(self.poll_splice(cx, source)) {
                 Spliced::Bytes => return Poll::Ready(Ok(())),
                 Spliced::Failed(kind) => return Poll::Ready(Err(PumpError::Source(kind))),

@@ -49,6 +49,9 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// Bytes that can be appended to a small one.
+    pub const SMALL_ROOM: usize = SMALL - HEADROOM;
+
     /// A buffer of [`SMALL`] bytes.
     pub fn small() -> Self {
         let bytes = STOCK.with(|stock| stock.small.borrow_mut().pop());

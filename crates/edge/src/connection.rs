@@ -11,6 +11,7 @@
 
 use crate::buffer::Buffer;
 use crate::exchange;
+use crate::h2;
 use crate::stream::Stream;
 use crate::timer::Timer;
 use crate::worker::{Open, Worker};
@@ -68,6 +69,8 @@ pub enum Next {
     Close,
     /// It is closed, but the client may still be sending.
     Linger,
+    /// It goes on in HTTP/2, with what is pending.
+    Http2,
 }
 
 /// Serves one connection until it ends.
@@ -88,6 +91,10 @@ pub async fn serve(open: Open, stream: TcpStream, peer: SocketAddr) {
             // Refusals of requests sent ahead wait for nothing: others get their turn all the same.
             Next::Again => tokio::task::consume_budget().await,
             Next::Close => break,
+            Next::Http2 => {
+                Box::pin(h2::serve(client)).await;
+                break;
+            }
             Next::Linger => {
                 Box::pin(linger(&mut client)).await;
                 break;
@@ -97,6 +104,18 @@ pub async fn serve(open: Open, stream: TcpStream, peer: SocketAddr) {
 }
 
 impl Client {
+    /// A client of its own for one of its streams, with the head of its request.
+    pub fn child(&self, stream: Stream, head: Buffer) -> Self {
+        Self {
+            stream,
+            timer: self.worker.wheel.timer(),
+            worker: Rc::clone(&self.worker),
+            peer: self.peer,
+            peer_text: Rc::clone(&self.peer_text),
+            pending: Some(head),
+        }
+    }
+
     /// Waits for the next request without a buffer; false: the connection ends.
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.pending.is_some() {

@@ -10,6 +10,7 @@ use crate::answer::refuse;
 use crate::buffer::Buffer;
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
+use crate::h2;
 use crate::proxy;
 use crate::record::Record;
 use crate::static_files;
@@ -22,7 +23,7 @@ use std::time::Instant;
 pub async fn run(client: &mut Client) -> Next {
     let mut reading = Reading { buffer: client.pending.take(), timed: false, untried: true };
     let Some((mut record, mut step)) = poll_fn(|cx| receive(client, &mut reading, cx)).await else {
-        return Next::Close;
+        return if client.pending.is_some() { Next::Http2 } else { Next::Close };
     };
     // By reference: moved out, each would take its place in this future twice.
     let next = match &mut step {
@@ -45,7 +46,8 @@ struct Reading {
     untried: bool,
 }
 
-/// Reads until a head is whole and decides what becomes of it. `None`: the client has gone without a request.
+/// Reads until a head is whole and decides what becomes of it. `None`: the client has gone without a request, or begins HTTP/2
+/// (then it has something pending).
 fn receive(client: &mut Client, reading: &mut Reading, cx: &mut Context<'_>) -> Poll<Option<(Record, Step)>> {
     loop {
         if let Some(buffer) = reading.buffer.take() {
@@ -53,6 +55,10 @@ fn receive(client: &mut Client, reading: &mut Reading, cx: &mut Context<'_>) -> 
                 Ok(Some(head)) => return Poll::Ready(Some(admit(client, buffer, &head))),
                 Ok(None) if buffer.is_full() => buffer.grown(),
                 Ok(None) => buffer,
+                Err(_) if h2::begins(client, buffer.filled()) => {
+                    client.pending = Some(buffer);
+                    return Poll::Ready(None);
+                }
                 Err(reject) => return Poll::Ready(Some(malformed(client, reject))),
             };
             if buffer.is_full() {

@@ -6,6 +6,7 @@
 //! - [`table`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`static_files`], [`answer`] and [`error_page`]: answers of the edge's own
+//! - [`h2`]: HTTP/2, whose streams take sockets' places
 //! - [`headers`]: heads both ways; [`request_id`]; [`record`] and [`access_log`]: one line for each request
 //!
 //! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
@@ -27,6 +28,7 @@ mod control;
 mod error_page;
 mod exchange;
 mod guard;
+mod h2;
 mod headers;
 mod instance;
 mod pipe;

@@ -7,6 +7,7 @@
 //! cancellation, which costs two atomic operations each and is used by nobody here.
 
 use crate::buffer::Buffer;
+use crate::h2::Channel;
 use crate::pipe::Pipe;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io;
@@ -23,6 +24,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A unix stream socket.
     Unix(UnixStream),
+    /// A stream of an HTTP/2 connection.
+    H2(Box<Channel>),
 }
 
 /// What a system call moved.
@@ -39,6 +42,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::H2(channel) => channel.poll_read_ready(cx),
         }
     }
 
@@ -47,6 +51,8 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
+            // Asked only after an attempt on a descriptor, and a channel has none.
+            Self::H2(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
         }
     }
 
@@ -64,6 +70,9 @@ impl Stream {
     /// Reads from a socket that was just found ready. `None`: it was not.
     #[inline]
     pub fn read(&self, buffer: &mut Buffer) -> Option<io::Result<usize>> {
+        if let Self::H2(channel) = self {
+            return channel.read(buffer);
+        }
         let free = buffer.free();
         let wanted = free.len();
         let result = self.attempt(Interest::READABLE, |fd| {
@@ -82,6 +91,7 @@ impl Stream {
         let peeked = match self {
             Self::Tcp(stream) => peek(stream.as_fd()),
             Self::Unix(stream) => peek(stream.as_fd()),
+            Self::H2(_) => return true,
         };
         peeked.is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
     }
@@ -89,6 +99,9 @@ impl Stream {
     /// Writes what the socket takes.
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Self::H2(channel) = self {
+            return channel.poll_write(cx, bytes);
+        }
         loop {
             // Nearly always it is writable: asking first would cost more than failing now and then.
             let result = self.attempt(Interest::WRITABLE, |fd| {
@@ -130,6 +143,11 @@ impl Stream {
         }
     }
 
+    /// Whether bytes can be moved to and from it without coming into the process: it is a descriptor, and nothing wraps it.
+    pub fn can_splice(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
     /// Makes a call that was found (or is hoped) to be possible. `None`: it is not, and the runtime knows it now.
     #[inline]
     fn attempt(
@@ -146,6 +164,8 @@ impl Stream {
         let result = match self {
             Self::Tcp(stream) => stream.try_io(interest, || outcome(call(stream.as_fd()))),
             Self::Unix(stream) => stream.try_io(interest, || outcome(call(stream.as_fd()))),
+            // What a call on its descriptor would say: the caller copies instead.
+            Self::H2(_) => Err(io::ErrorKind::InvalidInput.into()),
         };
         match (moved, result) {
             (Some(count), _) => Some(Ok(count)),
@@ -159,6 +179,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::H2(channel) => channel.poll_shutdown(cx),
         }
     }
 }

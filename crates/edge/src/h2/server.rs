@@ -1,0 +1,243 @@
+//! A client's HTTP/2 connection: one task drives its frames, each stream runs as a task of its own.
+//!
+//! ```text
+//!   serving ──idle, worker closing──▶ leaving (GOAWAY; streams end) ──▶ closed
+//!      └──flood, stall───────────────▶ cut (GOAWAY) ──────────────────▶ closed
+//! ```
+//! The connection's deadline: the preface has to come in time; then it is the idle time while no stream is open, and while
+//! one is, the time in which something must have been taken. Exchanges have deadlines of their own.
+
+use super::guard::Guard;
+use super::heads::{self, Framing};
+use super::io::Io;
+use super::{
+    CONNECTION_WINDOW, Channel, MAX_HEADER_LIST, MAX_STREAMS, PREFACE, SEND_BUFFER, STREAM_WINDOW,
+    ServerStream,
+};
+use crate::buffer::Buffer;
+use crate::connection::{Client, WRITE_MS};
+use crate::exchange;
+use crate::stream::Stream;
+use bytes::Bytes;
+use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use http1::Method;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+/// Streams that a client had us reset by breaking the protocol, before its connection ends (CVE-2025-8671).
+const MAX_OWN_RESETS: usize = 200;
+/// Streams reset by the client that were not even looked at, before its connection ends (CVE-2023-44487).
+const MAX_UNSEEN_RESETS: usize = 100;
+/// Milliseconds for the last words of a connection.
+const LAST_WORDS_MS: u64 = 2_000;
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_local_error_reset_streams(Some(MAX_OWN_RESETS))
+        .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
+        .enable_connect_protocol();
+    builder
+}
+
+/// What the streams of a connection share with its driver.
+struct Front {
+    client: Client,
+    running: Cell<usize>,
+    driver: RefCell<Option<Waker>>,
+}
+
+/// Counts a running stream; the driver is woken when the last one ends.
+struct Running(Rc<Front>);
+
+impl Running {
+    fn new(front: &Rc<Front>) -> Self {
+        front.running.set(front.running.get() + 1);
+        Self(Rc::clone(front))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        if self.0.running.get() == 0
+            && let Some(driver) = &*self.0.driver.borrow()
+        {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+/// Serves a connection whose client begins with the preface (or has agreed on it by ALPN), until it ends.
+pub async fn serve(mut client: Client) {
+    let guard = Rc::new(Guard::new(PREFACE.len()));
+    let ahead = client.pending.take();
+    let front = Rc::new(Front { client, running: Cell::new(0), driver: RefCell::new(None) });
+    let client = &front.client;
+    client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
+    let io = Io::new(Socket(Rc::clone(&front)), ahead, Rc::clone(&guard));
+    let connection = {
+        let mut handshake = pin!(builder().handshake::<_, Bytes>(io));
+        poll_fn(|cx| match handshake.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result.ok()),
+            Poll::Pending if client.timer.expired() || client.worker.is_closing() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    };
+    if let Some(connection) = connection {
+        let mut driver = Driver { connection, guard, front: &front, stage: Stage::Idle, taken: 0 };
+        poll_fn(|cx| driver.poll(cx)).await;
+    }
+    // The streams find out now that their client has gone.
+    poll_fn(|cx| {
+        *front.driver.borrow_mut() = Some(cx.waker().clone());
+        if front.running.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// The socket, as [`Io`] needs it.
+struct Socket(Rc<Front>);
+
+impl std::ops::Deref for Socket {
+    type Target = Stream;
+
+    fn deref(&self) -> &Stream {
+        &self.0.client.stream
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No stream is open.
+    Idle,
+    Busy,
+    /// GOAWAY was said: no new streams, those that run may end.
+    Leaving,
+    /// The last words go out.
+    Cut,
+}
+
+struct Driver<'a> {
+    connection: Connection<Io<Socket>, Bytes>,
+    guard: Rc<Guard>,
+    front: &'a Rc<Front>,
+    stage: Stage,
+    /// Bytes the client had taken when the deadline was set.
+    taken: u64,
+}
+
+impl Driver<'_> {
+    /// Moves what can be moved; ready when the connection has ended.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => start(self.front, request, respond),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            if !self.turn() {
+                return if self.stage == Stage::Cut && self.front.client.timer.expired() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
+            }
+        }
+    }
+
+    /// Looks at what has changed; true: the connection has something to say.
+    fn turn(&mut self) -> bool {
+        let client = &self.front.client;
+        if self.stage == Stage::Cut {
+            return false;
+        }
+        if self.guard.is_tripped() {
+            tracing::debug!(peer = %client.peer, "a flood of frames");
+            return self.cut(Reason::ENHANCE_YOUR_CALM);
+        }
+        if self.stage != Stage::Leaving && client.worker.is_closing() {
+            return self.leave();
+        }
+        let open = self.connection.has_streams();
+        match self.stage {
+            Stage::Idle if open => self.wait(Stage::Busy, WRITE_MS),
+            Stage::Busy if !open => self.wait(Stage::Idle, client.worker.deadlines.idle_ms),
+            Stage::Idle if client.timer.expired() => return self.leave(),
+            // Exchanges have deadlines of their own: only what they have left behind is looked after here.
+            _ if client.timer.expired() => {
+                if self.front.running.get() == 0 && self.guard.taken() == self.taken {
+                    return self.cut(Reason::CANCEL);
+                }
+                self.wait(self.stage, WRITE_MS);
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn wait(&mut self, stage: Stage, millis: u64) {
+        self.stage = stage;
+        self.taken = self.guard.taken();
+        self.front.client.timer.set(Instant::now(), millis);
+    }
+
+    fn leave(&mut self) -> bool {
+        self.wait(Stage::Leaving, WRITE_MS);
+        self.connection.graceful_shutdown();
+        true
+    }
+
+    fn cut(&mut self, reason: Reason) -> bool {
+        self.wait(Stage::Cut, LAST_WORDS_MS);
+        self.connection.abrupt_shutdown(reason);
+        true
+    }
+}
+
+/// Runs one request in a task of its own.
+fn start(front: &Rc<Front>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let worker = &front.client.worker;
+    let mut head = worker.scratch.take();
+    head.clear();
+    let framing = heads::write_request(&mut head, &request, request.body().is_end_stream());
+    let mut buffer = if head.len() <= Buffer::SMALL_ROOM { Buffer::small() } else { Buffer::large() };
+    let whole = buffer.append(&head) == head.len();
+    worker.scratch.set(head);
+    if !whole {
+        // No larger buffer is to be had now.
+        respond.send_reset(Reason::REFUSED_STREAM);
+        return;
+    }
+    let method = match framing {
+        Framing::Tunnel => Method::Get,
+        _ => Method::from_bytes(request.method().as_str().as_bytes()),
+    };
+    let stream = ServerStream::new(request.into_body(), framing, respond, method);
+    let mut client = front.client.child(Stream::H2(Box::new(Channel::Server(stream))), buffer);
+    let running = Running::new(front);
+    tokio::task::spawn_local(async move {
+        poll_fn(|cx| {
+            client.timer.bind(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        exchange::run(&mut client).await;
+        if let Stream::H2(channel) = &client.stream {
+            channel.finish();
+        }
+        drop(running);
+    });
+}
