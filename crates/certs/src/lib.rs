@@ -1,1 +1,75 @@
 //! Certificates: the local certificate authority for development, and pairs from files, checked before they are used.
+//!
+//! - [`local`]: an authority of this home's own, which signs local names only.
+//! - [`files`]: pairs that somebody else made.
+//! - [`trust`]: whether this host trusts the local authority, and how that is brought about.
+//! - [`ticket`]: keys of resumption tickets.
+//!
+//! Everything ends in a [`Pair`]: nothing that was not checked becomes one. Private keys are never shown and, but for the
+//! authority's own, never written.
+
+mod error;
+pub mod files;
+pub mod local;
+pub mod ticket;
+pub mod trust;
+
+pub use error::CertError;
+use std::fmt;
+use std::time::SystemTime;
+
+/// A certificate with its private key: both can be read, and they belong together.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// PEM, the leaf first.
+    pub chain: String,
+    /// PEM.
+    pub key: String,
+    /// What is said of it.
+    pub facts: Facts,
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// What a leaf certificate says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Host names and addresses it is valid for.
+    pub names: Vec<String>,
+    /// Who signed it, for people.
+    pub issuer: String,
+    /// Not valid before …
+    pub not_before: SystemTime,
+    /// … nor after.
+    pub not_after: SystemTime,
+}
+
+/// Whether a certificate's `name` covers `host`: equal, or `*.` in place of its first label (RFC 9525 section 6.3). A host `*`
+/// (any name) is covered by nothing: which names people come with is not known.
+pub fn covers(name: &str, host: &str) -> bool {
+    let rest = |text: &str| text.split_once('.').map(|(_, rest)| rest.to_ascii_lowercase());
+    name.eq_ignore_ascii_case(host)
+        || name.starts_with("*.") && !host.starts_with("*.") && rest(name) == rest(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        assert!(
+            covers("a.test", "A.test") && covers("*.a.test", "b.a.test") && covers("*.a.test", "*.a.test")
+        );
+        assert!(
+            !covers("*.a.test", "a.test")
+                && !covers("*.a.test", "c.b.a.test")
+                && !covers("b.a.test", "*.a.test")
+        );
+        assert!(!covers("*.test", "*.a.test"));
+    }
+}

@@ -139,6 +139,9 @@ pub struct UpArgs {
     /// times
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub http: Vec<SocketAddr>,
+    /// The same for HTTPS; 443, or --https 8443 where that needs no rights
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub https: Vec<SocketAddr>,
 }
 
 /// `start`.
@@ -154,6 +157,9 @@ pub struct StartArgs {
     /// times
     #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "names")]
     pub http: Vec<SocketAddr>,
+    /// The same for HTTPS; 443, or --https 8443 where that needs no rights
+    #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "names")]
+    pub https: Vec<SocketAddr>,
 }
 
 /// `stop`.

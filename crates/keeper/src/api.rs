@@ -25,6 +25,9 @@ pub struct StackRequest {
     /// Listen here instead of where the manifest says; empty: as the manifest says. Kept for later reloads.
     #[serde(default)]
     pub http: Vec<SocketAddr>,
+    /// The same for HTTPS.
+    #[serde(default)]
+    pub https: Vec<SocketAddr>,
 }
 
 /// Read the manifest again.
@@ -65,6 +68,30 @@ pub struct Status {
     pub edge: Option<EdgeStatus>,
     /// By name.
     pub stacks: Vec<StackStatus>,
+    /// Of all sites that have HTTPS.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// A site's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The site's stack.
+    pub stack: String,
+    /// Host names of the site.
+    pub hosts: Vec<String>,
+    /// Names that the certificate is valid for; empty while there is none.
+    pub names: Vec<String>,
+    /// Who signed it; none while there is none.
+    pub issuer: Option<String>,
+    /// From the local authority.
+    pub local: bool,
+    /// The chain's file, where it comes from one.
+    pub file: Option<PathBuf>,
+    /// When it expires: RFC 3339, UTC.
+    pub not_after: Option<String>,
+    /// What is wrong with it, a line each.
+    pub problems: Vec<String>,
 }
 
 /// The keeper itself.
@@ -89,6 +116,9 @@ pub struct EdgeStatus {
     pub user: String,
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// Those of them that speak TLS.
+    #[serde(default)]
+    pub tls: Vec<SocketAddr>,
     /// Revision it serves from.
     pub revision: u64,
     /// Client connections open now.

@@ -6,6 +6,7 @@
 //! Adopted instances go on from where the former keeper saw them, and have a moment to say so if they ended meanwhile: the edge
 //! that serves is never told that nobody is there.
 
+use crate::certificates::Certificates;
 use crate::change;
 use crate::edge_host::{self, Recipe, Sockets};
 use crate::error::KeeperError;
@@ -13,6 +14,7 @@ use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
 use crate::stack::{Revision, Stack};
 use crate::{Options, Shutdown, control, user};
+use certs::ticket::Tickets;
 use model::InstanceId;
 use model::observed::{Event, Observed, Phase};
 use std::collections::{BTreeMap, HashMap};
@@ -119,6 +121,7 @@ fn assemble(
     let exe = options.exe.clone();
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
     let runs = store.runs()?;
+    let certificates = Certificates::new(home.certs());
     let keeper = Keeper {
         options,
         home,
@@ -137,7 +140,10 @@ fn assemble(
         unserved: BTreeMap::new(),
         found: BTreeMap::new(),
         found_events,
+        certificates,
+        tickets: Tickets::default(),
         published: None,
+        listeners_due: false,
         stats: wire::edge::Stats::default(),
         waiting: Vec::new(),
         ending: None,
@@ -161,7 +167,8 @@ impl Keeper {
             stack.removing = record.wanted == Wanted::Stopped;
             let load = |revision: store::Revision| {
                 let spec = change::load_again(&revision.content.manifest, &revision.content.text)?;
-                Ok::<_, KeeperError>(Revision { number: revision.number, spec, http: revision.content.http })
+                let store::NewRevision { http, https, .. } = revision.content;
+                Ok::<_, KeeperError>(Revision { number: revision.number, spec, http, https })
             };
             match record.active.map(load).transpose() {
                 Ok(active) => stack.active = active,

@@ -30,11 +30,17 @@ fn failure(diagnostics: manifest::Diagnostics) -> KeeperError {
 }
 
 /// What changes from `old` to `new`, a line each; empty: nothing.
-pub(crate) fn describe(old: Option<&Revision>, new: &StackSpec, addresses: &[SocketAddr]) -> Vec<String> {
-    let mut lines = describe_spec(old.map(|old| &*old.spec), new);
-    if old.is_some_and(|old| old.addresses() != addresses) {
+pub(crate) fn describe(old: Option<&Revision>, new: &Revision) -> Vec<String> {
+    let mut lines = describe_spec(old.map(|old| &*old.spec), &new.spec);
+    let list = |addresses: &[SocketAddr]| {
         let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        lines.push(format!("listens on {}", list.join(", ")));
+        if list.is_empty() { "nothing".to_owned() } else { list.join(", ") }
+    };
+    if old.is_some_and(|old| old.http() != new.http()) {
+        lines.push(format!("listens on {}", list(new.http())));
+    }
+    if old.is_some_and(|old| old.https() != new.https()) {
+        lines.push(format!("listens for HTTPS on {}", list(new.https())));
     }
     lines
 }
@@ -72,6 +78,12 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
     lines.extend(gone.map(|site| format!("site {}: removed", site.hosts.join(", "))));
     if old.trusted != new.trusted {
         lines.push("trusted peers changed".into());
+    }
+    if old.proxy_protocol != new.proxy_protocol {
+        lines.push("PROXY protocol changed".into());
+    }
+    if old.edge != new.edge {
+        lines.push("limits of clients, or the access log, changed".into());
     }
     if lines.is_empty() && old.sites != new.sites {
         lines.push("order of sites changed".into());

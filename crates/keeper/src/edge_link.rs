@@ -5,7 +5,7 @@ use crate::keeper::{Edge, Keeper};
 use crate::stack::Revision;
 use model::InstanceId;
 use model::observed::{Event, Phase};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::edge::{FromEdge, ToEdge};
 
 /// Pause before an edge that could not be started is tried again.
@@ -58,10 +58,6 @@ impl Keeper {
         }
         self.edge = Some(Edge { socket, generation, pid, revision, unanswered: Some(0) });
         self.published = None;
-        if revision == 0 {
-            // A new edge learns what to serve before it accepts the first connection; it takes messages in order.
-            self.publish();
-        }
         self.send_listeners();
     }
 
@@ -137,7 +133,7 @@ impl Keeper {
         }
     }
 
-    /// Listens where the active stacks want, and nowhere else.
+    /// Listens where the active stacks want, and nowhere else. The edge gets the listeners when the loop has published.
     pub(crate) fn send_listeners(&mut self) {
         if self.ending.is_some() {
             return;
@@ -153,7 +149,13 @@ impl Keeper {
             }
         }
         self.sockets.keep_only(&wanted);
-        if let Some(edge) = &self.edge
+        self.listeners_due = true;
+    }
+
+    /// Sends the listeners, if they may have changed. The edge takes messages in order.
+    pub(crate) fn hand_over_listeners(&mut self) {
+        if std::mem::take(&mut self.listeners_due)
+            && let Some(edge) = &self.edge
             && let Err(error) = self.sockets.send(&edge.socket)
         {
             tracing::warn!(%error, "the edge did not take its listeners");
@@ -166,7 +168,7 @@ impl Keeper {
             return;
         }
         let desired = self.desired();
-        let Self { stacks, observed, facts, found, edge, .. } = self;
+        let Self { stacks, observed, facts, found, edge, certificates, tickets, .. } = self;
         let Some(edge) = edge else { return };
         let mut snapshot = crate::publish::snapshot(&crate::publish::Sources {
             stacks,
@@ -174,6 +176,8 @@ impl Keeper {
             observed,
             facts,
             found,
+            certificates,
+            ticket_keys: &tickets.at(Instant::now()),
         });
         if self.published.as_ref() == Some(&snapshot) {
             return;

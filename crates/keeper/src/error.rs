@@ -30,6 +30,9 @@ pub enum KeeperError {
         /// Who holds it, or what the system says.
         cause: String,
     },
+    /// A certificate that the manifest names cannot be used.
+    #[error("certificate: {0}")]
+    Certificate(#[from] certs::CertError),
     /// Two stacks want the same host name.
     #[error("{host} is already a site of the stack {stack}")]
     HostTaken {
@@ -80,6 +83,7 @@ impl KeeperError {
         match self {
             Self::Manifest { .. }
             | Self::Listen { .. }
+            | Self::Certificate(_)
             | Self::HostTaken { .. }
             | Self::StackTaken { .. } => 1,
             Self::Unknown(_) => 2,
@@ -93,7 +97,9 @@ impl KeeperError {
         match self {
             Self::Unknown(_) => 404,
             Self::Conflict(_) | Self::Locked { .. } | Self::StackTaken { .. } => 409,
-            Self::Manifest { .. } | Self::Listen { .. } | Self::HostTaken { .. } => 422,
+            Self::Manifest { .. } | Self::Listen { .. } | Self::Certificate(_) | Self::HostTaken { .. } => {
+                422
+            }
             Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
         }
     }

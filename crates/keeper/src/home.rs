@@ -59,6 +59,10 @@ impl Home {
     pub fn logs(&self) -> PathBuf {
         self.home.join("logs")
     }
+    /// Folder of the local certificate authority.
+    pub fn certs(&self) -> PathBuf {
+        self.home.join("certs")
+    }
     /// The keeper's own diagnostics.
     pub fn keeper_log(&self) -> PathBuf {
         self.logs().join("keeper.log")

@@ -2,12 +2,14 @@
 //! edge gets what changed. Nothing else writes this state, so there is nothing to lock.
 
 use crate::api;
+use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
 use crate::home::Home;
 use crate::resolve::Found;
 use crate::stack::Stack;
 use crate::{Options, Shutdown};
+use certs::ticket::Tickets;
 use model::observed::{Address, End, Event, Moment, Observed, Phase};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
@@ -29,6 +31,8 @@ pub(crate) const LAST_LINES: usize = 30;
 /// Time between two looks at everything, whatever happens: the net under all events. Also how often foreign host
 /// names are looked up again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Time between two looks at what others change on the disk: certificates.
+const LOOK_AT_FILES: Duration = Duration::from_secs(2);
 /// `up`: time that requests under way have to end after Ctrl-C. Longer than a `drain` of three seconds: so an app that ends its
 /// event streams on SIGTERM ends them cleanly, before the edge cuts them.
 const UP_DRAIN: Duration = Duration::from_secs(5);
@@ -65,6 +69,10 @@ pub(crate) struct Keeper {
     pub(crate) unserved: BTreeMap<SocketAddr, String>,
     pub(crate) found: Found,
     pub(crate) found_events: mpsc::Sender<Found>,
+    pub(crate) certificates: Certificates,
+    pub(crate) tickets: Tickets,
+    /// The edge has not been sent the listeners that there are now.
+    pub(crate) listeners_due: bool,
     /// What the edge was sent last, without its revision.
     pub(crate) published: Option<Snapshot>,
     pub(crate) stats: Stats,
@@ -110,6 +118,8 @@ impl Keeper {
     pub(crate) async fn run(mut self, mut inbox: Inbox) {
         let mut look = tokio::time::interval(LOOK_AGAIN);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut files = tokio::time::interval(LOOK_AT_FILES);
+        files.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let next = self.settle();
             if self.is_over() {
@@ -129,6 +139,7 @@ impl Keeper {
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
                 }
                 _ = look.tick() => self.look_again(),
+                _ = files.tick() => self.certificates.look(SystemTime::now()),
                 () = until(self.born, next) => {}
             }
         }
@@ -161,7 +172,10 @@ impl Keeper {
             plan.steps.into_iter().for_each(|step| self.execute(step));
         }
         self.tidy();
+        self.certificates.keep(self.stacks.values(), SystemTime::now());
         self.publish();
+        // After the snapshot: what is spoken on an address is known before its first connection is accepted.
+        self.hand_over_listeners();
         next
     }
 
@@ -269,7 +283,6 @@ impl Keeper {
             .values()
             .flat_map(|stack| &stack.active)
             .flat_map(|active| crate::resolve::foreign(&active.spec))
-            .cloned()
             .collect();
         if names.is_empty() {
             return;

@@ -7,13 +7,16 @@
 //! - [`control`]: the control API; every call becomes a message to the loop.
 //! - [`wish`]: what a call asks for is recorded or refused; [`change`]: manifests loaded and compared.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
+//! - [`certificates`]: made, loaded, checked and renewed for the edge.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
+//! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
 //! - [`status`]: what `mainstay status` shows.
 //! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
 pub mod api;
 mod boot;
+mod certificates;
 mod change;
 mod control;
 mod edge_host;
@@ -22,6 +25,7 @@ mod error;
 mod execute;
 pub mod home;
 mod keeper;
+mod merge;
 mod publish;
 mod resolve;
 mod stack;

@@ -1,16 +1,19 @@
 //! The edge's snapshot, made from the stacks and what is observed. Pure.
 
+use crate::certificates::Certificates;
 use crate::keeper::Facts;
-use crate::resolve::Found;
-use crate::stack::{Stack, in_rotation};
+use crate::merge;
+use crate::resolve::{self, Found};
+use crate::stack::{Revision, Stack, in_rotation};
 use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
-use model::site::TlsSpec;
+use model::policy::PolicySpec;
+use model::site::{DoorSpec, TlsSpec};
 use model::spec::{HandlerSpec, ProxySpec, RouteSpec, SiteSpec, UpstreamAddress};
-use model::{AppId, InstanceId, StackName};
+use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, Upstream, UpstreamState};
+use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, TicketKey, Upstream, UpstreamState};
 
 /// Everything a snapshot is made from.
 pub(crate) struct Sources<'a> {
@@ -19,20 +22,35 @@ pub(crate) struct Sources<'a> {
     pub(crate) observed: &'a Observed,
     pub(crate) facts: &'a HashMap<InstanceId, Facts>,
     pub(crate) found: &'a Found,
+    pub(crate) certificates: &'a Certificates,
+    pub(crate) ticket_keys: &'a [TicketKey],
 }
 
 /// The snapshot, without its revision.
 pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
     let mut snapshot = Snapshot { version: wire::VERSION, ..Snapshot::default() };
-    for stack in sources.stacks.values().filter(|stack| !stack.removing) {
-        let Some(active) = &stack.active else { continue };
+    let served = sources.stacks.values().filter(|stack| !stack.removing);
+    let served = served.filter_map(|stack| Some((stack, stack.active.as_ref()?)));
+    for (stack, active) in served.clone() {
         snapshot.trusted.extend(&active.spec.trusted);
-        snapshot.sites.extend(active.spec.sites.iter().map(|spec| site(stack, spec)));
+        snapshot.sites.extend(active.spec.sites.iter().map(|spec| site(active, spec)));
         let apps = active.spec.apps.keys().map(|name| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
-        let foreign: BTreeMap<String, &ProxySpec> =
-            crate::resolve::proxies(&active.spec).map(|proxy| (server_id(stack, proxy), proxy)).collect();
-        snapshot.upstreams.extend(foreign.values().map(|proxy| servers(sources, stack, proxy)));
+        let foreign: BTreeMap<String, ProxySpec> = resolve::proxies(&active.spec)
+            .map(|proxy| (server_id(&stack.name, &proxy), proxy.into_owned()))
+            .collect();
+        snapshot.upstreams.extend(foreign.into_iter().map(|(id, proxy)| servers(sources, id, &proxy)));
+        for door in doors(active) {
+            // Two stacks may listen on the same address.
+            if snapshot.doors.iter().all(|known| known.address != door.address) {
+                snapshot.doors.push(door);
+            }
+        }
+    }
+    snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
+    snapshot.certificates = sources.certificates.published();
+    if !snapshot.certificates.is_empty() {
+        snapshot.ticket_keys = sources.ticket_keys.to_vec();
     }
     // Instances of apps that no route leads to any more still have to drain.
     for (id, name) in
@@ -50,22 +68,34 @@ pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
     snapshot
 }
 
-fn site(stack: &Stack, spec: &SiteSpec) -> Site {
+/// What is spoken where a revision listens.
+pub(crate) fn doors(revision: &Revision) -> impl Iterator<Item = DoorSpec> {
+    let proxy_protocol = revision.spec.proxy_protocol;
+    let http = revision.http().iter().map(|address| (*address, false));
+    let all = http.chain(revision.https().iter().map(|address| (*address, true)));
+    all.map(move |(address, tls)| DoorSpec { address, tls, proxy_protocol })
+}
+
+fn site(revision: &Revision, spec: &SiteSpec) -> Site {
+    let stack = &revision.spec.name;
     let routes: Vec<Route> = spec.routes.iter().map(|spec| route(stack, spec)).collect();
-    let (name, hosts) = (stack.name.to_string(), spec.hosts.clone());
-    let https_redirect = spec.https_redirect && spec.tls != TlsSpec::Off;
+    let (name, hosts) = (stack.to_string(), spec.hosts.clone());
+    let https_redirect = spec.https_redirect && spec.tls != TlsSpec::Off && !revision.https().is_empty();
     let text = serde_json::to_vec(&(&name, &hosts, https_redirect, &routes)).unwrap_or_default();
     Site { hash: model::id::fnv1a(&text), stack: name, hosts, https_redirect, routes }
 }
 
-fn route(stack: &Stack, spec: &RouteSpec) -> Route {
+fn route(stack: &StackName, spec: &RouteSpec) -> Route {
+    let app = |name: &AppName| AppId { stack: stack.clone(), app: name.clone() }.to_string();
     let handler = match &spec.handler {
-        HandlerSpec::App(name) => Handler::Proxy { upstream: stack.app_id(name).to_string() },
+        HandlerSpec::App(name) => Handler::Proxy { upstream: app(name) },
         HandlerSpec::Proxy(proxy) => Handler::Proxy { upstream: server_id(stack, proxy) },
         HandlerSpec::Static(files) => Handler::Static(files.clone()),
         HandlerSpec::Redirect(target) => Handler::Redirect(target.clone()),
         HandlerSpec::Metrics => Handler::Metrics,
     };
+    let mut policy = spec.policy.clone();
+    name_auth_server(stack, &mut policy);
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Route {
         path: spec.path.clone(),
@@ -74,24 +104,31 @@ fn route(stack: &Stack, spec: &RouteSpec) -> Route {
         send_ms: ms(spec.timeouts.send),
         read_ms: ms(spec.timeouts.read),
         body_limit: spec.body_limit,
-        policy: spec.policy.clone(),
+        policy,
     }
 }
 
-/// Routes to the same servers share one upstream.
-fn server_id(stack: &Stack, proxy: &ProxySpec) -> String {
-    let servers: Vec<String> = proxy.servers.iter().map(|server| address_text(&server.address)).collect();
-    format!("{}/={}", stack.name, servers.join(","))
+/// What the manifest says becomes the upstream's id.
+fn name_auth_server(stack: &StackName, policy: &mut PolicySpec) {
+    let Some(auth) = &mut policy.forward_auth else { return };
+    auth.upstream = match resolve::auth_server(auth) {
+        Some(proxy) => server_id(stack, &proxy),
+        None => format!("{stack}/{}", auth.upstream),
+    };
 }
 
-fn address_text(address: &UpstreamAddress) -> String {
-    match address {
-        UpstreamAddress::Tcp(host, port) => format!("{host}:{port}"),
-        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
+/// Routes to the same servers share one upstream, if they say the same about them.
+fn server_id(stack: &StackName, proxy: &ProxySpec) -> String {
+    let servers: Vec<String> = proxy.servers.iter().map(|server| server.address.to_string()).collect();
+    let servers = servers.join(",");
+    if *proxy == resolve::plain(proxy.servers.iter().map(|server| server.address.clone())) {
+        return format!("{stack}/={servers}");
     }
+    let text = serde_json::to_vec(proxy).unwrap_or_default();
+    format!("{stack}/={servers}#{:08x}", model::id::fnv1a(&text) & 0xffff_ffff)
 }
 
-fn servers(sources: &Sources<'_>, stack: &Stack, proxy: &ProxySpec) -> Upstream {
+fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
     let mut endpoints = Vec::new();
     for server in &proxy.servers {
         let addresses: Vec<Address> = match &server.address {
@@ -110,7 +147,7 @@ fn servers(sources: &Sources<'_>, stack: &Stack, proxy: &ProxySpec) -> Upstream 
         endpoints.extend(addresses.into_iter().map(endpoint));
     }
     let state = if endpoints.is_empty() { UpstreamState::Down } else { UpstreamState::Ready };
-    Upstream { id: server_id(stack, proxy), state, balance: proxy.balance, http2: proxy.http2, endpoints }
+    Upstream { id, state, balance: proxy.balance, http2: proxy.http2, endpoints }
 }
 
 fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
@@ -142,6 +179,7 @@ mod tests {
     use crate::stack::tests::{app, spec, stack};
     use model::observed::Event;
     use model::spec::Listen;
+    use std::path::PathBuf;
 
     #[test]
     fn only_ready_and_draining_instances_are_endpoints() {
@@ -169,8 +207,16 @@ mod tests {
         }
         let stacks = BTreeMap::from([(stack.name.clone(), stack)]);
         let found = Found::new();
-        let sources =
-            Sources { stacks: &stacks, desired: &desired, observed: &observed, facts: &facts, found: &found };
+        let certificates = Certificates::new(PathBuf::new());
+        let sources = Sources {
+            stacks: &stacks,
+            desired: &desired,
+            observed: &observed,
+            facts: &facts,
+            found: &found,
+            certificates: &certificates,
+            ticket_keys: &[],
+        };
         let made = snapshot(&sources);
         let endpoints: Vec<_> =
             made.upstreams[0].endpoints.iter().map(|e| (e.instance.as_str(), e.draining)).collect();

@@ -22,12 +22,24 @@ pub(crate) struct Revision {
     pub(crate) spec: Arc<StackSpec>,
     /// Listening addresses that take the place of the manifest's; empty: as the manifest says.
     pub(crate) http: Vec<SocketAddr>,
+    /// The same for HTTPS.
+    pub(crate) https: Vec<SocketAddr>,
 }
 
 impl Revision {
-    /// Where it listens.
-    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+    /// Where it listens for plain HTTP.
+    pub(crate) fn http(&self) -> &[SocketAddr] {
         if self.http.is_empty() { &self.spec.http } else { &self.http }
+    }
+
+    /// Where it listens for HTTPS.
+    pub(crate) fn https(&self) -> &[SocketAddr] {
+        if self.https.is_empty() { &self.spec.https } else { &self.https }
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.http().iter().chain(self.https())
     }
 }
 

@@ -6,11 +6,12 @@ use crate::keeper::{Facts, Keeper, LAST_LINES, epoch_ms};
 use crate::stack::{Revision, Stack};
 use model::observed::{Instance, Phase};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
-use model::spec::{AppSpec, StackSpec};
+use model::site::TlsSpec;
+use model::spec::{AppSpec, SiteSpec, StackSpec};
 use model::{AppId, AppName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use telemetry::journal::{Source, Stream};
 use tokio::sync::oneshot;
 use wire::edge::ToEdge;
@@ -70,6 +71,7 @@ impl Keeper {
             keeper: api::KeeperStatus { pid, version, uptime_ms, home },
             edge: self.edge_status(),
             stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired)).collect(),
+            certificates: self.certificates.status(SystemTime::now()),
         }
     }
 
@@ -81,6 +83,13 @@ impl Keeper {
             pid: edge.pid,
             user: user.or_else(own).unwrap_or_else(|| sys::user::uid().to_string()),
             listen: self.sockets.addresses(),
+            tls: self
+                .published
+                .iter()
+                .flat_map(|it| &it.doors)
+                .filter(|it| it.tls)
+                .map(|it| it.address)
+                .collect(),
             revision: edge.revision,
             connections: self.stats.connections,
             in_flight: self.stats.in_flight,
@@ -97,15 +106,15 @@ impl Keeper {
             .flat_map(|spec| &spec.apps)
             .map(|(name, app)| self.app_status(stack, name, app, desired))
             .collect();
-        let addresses = revision.map(Revision::addresses).unwrap_or_default();
+        let addresses = revision.into_iter().flat_map(Revision::addresses);
         let problems: Vec<String> =
-            addresses.iter().filter_map(|address| self.unserved.get(address).cloned()).collect();
+            addresses.filter_map(|address| self.unserved.get(address).cloned()).collect();
         api::StackStatus {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),
             revision: stack.active.as_ref().map_or(0, |active| active.number),
             state: if problems.is_empty() { self.stack_state(stack, &apps) } else { "degraded" }.to_owned(),
-            urls: revision.map(|revision| urls(&revision.spec, revision.addresses())).unwrap_or_default(),
+            urls: revision.map(urls).unwrap_or_default(),
             change: stack.change.clone().or_else(|| {
                 let reason = Some(stack.broken.clone()?);
                 Some(api::ChangeStatus { revision: 0, state: "dropped".into(), reason })
@@ -234,12 +243,26 @@ fn phase_word(phase: &Phase) -> &'static str {
     }
 }
 
-/// Where a person can open the sites: each host name with the port of the first address.
-fn urls(spec: &StackSpec, addresses: &[SocketAddr]) -> Vec<String> {
-    let Some(address) = addresses.first() else { return Vec::new() };
-    let port = if address.port() == 80 { String::new() } else { format!(":{}", address.port()) };
-    let hosts = spec.sites.iter().flat_map(|site| &site.hosts);
-    let named = hosts.filter(|host| !host.contains('*')).map(|host| format!("http://{host}{port}/"));
-    let urls: Vec<String> = named.collect();
-    if urls.is_empty() && !spec.sites.is_empty() { vec![format!("http://{address}/")] } else { urls }
+/// Where a person can open the sites: each host name with the port of the first address; HTTPS before HTTP.
+fn urls(revision: &Revision) -> Vec<String> {
+    let (http, https) = (revision.http().first(), revision.https().first());
+    let all = |_: &SiteSpec| true;
+    let secure = urls_at(&revision.spec, "https", 443, https, |site| site.tls != TlsSpec::Off);
+    let plain = urls_at(&revision.spec, "http", 80, http, all);
+    secure.into_iter().chain(plain).collect()
+}
+
+fn urls_at(
+    spec: &StackSpec,
+    scheme: &str,
+    usual: u16,
+    address: Option<&SocketAddr>,
+    of: impl Fn(&SiteSpec) -> bool,
+) -> Vec<String> {
+    let Some(address) = address else { return Vec::new() };
+    let port = if address.port() == usual { String::new() } else { format!(":{}", address.port()) };
+    let sites: Vec<&SiteSpec> = spec.sites.iter().filter(|site| of(site)).collect();
+    let hosts = sites.iter().flat_map(|site| &site.hosts).filter(|host| !host.contains('*'));
+    let named: Vec<String> = hosts.map(|host| format!("{scheme}://{host}{port}/")).collect();
+    if named.is_empty() && !sites.is_empty() { vec![format!("{scheme}://{address}/")] } else { named }
 }

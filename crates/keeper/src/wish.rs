@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! load the manifest ─▶ hosts free? ─▶ compare ─ nothing new ─▶ "no change"
-//!                                        └▶ bind ─▶ compare-and-swap in the store ─▶ candidate ─ the first one ─▶ committed at once
+//!                                        └▶ certificates? bind ─▶ compare-and-swap in the store ─▶ candidate ─ the first one ─▶ committed at once
 //! ```
 //! Until the store has taken it nothing is changed; what was bound for it by then is closed again.
 
@@ -12,9 +12,11 @@ use crate::change;
 use crate::control::{Call, Verb};
 use crate::error::KeeperError;
 use crate::keeper::{Ending, Keeper, epoch_ms, report_failure};
+use crate::publish;
 use crate::stack::{Revision, Stack};
 use model::observed::{Event, Observed};
 use model::plan::Step;
+use model::site::DoorSpec;
 use model::spec::StackSpec;
 use model::{AppId, AppName, InstanceId, StackName};
 use std::net::SocketAddr;
@@ -27,8 +29,17 @@ struct Wish {
     manifest: PathBuf,
     /// As in [`Revision::http`].
     http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
     spec: Arc<StackSpec>,
     text: String,
+}
+
+impl Wish {
+    /// It as a revision that has no number yet.
+    fn revision(&self) -> Revision {
+        let Self { http, https, spec, .. } = self;
+        Revision { number: 0, spec: Arc::clone(spec), http: http.clone(), https: https.clone() }
+    }
 }
 
 impl Keeper {
@@ -49,7 +60,7 @@ impl Keeper {
 
     /// Puts a stack up, or another manifest in the place of the one that runs. Apps that were stopped are started.
     pub(crate) async fn put(&mut self, request: StackRequest) -> Result<Accepted, KeeperError> {
-        let StackRequest { manifest, http } = request;
+        let StackRequest { manifest, http, https } = request;
         let (spec, text) = load(manifest.clone()).await?;
         let name = spec.name.clone();
         let running = self.stacks.get(&name).filter(|stack| !stack.removing);
@@ -58,9 +69,13 @@ impl Keeper {
             return Err(KeeperError::StackTaken { stack: name.to_string(), manifest });
         }
         // Who says nothing about addresses keeps those that were given before.
-        let before = running.and_then(|stack| stack.active.as_ref()).map(|active| active.http.clone());
-        let http = if http.is_empty() { before.unwrap_or_default() } else { http };
-        let mut accepted = self.propose(Wish { manifest, http, spec, text })?;
+        let before = running.and_then(|stack| stack.active.as_ref());
+        let or_before = |given: Vec<SocketAddr>, before: Option<&Vec<SocketAddr>>| {
+            if given.is_empty() { before.cloned().unwrap_or_default() } else { given }
+        };
+        let http = or_before(http, before.map(|active| &active.http));
+        let https = or_before(https, before.map(|active| &active.https));
+        let mut accepted = self.propose(Wish { manifest, http, https, spec, text })?;
         let stopped = self.stacks.get(&name).map(|stack| stack.stopped.clone()).unwrap_or_default();
         for app in stopped {
             self.set_stopped(&name, &app, false);
@@ -70,10 +85,11 @@ impl Keeper {
     }
 
     async fn reload(&mut self, stack: &str, request: ReloadRequest) -> Result<Accepted, KeeperError> {
-        let (name, manifest, http) = {
+        let (name, manifest, (http, https)) = {
             let stack = self.stack(stack)?;
-            let http = stack.revisions().next().map(|head| head.http.clone());
-            (stack.name.clone(), stack.manifest.clone(), http.unwrap_or_default())
+            let head = stack.revisions().next();
+            let given = head.map(|head| (head.http.clone(), head.https.clone())).unwrap_or_default();
+            (stack.name.clone(), stack.manifest.clone(), given)
         };
         let (spec, text) = load(manifest.clone()).await?;
         if spec.name != name {
@@ -82,7 +98,7 @@ impl Keeper {
                 spec.name
             )));
         }
-        let wish = Wish { manifest, http, spec, text };
+        let wish = Wish { manifest, http, https, spec, text };
         if request.dry_run {
             self.check_hosts(&wish.spec)?;
             return Ok(self.compare(&wish));
@@ -95,8 +111,7 @@ impl Keeper {
         let name = &wish.spec.name;
         let stack = self.stacks.get(name);
         let active = stack.and_then(|stack| stack.active.as_ref());
-        let addresses = if wish.http.is_empty() { &wish.spec.http } else { &wish.http };
-        let mut changes = change::describe(active, &wish.spec, addresses);
+        let mut changes = change::describe(active, &wish.revision());
         if stack.is_some_and(|stack| stack.removing) {
             changes.push(format!("stack {name}: started again"));
         }
@@ -122,18 +137,21 @@ impl Keeper {
     /// Compare-and-swap in the store; then the candidate is prepared. A first revision has nothing to protect and is
     /// committed at once.
     fn record(&mut self, wish: Wish) -> Result<u64, KeeperError> {
-        let Wish { manifest, http, spec, text } = wish;
+        let mut revision = wish.revision();
+        let Wish { manifest, spec, text, .. } = wish;
         let name = spec.name.clone();
         let head = self.stacks.get(&name).and_then(|stack| stack.revisions().next()).map(|head| head.number);
-        let mut revision = Revision { number: 0, spec: Arc::clone(&spec), http };
-        let bound = revision.addresses().iter().map(|address| self.sockets.bind(*address));
-        let bound = bound.collect::<Result<Vec<SocketAddr>, KeeperError>>()?;
-        if bound != revision.addresses() {
-            // Port 0 was asked for: the one that was given is kept from now on.
+        self.certificates.check(&revision)?;
+        self.check_doors(&revision)?;
+        // Where port 0 was asked for, the one that was given is kept from now on.
+        if let Some(bound) = self.bind(revision.http())? {
             revision.http = bound;
         }
-        let http = revision.http.clone();
-        let new = NewRevision { manifest: manifest.clone(), http, text, at_ms: epoch_ms() };
+        if let Some(bound) = self.bind(revision.https())? {
+            revision.https = bound;
+        }
+        let (http, https) = (revision.http.clone(), revision.https.clone());
+        let new = NewRevision { manifest: manifest.clone(), http, https, text, at_ms: epoch_ms() };
         revision.number = match self.store.propose(&name, head, &new)? {
             Proposal::Accepted(number) => number,
             Proposal::Conflict { head } => {
@@ -155,6 +173,30 @@ impl Keeper {
         }
         self.clear_failures(&name, &spec);
         Ok(number)
+    }
+
+    /// Binds all of them; gives the addresses that they got if these are others.
+    fn bind(&mut self, addresses: &[SocketAddr]) -> Result<Option<Vec<SocketAddr>>, KeeperError> {
+        let bound = addresses.iter().map(|address| self.sockets.bind(*address));
+        let bound = bound.collect::<Result<Vec<SocketAddr>, KeeperError>>()?;
+        Ok((bound != addresses).then_some(bound))
+    }
+
+    /// On one address one thing is spoken, whoever's sites are asked for there.
+    fn check_doors(&self, new: &Revision) -> Result<(), KeeperError> {
+        let others = self.stacks.values().filter(|stack| stack.name != new.spec.name && !stack.removing);
+        let others = others.flat_map(Stack::revisions).flat_map(publish::doors);
+        let mut doors: Vec<DoorSpec> = others.collect();
+        for door in publish::doors(new).filter(|door| door.address.port() != 0) {
+            if doors.iter().any(|other| other.address == door.address && *other != door) {
+                return Err(KeeperError::Listen {
+                    address: door.address,
+                    cause: "HTTP and HTTPS, or connections with and without the PROXY protocol, cannot share an address".into(),
+                });
+            }
+            doors.push(door);
+        }
+        Ok(())
     }
 
     /// An administrator's wish gives every app that failed a new try.

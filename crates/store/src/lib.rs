@@ -5,11 +5,13 @@
 //! - [`stacks`]: stacks, their revisions, compare-and-swap.
 //! - [`journal`]: steps begun and not finished.
 //! - [`history`]: changes of state of instances, bounded.
+//! - [`bans`]: addresses that are refused.
 //! - [`counters`]: snapshot revisions and run numbers.
 //!
 //! One writer, the keeper (it holds `keeper.lock`). All methods are synchronous and short: a few rows and one fsync.
 //! No secret is stored: of a manifest only its own text and its path, and secrets are read again from their files.
 
+pub mod bans;
 pub mod counters;
 mod error;
 pub mod history;
@@ -18,6 +20,7 @@ mod open;
 pub mod stacks;
 mod value;
 
+pub use bans::Ban;
 pub use error::StoreError;
 pub use history::Transition;
 pub use journal::JournalEntry;

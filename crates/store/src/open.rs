@@ -82,7 +82,8 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     use rusqlite_migration::{Error, MigrationDefinitionError};
-    let migrations = Migrations::new(vec![M::up(include_str!("schema.sql"))]);
+    let migrations =
+        Migrations::new(vec![M::up(include_str!("schema.sql")), M::up(include_str!("schema2.sql"))]);
     migrations.to_latest(connection).map_err(|error| match error {
         Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::Newer { path: path.to_owned() }

@@ -28,6 +28,8 @@ pub struct NewRevision {
     pub manifest: PathBuf,
     /// Listen here instead of where the manifest says; empty: as the manifest says.
     pub http: Vec<SocketAddr>,
+    /// The same for HTTPS.
+    pub https: Vec<SocketAddr>,
     /// The manifest's text.
     pub text: String,
     /// Milliseconds since the Unix epoch.
@@ -224,13 +226,17 @@ fn stack(database: &Connection, name: &StackName) -> rusqlite::Result<Option<Sta
 }
 
 fn revision(database: &Connection, name: &StackName, revision: u64) -> rusqlite::Result<Revision> {
-    const ROW: &str = "SELECT manifest, http, text, at_ms FROM revision WHERE stack = ?1 AND number = ?2";
+    const ROW: &str =
+        "SELECT manifest, http, text, at_ms, https FROM revision WHERE stack = ?1 AND number = ?2";
     database.query_row(ROW, params![name.as_str(), number(revision)], |row| {
-        let http: String = row.get(1)?;
-        let http = serde_json::from_str(&http)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(error)))?;
-        let content =
-            NewRevision { manifest: path(row, 0)?, http, text: row.get(2)?, at_ms: unsigned(row, 3)? };
+        let addresses = |column: usize| {
+            serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+            })
+        };
+        let (http, https) = (addresses(1)?, addresses(4)?);
+        let (manifest, text, at_ms) = (path(row, 0)?, row.get(2)?, unsigned(row, 3)?);
+        let content = NewRevision { manifest, http, https, text, at_ms };
         Ok(Revision { number: revision, content })
     })
 }
@@ -241,12 +247,14 @@ fn insert_revision(
     revision: u64,
     new: &NewRevision,
 ) -> rusqlite::Result<()> {
-    const INSERT: &str = "INSERT INTO revision (stack, number, manifest, http, text, at_ms)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let http = serde_json::to_string(&new.http)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let manifest = path_bytes(&new.manifest);
-    let values = params![name.as_str(), number(revision), manifest, http, new.text, number(new.at_ms)];
+    const INSERT: &str = "INSERT INTO revision (stack, number, manifest, http, https, text, at_ms)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let text = |addresses: &[SocketAddr]| {
+        serde_json::to_string(addresses)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    };
+    let (http, https, manifest) = (text(&new.http)?, text(&new.https)?, path_bytes(&new.manifest));
+    let values = params![name.as_str(), number(revision), manifest, http, https, new.text, number(new.at_ms)];
     database.execute(INSERT, values).map(drop)
 }
 

@@ -6,7 +6,7 @@ use model::{AppId, AppName, InstanceId, StackName};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use store::{NewRevision, Proposal, Store, StoreError, Transition, Wanted};
+use store::{Ban, NewRevision, Proposal, Store, StoreError, Transition, Wanted};
 
 fn name(text: &str) -> StackName {
     text.parse().unwrap()
@@ -24,6 +24,7 @@ fn revision(text: &str) -> NewRevision {
     NewRevision {
         manifest: PathBuf::from("/srv/hello/mainstay.toml"),
         http: vec!["127.0.0.1:8080".parse().unwrap()],
+        https: vec!["127.0.0.1:8443".parse().unwrap()],
         text: text.to_owned(),
         at_ms: 1_700_000_000_000,
     }
@@ -283,4 +284,21 @@ fn a_file_that_cannot_grow_is_an_error_and_what_was_done_stays() {
     assert!(refused.contains(path.to_str().unwrap()), "{refused}");
     let store = Store::open(&path).unwrap();
     assert!(store.next_snapshot().unwrap() > written.parse::<u64>().unwrap());
+}
+
+#[test]
+fn bans_survive_until_they_end_or_are_lifted() {
+    let (_folder, path) = in_a_folder();
+    let ban = |net: &str, until_ms| Ban { net: net.parse().unwrap(), until_ms, reason: "rates".into() };
+    let all = [ban("198.51.100.7/32", 500), ban("2001:db8::/64", 900)];
+    let store = Store::open(&path).unwrap();
+    all.iter().for_each(|ban| store.ban(ban).unwrap());
+    store.ban(&all[0]).unwrap();
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.bans().unwrap(), all);
+    store.end_bans(500).unwrap();
+    assert_eq!(store.bans().unwrap(), all[1..]);
+    store.lift_ban(all[1].net).unwrap();
+    assert_eq!(store.bans().unwrap(), []);
 }

@@ -1,0 +1,119 @@
+use super::*;
+use crate::stack::tests::{app, spec, stack};
+use model::spec::{Listen, StackSpec};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+fn secure(tls: TlsSpec) -> Stack {
+    let mut stack = stack(spec(&[("web", app("web", Listen::AnyPort))]));
+    let active = stack.active.as_mut().unwrap();
+    let mut spec = StackSpec::clone(&active.spec);
+    spec.sites[0].tls = tls;
+    spec.https = vec!["127.0.0.1:8443".parse().unwrap()];
+    active.spec = Arc::new(spec);
+    stack
+}
+
+fn write(path: &Path, text: &str) {
+    sys::durable::write(path, text.as_bytes(), 0o600).unwrap();
+}
+
+fn keep(certificates: &mut Certificates, stack: &Stack) {
+    certificates.keep([stack].into_iter(), SystemTime::now());
+}
+
+/// The same site with a certificate, and a snapshot made of it.
+#[test]
+fn the_edge_gets_doors_certificates_and_ticket_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let stack = secure(TlsSpec::Local);
+    keep(&mut certificates, &stack);
+    let keys = certs::ticket::Tickets::default().at(std::time::Instant::now());
+    let stacks = BTreeMap::from([(stack.name.clone(), stack)]);
+    let (desired, observed, facts) = Default::default();
+    let sources = crate::publish::Sources {
+        stacks: &stacks,
+        desired: &desired,
+        observed: &observed,
+        facts: &facts,
+        found: &BTreeMap::new(),
+        certificates: &certificates,
+        ticket_keys: &keys,
+    };
+    let made = crate::publish::snapshot(&sources);
+    let doors: Vec<_> = made.doors.iter().map(|door| (door.address.port(), door.tls)).collect();
+    assert_eq!(doors, [(8080, false), (8443, true)]);
+    assert_eq!(made.certificates[0].hosts, ["web.test"]);
+    assert!(made.certificates[0].key.contains("PRIVATE KEY") && made.ticket_keys == keys);
+    assert!(made.sites[0].https_redirect);
+    let shown = format!("{made:?} {certificates:?}");
+    assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    assert_eq!(crate::publish::snapshot(&sources), made, "the same state gives the same snapshot");
+}
+
+#[test]
+fn http_only_by_choice_and_without_a_door_for_https() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = Certificates::new(folder.path().join("certs"));
+    keep(&mut certificates, &secure(TlsSpec::Off));
+    keep(&mut certificates, &stack(spec(&[("web", app("web", Listen::AnyPort))])));
+    assert!(certificates.published().is_empty());
+    assert!(!folder.path().join("certs").exists(), "an authority nobody asked for");
+}
+
+#[test]
+fn leaves_are_renewed_before_they_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = Certificates::new(folder.path().join("certs"));
+    keep(&mut certificates, &secure(TlsSpec::Local));
+    let first = certificates.published();
+    let day = Duration::from_secs(24 * 3600);
+    certificates.look(SystemTime::now() + 50 * day);
+    assert_eq!(certificates.published(), first);
+    certificates.look(SystemTime::now() + 65 * day);
+    assert_ne!(certificates.published(), first);
+}
+
+#[test]
+fn a_broken_new_pair_keeps_the_old_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = |name: &str| {
+        let authority = LocalAuthority::open(&folder.path().join(name)).unwrap();
+        authority.issue(&["web.test".to_owned()], SystemTime::now()).unwrap()
+    };
+    let (one, two) = (pair("one"), pair("two"));
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let stack = secure(TlsSpec::Files { cert: cert.clone(), key: key.clone() });
+    let revision = stack.active.as_ref().unwrap();
+    assert!(certificates.check(revision).unwrap_err().to_string().contains("cert.pem"));
+    keep(&mut certificates, &stack);
+    assert!(
+        certificates.published().is_empty() && !certificates.status(SystemTime::now())[0].problems.is_empty()
+    );
+
+    write(&cert, &one.chain);
+    write(&key, &one.key);
+    certificates.check(revision).unwrap();
+    certificates.look(SystemTime::now());
+    let served = |certificates: &Certificates| certificates.published()[0].chain.clone();
+    assert_eq!(served(&certificates), one.chain);
+    assert_eq!(certificates.status(SystemTime::now())[0].problems, Vec::<String>::new());
+
+    // Half of a new pair is there.
+    write(&cert, &two.chain);
+    certificates.look(SystemTime::now());
+    assert_eq!(served(&certificates), one.chain);
+    let problems = certificates.status(SystemTime::now())[0].problems.join("\n");
+    assert!(
+        problems.contains("key.pem") && problems.contains("the former certificate stays in use"),
+        "{problems}"
+    );
+
+    write(&key, &two.key);
+    certificates.look(SystemTime::now());
+    assert_eq!(served(&certificates), two.chain);
+    assert_eq!(certificates.status(SystemTime::now())[0].problems, Vec::<String>::new());
+}
