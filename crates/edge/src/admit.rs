@@ -3,6 +3,7 @@
 
 use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
+use crate::coding;
 use crate::connection::Client;
 use crate::error_page::{Refusal, wants_json};
 use crate::guard::Offence;
@@ -65,6 +66,9 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         }
     };
     record.policy = Some(Arc::clone(&found.route.policy));
+    if let Some(compress) = &found.route.policy.response.compress {
+        record.facts.coding = coding::choose(buffer.filled(), head, &compress.codings);
+    }
     let step = match (&found.route.handler, found.upstream) {
         (Handler::Static(root), _) => {
             describe(&mut record, buffer.filled(), head, id);

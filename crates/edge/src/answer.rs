@@ -42,7 +42,12 @@ pub async fn refuse(client: &mut Client, record: &mut Record, refusal: &Refusal,
     if let Some(cause) = refusal.cause.filter(|cause| !cause.is_empty()) {
         record.cause.get_or_insert(Cow::Borrowed(cause));
     }
-    let (kind, body) = error_page::body(refusal.status, record.get(record.id), json);
+    let policy = record.policy.clone();
+    let id = record.get(record.id);
+    let pages = policy.as_ref().and_then(|policy| policy.response.pages.as_ref()).filter(|_| !json);
+    let (kind, body) = pages
+        .and_then(|pages| pages.body(refusal.status, id))
+        .unwrap_or_else(|| error_page::body(refusal.status, id, json));
     let mut lines = format!("Content-Type: {kind}\r\nCache-Control: no-store\r\n").into_bytes();
     if let Some(seconds) = refusal.retry_after {
         // Writing to a vector cannot fail.

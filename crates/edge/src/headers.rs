@@ -8,8 +8,10 @@
 //! Forwarded fields of an untrusted peer are not believed: they are dropped, only the chain in `X-Forwarded-For` is passed
 //! on with the peer's own address behind it, so that an application counting from the right finds the truth.
 
+use crate::coding;
 use http1::{FieldId, FieldSet, HeadWriter, Method, RequestHead, ResponseHead, Version};
 use ipnet::IpNet;
+use model::policy::Coding;
 use std::net::IpAddr;
 
 /// What the edge says itself, whoever the peer is.
@@ -27,6 +29,15 @@ const FORWARDED: FieldSet =
 
 /// Of a response: what does not cross, and what the edge says itself.
 const RESPONSE: FieldSet = FieldSet::HOP_BY_HOP.with(FieldId::XRequestId);
+
+/// Of a response whose body is compressed here: what holds for its former form.
+const OF_ANOTHER_FORM: FieldSet = FieldSet::EMPTY
+    .with(FieldId::AcceptRanges)
+    .with(FieldId::ContentEncoding)
+    .with(FieldId::ContentLength)
+    .with(FieldId::Etag)
+    .with(FieldId::Trailer)
+    .with(FieldId::TransferEncoding);
 
 /// Who sent the request.
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +125,18 @@ pub enum Connection {
     Upgrade,
 }
 
+impl Connection {
+    /// What is said about a connection that becomes another protocol, is kept, or is neither.
+    pub fn of(upgrade: bool, keep: bool, http10: bool) -> Self {
+        match (upgrade, keep, http10) {
+            (true, ..) => Self::Upgrade,
+            (_, false, _) => Self::Close,
+            (_, true, true) => Self::KeepAlive,
+            (_, true, false) => Self::Silent,
+        }
+    }
+}
+
 /// How a response goes to the client.
 #[derive(Debug, Clone, Copy)]
 pub struct Response<'a> {
@@ -125,6 +148,8 @@ pub struct Response<'a> {
     pub chunk: bool,
     /// The body was chunked upstream, it is not here.
     pub unchunk: bool,
+    /// The body is compressed here.
+    pub coding: Option<Coding>,
 }
 
 /// Writes the head of a response for the client. `change` sees what the instance said of it, before the connection's own lines.
@@ -142,8 +167,14 @@ pub fn to_client(
     if response.unchunk {
         dropped = dropped.with(FieldId::TransferEncoding).with(FieldId::Trailer);
     }
+    if response.coding.is_some() {
+        dropped = dropped.union(OF_ANOTHER_FORM);
+    }
     out.reserve(head.len + 128);
     drop(HeadWriter::response(out, buf, head).keep(&head.fields, dropped));
+    if let Some(coding) = response.coding {
+        encoded(out, buf, head, coding);
+    }
     change(out);
     if response.chunk {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -156,6 +187,20 @@ pub fn to_client(
     });
     out.extend_from_slice(response.id);
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// What is said of a body that is compressed here.
+fn encoded(out: &mut Vec<u8>, buf: &[u8], head: &ResponseHead, coding: Coding) {
+    for part in [b"Content-Encoding: ", coding::token(coding).as_bytes(), b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+    if let Some(tag) = head.value(FieldId::Etag, buf) {
+        // It names what it stands for no more byte by byte, only by its meaning (RFC 9110 section 8.8.1).
+        let weak: &[u8] = if tag.starts_with(b"W/") { b"" } else { b"W/" };
+        for part in [b"ETag: ", weak, tag, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
 }
 
 /// What the exchange must remember of a request's head: everything else is forgotten once it is written out.
@@ -171,12 +216,21 @@ pub struct Facts {
     pub upgrade: bool,
     /// The client came over HTTPS, here or at a trusted peer.
     pub https: bool,
+    /// What an answer would be compressed with, where the route's policies do that.
+    pub coding: Option<Coding>,
 }
 
 impl Default for Facts {
     /// Of a request that could not be read.
     fn default() -> Self {
-        Self { method: Method::Other, http10: false, keep_alive: false, upgrade: false, https: false }
+        Self {
+            method: Method::Other,
+            http10: false,
+            keep_alive: false,
+            upgrade: false,
+            https: false,
+            coding: None,
+        }
     }
 }
 
@@ -188,6 +242,7 @@ impl From<&RequestHead> for Facts {
             keep_alive: head.keep_alive,
             upgrade: head.upgrade,
             https: false,
+            coding: None,
         }
     }
 }

@@ -1,11 +1,14 @@
-//! What the edge says on the way back: headers of the route's, CORS.
+//! What the edge says on the way back: headers of the route's, CORS, the user's error pages, compression.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
-use model::policy::{CorsSpec, HeaderChange, HeaderSpec};
+use model::policy::{Coding, CompressSpec, CorsSpec, ErrorPageSpec, HeaderChange, HeaderSpec};
+use std::io::{Read, Write};
+use std::path::Path;
 use support::*;
+use wire::snapshot::Snapshot;
 
 fn header(name: &str, value: &str) -> HeaderSpec {
     let change = HeaderChange::Default(value.to_owned());
@@ -134,5 +137,227 @@ fn origins_are_answered_whatever_the_application_says_and_on_errors_too() {
         let reply = from_origin(&edge, "https://evil.test");
         assert!(!reply.head.to_lowercase().contains("access-control-"), "{}", reply.head);
         edge.apply(&failing);
+    }
+}
+
+fn page(page: &Path, from: u16, to: u16, replace: bool) -> ErrorPageSpec {
+    ErrorPageSpec { from, to, page: page.to_owned(), replace }
+}
+
+#[test]
+fn pages_of_the_users_stand_for_errors_and_programs_still_get_json() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("error.html");
+    std::fs::write(&file, "<h1>{status} {title}</h1> {request_id}").unwrap();
+    let mut table = proxying(&[unused]);
+    table.sites[0].routes[0].policy.error_pages = vec![page(&file, 500, 599, false)];
+    let edge = Edge::start(&table);
+    let reply = edge.get("a.test", "/");
+    let id = reply.header("X-Request-Id").unwrap();
+    assert_eq!((reply.status, reply.text()), (502, format!("<h1>502 Bad Gateway</h1> {id}")));
+    assert_eq!(reply.header("Content-Type").unwrap(), "text/html; charset=utf-8");
+    let json = edge
+        .request("GET / HTTP/1.1\r\nHost: a.test\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
+    let value: serde_json::Value = serde_json::from_str(&json.text()).unwrap();
+    assert_eq!(value["status"], 502);
+}
+
+#[test]
+fn an_answer_of_the_applications_gives_way_to_a_page() {
+    let app = Backend::answering(|head| {
+        let status = if head.starts_with("GET /fine") { "200 OK" } else { "404 Not Found" };
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nContent-Length: 7\r\n\r\nfrom me"
+        )
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("error.html");
+    std::fs::write(&file, "page of {status}").unwrap();
+    let mut table = proxying(&[app.address]);
+    table.sites[0].routes[0].policy.error_pages = vec![page(&file, 400, 499, true)];
+    let edge = Edge::start(&table);
+    let mut client = edge.client();
+    for _ in 0..3 {
+        client.write_all(b"GET /x HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
+        let (head, body) = read_head(&mut client);
+        assert!(
+            head.starts_with("HTTP/1.1 404 Not Found\r\n") && head.contains("Set-Cookie: a=1\r\n"),
+            "{head}"
+        );
+        assert_eq!(String::from_utf8(body).unwrap(), "page of 404");
+        client.write_all(b"HEAD /x HTTP/1.1\r\nHost: a.test\r\nAccept: text/html\r\n\r\n").unwrap();
+        let (head, body) = read_head(&mut client);
+        assert!(head.starts_with("HTTP/1.1 404") && body.is_empty(), "{head}");
+        client.write_all(b"GET /fine HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
+        assert!(read_until(&mut client, b"from me").starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+    client.write_all(b"GET /x HTTP/1.1\r\nHost: a.test\r\nAccept: application/json\r\n\r\n").unwrap();
+    assert!(
+        read_until(&mut client, b"from me").starts_with(b"HTTP/1.1 404 Not Found\r\n"),
+        "a program gets the application's"
+    );
+    until(|| edge.in_flight("s/a.1#1") == 0);
+}
+
+#[test]
+fn a_replaced_answer_with_a_body_still_to_come_costs_only_its_connection() {
+    let (app, connections) = driven();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("error.html");
+    std::fs::write(&file, "page").unwrap();
+    let mut table = proxying(&[app.address]);
+    table.sites[0].routes[0].policy.error_pages = vec![page(&file, 500, 500, true)];
+    let edge = Edge::start(&table);
+    let mut client = edge.client();
+    for _ in 0..2 {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
+        let mut instance = connections.recv_timeout(PATIENCE).unwrap();
+        next_head(&mut instance).unwrap();
+        instance.write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 1000000\r\n\r\nbegin").unwrap();
+        let (_, body) = read_head(&mut client);
+        assert_eq!(body, b"page");
+        until(|| edge.in_flight("s/a.1#1") == 0);
+    }
+}
+
+fn compressing(address: std::net::SocketAddr) -> Snapshot {
+    let mut table = proxying(&[address]);
+    table.sites[0].routes[0].policy.compress = Some(CompressSpec {
+        types: vec!["text/*".to_owned(), "application/json".to_owned()],
+        min: 256,
+        codings: vec![Coding::Br, Coding::Zstd, Coding::Gzip],
+    });
+    table
+}
+
+fn decoded(coding: &str, bytes: &[u8]) -> String {
+    let mut text = String::new();
+    // What has not ended yet gives an error behind what could be read.
+    let _ = match coding {
+        "br" => brotli::Decompressor::new(bytes, 4096).read_to_string(&mut text),
+        "zstd" => zstd::stream::read::Decoder::new(bytes).unwrap().read_to_string(&mut text),
+        "gzip" => flate2::read::GzDecoder::new(bytes).read_to_string(&mut text),
+        other => panic!("{other}"),
+    };
+    text
+}
+
+/// The data of a chunked body, as far as it has come.
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    while let Some(end) = body.windows(2).position(|pair| pair == b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..end]).unwrap(), 16).unwrap();
+        data.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 4 + size..];
+    }
+    data
+}
+
+fn accepting(edge: &Edge, path: &str, accept: &str) -> Reply {
+    edge.request(&format!(
+        "GET {path} HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: {accept}\r\nConnection: close\r\n\r\n"
+    ))
+}
+
+#[test]
+fn answers_are_compressed_in_what_the_client_takes() {
+    let text = "It was the best of times, it was the worst of times. ".repeat(20_000);
+    let body = text.clone();
+    let app = Backend::answering(move |head| {
+        let (form, end) = if head.starts_with("GET /chunked") {
+            ("Transfer-Encoding: chunked".to_owned(), format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))
+        } else {
+            (format!("Content-Length: {}", body.len()), body.clone())
+        };
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: \"v1\"\r\nAccept-Ranges: bytes\r\n{form}\r\n\r\n{end}"
+        )
+    });
+    let edge = Edge::start(&compressing(app.address));
+    for path in ["/", "/chunked"] {
+        for coding in ["br", "zstd", "gzip"] {
+            let reply = accepting(&edge, path, coding);
+            assert_eq!(reply.header("Content-Encoding").unwrap(), coding);
+            assert_eq!(reply.header("Vary").unwrap(), "Accept-Encoding");
+            assert_eq!(reply.header("ETag").unwrap(), "W/\"v1\"");
+            assert_eq!(count(&reply.head, "Transfer-Encoding"), 1, "{}", reply.head);
+            assert_eq!((reply.header("Content-Length"), reply.header("Accept-Ranges")), (None, None));
+            assert!(reply.body.ends_with(b"\r\n0\r\n\r\n") && reply.body.len() < text.len() / 20);
+            assert!(decoded(coding, &unchunked(&reply.body)) == text, "{path} {coding}");
+        }
+    }
+    let plain = accepting(&edge, "/", "identity");
+    assert_eq!((plain.header("Content-Encoding"), plain.header("ETag").unwrap().as_str()), (None, "\"v1\""));
+    assert_eq!(plain.header("Vary").unwrap(), "Accept-Encoding");
+    assert!(plain.text() == text);
+    let old = edge.request("GET / HTTP/1.0\r\nHost: a.test\r\nAccept-Encoding: gzip\r\n\r\n");
+    assert_eq!((old.header("Transfer-Encoding"), old.header("Content-Length")), (None, None));
+    assert!(decoded("gzip", &old.body) == text, "until the connection ends");
+}
+
+#[test]
+fn a_connection_goes_on_behind_a_compressed_answer() {
+    let app = Backend::answering(|_| {
+        let body = "abc".repeat(1000);
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/css\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    });
+    let edge = Edge::start(&compressing(app.address));
+    let mut client = edge.client();
+    for _ in 0..5 {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip, br\r\n\r\n").unwrap();
+        let all = read_until(&mut client, b"\r\n0\r\n\r\n");
+        let at = all.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        assert_eq!(decoded("br", &unchunked(&all[at + 4..])), "abc".repeat(1000));
+    }
+    assert_eq!(app.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_page_that_is_made_step_by_step_is_not_held_back() {
+    let (app, connections) = driven();
+    let edge = Edge::start(&compressing(app.address));
+    for coding in ["br", "zstd", "gzip"] {
+        let mut client = edge.client();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).unwrap();
+        let mut instance = connections.recv_timeout(PATIENCE).unwrap();
+        next_head(&mut instance).unwrap();
+        instance.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n").unwrap();
+        let (_, mut body) = read_head(&mut client);
+        let mut said = String::new();
+        for step in 0..5 {
+            let text = format!("<p>step {step}</p>\n");
+            instance.write_all(text.as_bytes()).unwrap();
+            said.push_str(&text);
+            let mut piece = [0; 4096];
+            while decoded(coding, &unchunked(&body)) != said {
+                let count = client.read(&mut piece).unwrap();
+                assert!(count > 0, "{coding}: ended after {said}");
+                body.extend_from_slice(&piece[..count]);
+            }
+        }
+    }
+}
+
+#[test]
+fn event_streams_parts_and_small_answers_are_not_compressed() {
+    let app = Backend::answering(|head| {
+        let path = head.split(' ').nth(1).unwrap();
+        let (status, lines) = match path {
+            "/events" => ("200 OK", "Content-Type: text/event-stream"),
+            "/part" => ("206 Partial Content", "Content-Type: text/css\r\nContent-Range: bytes 0-999/2000"),
+            "/done" => ("200 OK", "Content-Type: text/css\r\nContent-Encoding: gzip"),
+            "/fixed" => ("200 OK", "Content-Type: text/css\r\nCache-Control: no-transform"),
+            _ => ("200 OK", "Content-Type: image/png"),
+        };
+        format!("HTTP/1.1 {status}\r\n{lines}\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000))
+    });
+    let edge = Edge::start(&compressing(app.address));
+    for path in ["/events", "/part", "/done", "/fixed", "/image"] {
+        let reply = accepting(&edge, path, "br, gzip");
+        assert_eq!((reply.body.len(), reply.header("Vary")), (1000, None), "{path}: {}", reply.head);
     }
 }

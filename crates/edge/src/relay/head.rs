@@ -3,11 +3,14 @@
 
 use super::{End, Relay, Stage};
 use crate::LIMITS;
+use crate::answer::forwarded_wants_json;
 use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
+use crate::error_page::Refusal;
 use crate::headers::{self, Connection, Response};
-use crate::policy::response::change_head;
-use http1::{BodyFraming, FieldSet, HeadWriter, Reject, ResponseHead, parse_response};
+use crate::policy::response::compress::Verdict;
+use crate::policy::response::{change_head, lines};
+use http1::{BodyFraming, FieldId, FieldSet, HeadWriter, Reject, ResponseHead, parse_response};
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -85,49 +88,51 @@ impl Relay<'_> {
             return Err(self.bad_answer("switched protocols unasked".to_owned()));
         }
         let framing = if head.upgrade { BodyFraming::UntilClose } else { head.body };
+        self.keep_upstream = head.keep_alive && framing != BodyFraming::UntilClose;
+        if self.is_replaced(head.status) {
+            return Err(self.replace(head, buffer));
+        }
         let form = match framing {
             _ if head.upgrade => Form::Raw,
             BodyFraming::Chunked if facts.http10 => Form::Unwrapped,
             BodyFraming::UntilClose if !facts.http10 => Form::Chunked,
             _ => Form::Raw,
         };
-        let endless = facts.http10 && matches!(framing, BodyFraming::Chunked | BodyFraming::UntilClose);
+        let policy = self.record.policy.as_ref().map(|policy| &policy.response);
+        let compress = policy.and_then(|policy| policy.compress.as_ref());
+        let verdict = compress.map_or(Verdict::Plain, |spec| spec.judge(facts, buffer.filled(), head));
+        let varies = !matches!(verdict, Verdict::Plain);
+        let encoding = if let Verdict::Encoded(encoding) = verdict { Some(encoding) } else { None };
+        let coding = encoding.as_ref().map(|encoding| encoding.coding);
+        let endless = facts.http10
+            && (coding.is_some() || matches!(framing, BodyFraming::Chunked | BodyFraming::UntilClose));
         // Overtaken by its answer, a body may never come: it is not waited for, and the client is told (RFC 9112 section 9.6).
         self.keep_client = facts.keep_alive
             && !endless
             && !head.upgrade
             && self.is_sent()
             && !self.client.worker.is_closing();
-        self.keep_upstream = head.keep_alive && framing != BodyFraming::UntilClose;
-        let connection = match (head.upgrade, self.keep_client, facts.http10) {
-            (true, ..) => Connection::Upgrade,
-            (_, false, _) => Connection::Close,
-            (_, true, true) => Connection::KeepAlive,
-            (_, true, false) => Connection::Silent,
-        };
         let response = Response {
             id: self.record.get(self.record.id),
-            connection,
-            chunk: form == Form::Chunked,
+            connection: Connection::of(head.upgrade, self.keep_client, facts.http10),
+            chunk: form == Form::Chunked || coding.is_some() && !facts.http10,
             unchunk: facts.http10,
+            coding,
         };
         let mut out = self.client.worker.scratch.take();
         out.clear();
         headers::to_client(&mut out, buffer.filled(), head, response, |out| {
+            if varies {
+                lines::add_vary(out, 0, b"Accept-Encoding");
+            }
             // Another protocol begins: there is nothing to protect, and nobody who would read it.
             if !head.upgrade {
                 change_head(self.record, out, 0);
             }
         });
         buffer.consume(head.len);
-        let interim = self.down.take_unsent();
-        let sent = self.down.written();
-        self.down = Pump::new(framing, form, u64::MAX).with_large_buffers().counting_from(sent);
-        let fed = self.down.feed(buffer);
-        self.down.lead(&out);
-        if !interim.is_empty() {
-            self.down.lead_first(interim);
-        }
+        let pump = Pump::new(framing, form, u64::MAX).with_encoding(encoding);
+        let fed = self.begin_body(pump, &out, buffer);
         self.client.worker.scratch.set(out);
         fed.map_err(|reject| self.bad_answer(reject.to_string()))?;
         self.record.status = head.status;
@@ -136,6 +141,45 @@ impl Relay<'_> {
             self.begin_upgrade();
         }
         Ok(())
+    }
+
+    /// What came with the head, behind what waits already and the new head.
+    fn begin_body(&mut self, pump: Pump, head: &[u8], came: Buffer) -> Result<(), Reject> {
+        let interim = self.down.take_unsent();
+        self.down = pump.with_large_buffers().counting_from(self.down.written());
+        let fed = self.down.feed(came);
+        self.down.lead(head);
+        if !interim.is_empty() {
+            self.down.lead_first(interim);
+        }
+        fed
+    }
+
+    /// The application's answer with this status gives way to a page of the user's.
+    fn is_replaced(&self, status: u16) -> bool {
+        let policy = self.record.policy.as_ref();
+        policy.and_then(|policy| policy.response.pages.as_ref()).is_some_and(|pages| pages.replaces(status))
+            && !forwarded_wants_json(self.record)
+    }
+
+    /// Its body is not waited for: the connection goes back to the pool only where all of it is here.
+    fn replace(&mut self, head: &ResponseHead, mut buffer: Buffer) -> End {
+        let mut lines = Vec::new();
+        let kept = |id| matches!(id, FieldId::RetryAfter | FieldId::SetCookie | FieldId::WwwAuthenticate);
+        for field in head.fields.iter().filter(|field| kept(field.id)) {
+            lines.extend_from_slice(field.line.of(buffer.filled()));
+        }
+        buffer.consume(head.len);
+        let mut body = Pump::new(head.body, Form::Raw, u64::MAX);
+        self.keep_upstream &= body.feed(buffer).is_ok() && body.is_read() && !body.has_rest();
+        self.release_upstream();
+        // Half an interim answer cannot be taken back.
+        if self.down.is_writing() && self.down.written() > 0 {
+            return End::Close;
+        }
+        let close = !self.is_sent();
+        let lines = Some(lines.into());
+        End::Refused(Refusal { close, lines, cause: None, ..Refusal::new(head.status, "") })
     }
 
     /// From now on bytes go both ways as they come; what the client sent ahead goes first.

@@ -49,11 +49,6 @@ fn line_end(out: &[u8], from: usize) -> Option<usize> {
     Some(from + memchr(b'\n', out.get(from..)?)? + 1)
 }
 
-/// The value of the first line of this name.
-pub fn value<'o>(out: &'o [u8], start: usize, name: &[u8]) -> Option<&'o [u8]> {
-    lines(out, start).find(|line| line.name(out).eq_ignore_ascii_case(name)).map(|line| line.value(out))
-}
-
 /// Takes out every line whose name is told to go.
 pub fn remove(out: &mut Vec<u8>, start: usize, goes: impl Fn(&[u8]) -> bool) {
     let mut at = line_end(out, start).unwrap_or(out.len());
@@ -93,7 +88,6 @@ mod tests {
     fn lines_are_found_behind_the_status_line() {
         let found: Vec<_> = lines(HEAD, 6).map(|line| (line.name(HEAD), line.value(HEAD))).collect();
         assert_eq!(found, [(&b"A"[..], &b"1"[..]), (b"Vary", b"Accept, Origin"), (b"a", b"2")]);
-        assert_eq!(value(HEAD, 6, b"vary"), Some(&b"Accept, Origin"[..]));
         assert_eq!(lines(b"HTTP/1.1 200 OK\r\n", 0).count(), 0);
     }
 

@@ -3,15 +3,21 @@
 //!
 //! - [`headers`]: headers added, set and removed, security headers among them; [`paths`]: for which paths
 //! - [`cors`]: cross-origin resource sharing, preflights included
+//! - [`error_pages`]: pages of the user's
+//! - [`compress`]: which answers are compressed on their way ([`crate::body::encode`])
 //! - [`lines`]: the lines of a head that is being made
 
+pub mod compress;
 pub mod cors;
+pub mod error_pages;
 mod headers;
 pub mod lines;
 mod paths;
 
 use crate::record::Record;
+use compress::Compress;
 use cors::Cors;
+use error_pages::ErrorPages;
 use headers::HeaderChanges;
 use model::policy::PolicySpec;
 
@@ -21,6 +27,10 @@ pub struct ResponsePolicy {
     headers: HeaderChanges,
     /// Cross-origin resource sharing.
     pub cors: Option<Cors>,
+    /// Pages of the user's.
+    pub pages: Option<ErrorPages>,
+    /// Compression.
+    pub compress: Option<Compress>,
 }
 
 /// What they depend on beside the answer's head.
@@ -66,7 +76,12 @@ pub fn change_head(record: &Record, out: &mut Vec<u8>, start: usize) {
 impl ResponsePolicy {
     /// Of a route.
     pub fn new(spec: &PolicySpec) -> Self {
-        Self { headers: HeaderChanges::new(&spec.response_headers), cors: spec.cors.as_ref().map(Cors::new) }
+        Self {
+            headers: HeaderChanges::new(&spec.response_headers),
+            cors: spec.cors.as_ref().map(Cors::new),
+            pages: ErrorPages::new(&spec.error_pages),
+            compress: spec.compress.as_ref().map(Compress::new),
+        }
     }
 
     /// Changes the answer's head that `out` holds from `start` on: a status line and header lines, each with its line end,

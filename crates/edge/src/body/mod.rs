@@ -11,10 +11,13 @@
 //! The framing stays as it is ([`Form::Raw`]) wherever both sides can have it; a body without framing is chunked for an
 //! HTTP/1.1 client ([`Form::Chunked`]), a chunked one is unwrapped for an HTTP/1.0 client ([`Form::Unwrapped`]).
 
+pub mod encode;
+
 use crate::LIMITS;
 use crate::buffer::{Buffer, SMALL};
 use crate::pipe::Pipe;
 use crate::stream::Stream;
+use encode::Encoding;
 use http1::{BodyDecoder, BodyFraming, LAST_CHUNK, Reject, write_chunk_header};
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -69,6 +72,8 @@ pub struct Pump {
     /// The rest goes through pipes: the decoder has counted no further than to where that began.
     splicing: bool,
     pipe: Option<Pipe>,
+    /// Compresses it; then the buffer holds what is still to be encoded, and the prefix all that is ready to go.
+    encoding: Option<Box<Encoding>>,
 }
 
 impl Pump {
@@ -90,7 +95,17 @@ impl Pump {
             left: if let BodyFraming::Length(length) = framing { length } else { 0 },
             splicing: false,
             pipe: None,
+            encoding: None,
         }
+    }
+
+    /// Compresses the body; its form is the encoding's business then.
+    pub fn with_encoding(mut self, encoding: Option<Box<Encoding>>) -> Self {
+        if encoding.is_some() {
+            self.left = 0;
+        }
+        self.encoding = encoding;
+        self
     }
 
     /// Reads with large buffers from the start: they are cheap where the sink is expected to keep up.
@@ -101,6 +116,10 @@ impl Pump {
 
     /// Gives it the bytes that came together with the head.
     pub fn feed(&mut self, mut buffer: Buffer) -> Result<(), Reject> {
+        if self.encoding.is_some() {
+            self.buffer = Some(buffer);
+            return self.encode();
+        }
         let result = if self.read_done { Ok(()) } else { self.take_in(&mut buffer) };
         self.buffer = Some(buffer);
         result
@@ -108,7 +127,9 @@ impl Pump {
 
     /// Puts a head before the bytes that are ready to go.
     pub fn lead(&mut self, head: &[u8]) {
-        if self.buffer.as_mut().is_some_and(|buffer| buffer.prepend(head)) {
+        if self.encoding.is_some() {
+            self.lead_first(head.to_vec());
+        } else if self.buffer.as_mut().is_some_and(|buffer| buffer.prepend(head)) {
             self.ready += head.len();
         } else {
             self.prefix = head.to_vec();
@@ -228,6 +249,9 @@ impl Pump {
         source: &Stream,
         sink: &Stream,
     ) -> Poll<Result<(), PumpError>> {
+        if self.encoding.is_some() {
+            return self.poll_encode(cx, source);
+        }
         self.buffer = None;
         let failed = |error: io::Error| PumpError::Source(error.kind());
         if self.splicing || self.left >= SPLICE && sink.can_splice() {
@@ -286,7 +310,12 @@ impl Pump {
     fn source_ended(&mut self, mut buffer: Buffer) -> Result<(), PumpError> {
         self.decoder.eof().map_err(|_| PumpError::Source(io::ErrorKind::UnexpectedEof))?;
         self.read_done = true;
-        if self.form == Form::Chunked {
+        if let Some(encoding) = &mut self.encoding {
+            encoding.end(&mut self.prefix);
+            if encoding.has_failed() {
+                return Err(PumpError::Rejected(Reject::Truncated));
+            }
+        } else if self.form == Form::Chunked {
             self.ready = buffer.append(LAST_CHUNK);
             self.buffer = Some(buffer);
         }
