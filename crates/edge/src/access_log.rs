@@ -4,9 +4,10 @@
 //! thread over a bounded channel. A batch holds whole lines, so several workers cannot interleave inside one. A full
 //! channel means that the disk is too slow: the batch is dropped and its lines are counted as lost, nothing waits.
 
+use model::site::LogFormat;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +25,8 @@ const RETURNING: usize = 4;
 pub struct AccessLog {
     batches: SyncSender<Batch>,
     lost: Arc<AtomicU64>,
+    /// The form is [`LogFormat::Combined`].
+    combined: Arc<AtomicBool>,
 }
 
 struct Batch {
@@ -40,10 +43,15 @@ impl AccessLog {
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (batches, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let log = Self { batches, lost: Arc::clone(&lost) };
+        let log = Self { batches, lost: Arc::clone(&lost), combined: Arc::default() };
         let writer = std::thread::Builder::new().name("access-log".to_owned());
         let writer = writer.spawn(move || write(&waiting, append, &lost))?;
         Ok((log, writer))
+    }
+
+    /// Form of the lines from now on.
+    pub fn set_format(&self, format: LogFormat) {
+        self.combined.store(format == LogFormat::Combined, Ordering::Relaxed);
     }
 
     /// Lines lost since start.
@@ -103,10 +111,15 @@ impl LogBuffer {
         }
     }
 
-    /// Adds the line that `format` makes; it is given the time stamp of `now`.
-    pub fn write(&self, now: Instant, format: impl FnOnce(&str, &mut Vec<u8>)) {
+    /// Form of its lines.
+    pub fn format(&self) -> LogFormat {
+        if self.log.combined.load(Ordering::Relaxed) { LogFormat::Combined } else { LogFormat::Json }
+    }
+
+    /// Adds the line that `line` makes; it is given the log's form and a clock.
+    pub fn write(&self, line: impl FnOnce(LogFormat, &mut Clock, &mut Vec<u8>)) {
         let mut bytes = self.bytes.borrow_mut();
-        format(self.clock.borrow_mut().stamp(now), &mut bytes);
+        line(self.format(), &mut self.clock.borrow_mut(), &mut bytes);
         self.lines.set(self.lines.get() + 1);
         if bytes.len() >= BATCH {
             drop(bytes);
@@ -149,30 +162,51 @@ impl Drop for LogBuffer {
     }
 }
 
-/// RFC 3339 time stamps, of which only the milliseconds are written anew within a second.
-struct Clock {
+/// Time stamps, of which only the milliseconds are written anew within a second.
+pub struct Clock {
     instant: Instant,
     wall: SystemTime,
     second: u64,
     text: String,
+    common: (u64, String),
 }
 
 impl Clock {
     fn new() -> Self {
-        Self { instant: Instant::now(), wall: SystemTime::now(), second: u64::MAX, text: String::new() }
+        Self {
+            instant: Instant::now(),
+            wall: SystemTime::now(),
+            second: u64::MAX,
+            text: String::new(),
+            common: (u64::MAX, String::new()),
+        }
     }
 
     fn wall(&self, now: Instant) -> SystemTime {
         self.wall + now.saturating_duration_since(self.instant)
     }
 
-    fn stamp(&mut self, now: Instant) -> &str {
-        let since = self.wall(now).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    fn since_epoch(&self, now: Instant) -> Duration {
+        self.wall(now).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// As the common log format has it, in UTC: `10/Oct/2000:13:55:36 +0000`.
+    pub fn common(&mut self, now: Instant) -> &str {
+        let second = self.since_epoch(now).as_secs();
+        let (known, text) = &mut self.common;
+        if *known != second {
+            *known = second;
+            *text = timestamp(second).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
+        }
+        text
+    }
+
+    /// RFC 3339, with milliseconds.
+    pub fn stamp(&mut self, now: Instant) -> &str {
+        let since = self.since_epoch(now);
         if since.as_secs() != self.second {
             self.second = since.as_secs();
-            let second =
-                i64::try_from(self.second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
-            self.text = second.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+            self.text = timestamp(self.second).strftime("%Y-%m-%dT%H:%M:%S").to_string();
         }
         self.text.truncate("2026-01-01T00:00:00".len());
         let millis = since.subsec_millis();
@@ -183,6 +217,13 @@ impl Clock {
         self.text.push('Z');
         &self.text
     }
+}
+
+fn timestamp(second: u64) -> jiff::Timestamp {
+    i64::try_from(second)
+        .ok()
+        .and_then(|second| jiff::Timestamp::from_second(second).ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -197,6 +238,7 @@ mod tests {
         let start = clock.instant;
         assert_eq!(clock.stamp(start), "2025-11-21T08:00:00.007Z");
         assert_eq!(clock.stamp(start + Duration::from_millis(995)), "2025-11-21T08:00:01.002Z");
+        assert_eq!(clock.common(start), "21/Nov/2025:08:00:00 +0000");
     }
 
     #[test]
@@ -211,7 +253,7 @@ mod tests {
         let line = "x".repeat(BATCH);
         let batches = WAITING as u64 + 10;
         for _ in 0..batches {
-            buffer.write(Instant::now(), |_, out| out.extend_from_slice(line.as_bytes()));
+            buffer.write(|_, _, out| out.extend_from_slice(line.as_bytes()));
         }
         // One batch may be in the writer's hand.
         assert!((9..=10).contains(&log.lost()), "{}", log.lost());

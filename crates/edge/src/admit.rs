@@ -29,6 +29,11 @@ pub enum Step {
     Proxy(Job),
     /// A file answers.
     File(Box<FileRequest>),
+    /// The metrics are shown; `close`: a body is still to come.
+    Metrics {
+        /// The connection ends with it.
+        close: bool,
+    },
 }
 
 /// Decides about a request whose head is whole.
@@ -69,6 +74,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     if let Some(compress) = &found.route.policy.response.compress {
         record.facts.coding = coding::choose(buffer.filled(), head, &compress.codings);
     }
+    record.site = found.number;
     let step = match (&found.route.handler, found.upstream) {
         (Handler::Static(root), _) => {
             describe(&mut record, buffer.filled(), head, id);
@@ -89,7 +95,13 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
                 Err(refusal) => Step::Refuse(refusal, false),
             }
         }
-        (Handler::Redirect(_) | Handler::Metrics, _) => Step::Refuse(Refusal::closing(501, ""), false),
+        (Handler::Metrics, _) => {
+            describe(&mut record, buffer.filled(), head, id);
+            buffer.consume(head.len);
+            client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
+            Step::Metrics { close: !head.body.is_empty() }
+        }
+        (Handler::Redirect(_), _) => Step::Refuse(Refusal::closing(501, ""), false),
         (Handler::Proxy(_), None) => Step::Refuse(Refusal::closing(502, "the upstream is not there"), false),
     };
     (record, step)
@@ -176,6 +188,7 @@ fn describe(record: &mut Record, buf: &[u8], head: &RequestHead, id: &[u8]) {
     record.target = record.add(head.target.of(buf));
     record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
     record.id = record.add(id);
+    record.note(buf, head);
     note_origin(record, buf, head);
 }
 
@@ -200,6 +213,7 @@ fn describe_forwarded(record: &mut Record, buf: &[u8], head: &RequestHead, id_le
     let end = record.head_len.saturating_sub(b"\r\n\r\n".len());
     record.id = Place::new(end.saturating_sub(id_len), end);
     record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
+    record.note(buf, head);
     note_origin(record, buf, head);
 }
 

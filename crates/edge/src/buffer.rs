@@ -11,7 +11,9 @@
 //! Reads leave the tailroom free. The headroom lets an edited head be put right before the body bytes that came with it: one write for both, no copy
 //! of the body.
 
-use std::cell::{Cell, RefCell};
+use crate::metrics::Count;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
 
 /// Bytes of a small buffer.
 pub const SMALL: usize = 16 << 10;
@@ -33,11 +35,23 @@ struct Stock {
     small: RefCell<Vec<Box<[u8]>>>,
     large: RefCell<Vec<Box<[u8]>>>,
     lent_large: Cell<usize>,
+    /// Bytes lent now, for who wants to know.
+    lent: OnceCell<Arc<Count>>,
+}
+
+/// From now on the bytes that this thread lends are counted there. Once, before the first is lent.
+pub fn count_in(lent: &Arc<Count>) {
+    STOCK.with(|stock| drop(stock.lent.set(Arc::clone(lent))));
 }
 
 thread_local! {
     static STOCK: Stock = const {
-        Stock { small: RefCell::new(Vec::new()), large: RefCell::new(Vec::new()), lent_large: Cell::new(0) }
+        Stock {
+            small: RefCell::new(Vec::new()),
+            large: RefCell::new(Vec::new()),
+            lent_large: Cell::new(0),
+            lent: OnceCell::new(),
+        }
     };
 }
 
@@ -72,6 +86,9 @@ impl Buffer {
     }
 
     fn over(bytes: Box<[u8]>) -> Self {
+        STOCK.with(|stock| {
+            stock.lent.get().inspect(|lent| lent.add(bytes.len() as u64));
+        });
         Self { bytes, start: HEADROOM, end: HEADROOM }
     }
 
@@ -167,6 +184,7 @@ impl Drop for Buffer {
         let bytes = std::mem::take(&mut self.bytes);
         // A thread that ends has no stock any more; then the memory is simply freed.
         let _ = STOCK.try_with(|stock| {
+            stock.lent.get().inspect(|lent| lent.sub(bytes.len() as u64));
             let (shelf, keep) = if bytes.len() == LARGE {
                 stock.lent_large.set(stock.lent_large.get().saturating_sub(1));
                 (&stock.large, KEEP_LARGE)

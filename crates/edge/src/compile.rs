@@ -5,6 +5,7 @@
 //! claim has ended and that was reported.
 
 use crate::instance::{Drained, Instance};
+use crate::metrics::SiteNumbers;
 use crate::policy::Policy;
 use crate::router::Router;
 use crate::static_files::Root;
@@ -18,6 +19,7 @@ use wire::snapshot::{Endpoint, Snapshot};
 /// What makes tables, and lasts from one to the next.
 pub struct Compiler {
     drained: Arc<Drained>,
+    numbers: Arc<SiteNumbers>,
     instances: HashMap<String, Arc<Instance>>,
     cursors: HashMap<String, Arc<AtomicU32>>,
     sites: HashMap<u64, Arc<Site>>,
@@ -48,9 +50,10 @@ pub enum CompileError {
 
 impl Compiler {
     /// Nothing known yet; `drained` is signalled when a draining instance's last claim ends.
-    pub fn new(drained: Arc<Drained>) -> Self {
+    pub fn new(drained: Arc<Drained>, numbers: Arc<SiteNumbers>) -> Self {
         Self {
             drained,
+            numbers,
             instances: HashMap::new(),
             cursors: HashMap::new(),
             sites: HashMap::new(),
@@ -80,10 +83,12 @@ impl Compiler {
                 Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
                 Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics => None,
             };
+            let number = self.numbers.number(site.hosts.first().map_or("other", String::as_str));
             let upstreams = compiled.routes.iter().map(target).collect();
-            table.sites.push(SiteEntry { site: compiled, upstreams });
+            table.sites.push(SiteEntry { site: compiled, upstreams, number });
             add_hosts(&mut table, &site.hosts, place);
         }
+        table.upstreams = upstreams.into_values().collect();
         self.sites = sites;
         Ok(table)
     }

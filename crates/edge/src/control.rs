@@ -13,6 +13,7 @@ use crate::compile::Compiler;
 use crate::connection::Deadlines;
 use crate::guard::{Guard, Ledger};
 use crate::instance::Drained;
+use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
 use crate::worker::{self, Command, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
@@ -49,6 +50,7 @@ pub struct Control {
     retired: Vec<Arc<Table>>,
     log: AccessLog,
     guard: Arc<Guard>,
+    metrics: Arc<Metrics>,
     bans: Ledger,
     closing: bool,
 }
@@ -74,10 +76,19 @@ impl Control {
         let drained = Drained::new()?;
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let guard = Arc::new(Guard::new(Arc::clone(&drained)));
+        let metrics = Arc::new(Metrics {
+            workers: (0..workers).map(|_| Arc::<WorkerStats>::default()).collect(),
+            sites: Arc::default(),
+            table: Arc::clone(&table),
+            log: log.clone(),
+            guard: Arc::clone(&guard),
+        });
+        let compiler = Compiler::new(Arc::clone(&drained), Arc::clone(&metrics.sites));
         let shared = Shared {
             table: Arc::clone(&table),
             log: log.clone(),
             guard: Arc::clone(&guard),
+            metrics: Arc::clone(&metrics),
             max_connections,
             deadlines,
         };
@@ -89,12 +100,13 @@ impl Control {
             keeper: None,
             workers,
             listeners: BTreeMap::new(),
-            compiler: Compiler::new(Arc::clone(&drained)),
+            compiler,
             drained,
             table,
             retired: Vec::new(),
             log,
             guard,
+            metrics,
             bans: Ledger::default(),
             closing: false,
         })
@@ -121,6 +133,7 @@ impl Control {
                 self.close(ORPHANED);
             }
             self.retired.retain(|table| Arc::strong_count(table) > 1);
+            self.guard.sweep();
         }
         Ok(())
     }
@@ -134,6 +147,7 @@ impl Control {
         let timeout = match (self.closing, self.retired.is_empty()) {
             (true, _) => Some(pause(20_000_000, 0)),
             (false, false) => Some(pause(0, 1)),
+            (false, true) if self.guard.has_traces() => Some(pause(0, 1)),
             (false, true) => None,
         };
         match poll(&mut fds, timeout.as_ref()) {
@@ -172,10 +186,15 @@ impl Control {
     }
 
     fn say(&mut self, message: &FromEdge) {
+        self.say_with(message, None);
+    }
+
+    /// With this file beside the message.
+    fn say_with(&mut self, message: &FromEdge, file: Option<&OwnedFd>) {
         let Some(keeper) = &self.keeper else { return };
         let fds: Vec<_> = match message {
             FromEdge::Hello { .. } => self.listeners.values().map(AsFd::as_fd).collect(),
-            _ => Vec::new(),
+            _ => file.map(AsFd::as_fd).into_iter().collect(),
         };
         let sent =
             wire::encode(message).map_err(io::Error::other).and_then(|bytes| keeper.send(&bytes, &fds));
@@ -202,11 +221,21 @@ impl Control {
                 let stats = self.stats();
                 self.say(&FromEdge::Stats(stats));
             }
-            // Answered once the metrics are there.
-            Ok(ToEdge::Metrics) => {}
+            Ok(ToEdge::Metrics) => self.show_metrics(),
             Ok(ToEdge::Shutdown { deadline_ms }) => self.close(Duration::from_millis(deadline_ms)),
             Err(error) => {
                 tracing::error!(%error, "the keeper said what is not understood");
+                self.keeper = None;
+            }
+        }
+    }
+
+    fn show_metrics(&mut self) {
+        match memfile::create("metrics", self.metrics.render().as_bytes()) {
+            Ok(file) => self.say_with(&FromEdge::Metrics, Some(&file)),
+            Err(error) => {
+                // Without its answer the keeper would wait: it hears the end instead.
+                tracing::error!(%error, "the metrics cannot be handed over");
                 self.keeper = None;
             }
         }
@@ -289,6 +318,7 @@ impl Control {
             return Err(format!("revision {} is served already", self.table.load().revision));
         }
         let table = self.compiler.table(&snapshot).map_err(|error| error.to_string())?;
+        self.log.set_format(snapshot.edge.access_log);
         self.guard.apply(&snapshot);
         self.bans.apply(&snapshot.bans, &self.guard);
         self.retired.push(self.table.swap(Arc::new(table)));
@@ -315,7 +345,7 @@ impl Control {
     fn stats(&self) -> Stats {
         let mut stats =
             Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
-        self.workers.iter().for_each(|worker| worker.stats.add_to(&mut stats));
+        self.metrics.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         stats
     }
 

@@ -11,9 +11,11 @@ use crate::buffer::Buffer;
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
 use crate::h2;
+use crate::metrics::{self, Version};
 use crate::proxy;
 use crate::record::Record;
 use crate::static_files;
+use crate::stream::Stream;
 use http1::{Reject, parse_request};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -25,10 +27,14 @@ pub async fn run(client: &mut Client) -> Next {
     let Some((mut record, mut step)) = poll_fn(|cx| receive(client, &mut reading, cx)).await else {
         return if client.pending.is_some() { Next::Http2 } else { Next::Close };
     };
+    if matches!(client.stream, Stream::H2(_)) {
+        record.version = Version::Http2;
+    }
     // By reference: moved out, each would take its place in this future twice.
     let next = match &mut step {
         Step::Proxy(job) => proxy::run(client, &mut record, job).await,
         Step::File(request) => Box::pin(static_files::run(client, &mut record, request)).await,
+        Step::Metrics { close } => Box::pin(metrics::run(client, &mut record, *close)).await,
         Step::Refuse(refusal, json) => Box::pin(refuse(client, &mut record, refusal, *json)).await,
     };
     let now = Instant::now();

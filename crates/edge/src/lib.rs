@@ -7,7 +7,8 @@
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`static_files`], [`answer`] and [`error_page`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
-//! - [`headers`]: heads both ways; [`request_id`]; [`record`] and [`access_log`]: one line for each request
+//! - [`headers`]: heads both ways; [`request_id`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
+//! - [`guard`]: what clients are held to, and bans; [`metrics`]: figures
 //!
 //! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
 //! which speaks with the keeper.
@@ -31,6 +32,8 @@ mod guard;
 mod h2;
 mod headers;
 mod instance;
+mod log_line;
+mod metrics;
 mod pipe;
 mod policy;
 mod pool;

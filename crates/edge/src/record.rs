@@ -6,11 +6,14 @@
 
 use crate::headers::Facts;
 use crate::instance::{Claim, Instance};
+use crate::log_line;
+use crate::metrics::{CacheStatus, Ended, Version};
 use crate::policy::Policy;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
+use http1::{FieldId, RequestHead};
+use model::site::LogFormat;
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,6 +74,22 @@ pub struct Record {
     pub status: u16,
     /// Bytes sent to the client, heads included.
     pub sent: u64,
+    /// Bytes of the request, as passed on.
+    pub received: u64,
+    /// Number of its site in the metrics ([`crate::metrics::SiteNumbers`]); 0 while that is not known.
+    pub site: u32,
+    /// Spoken by the client.
+    pub version: Version,
+    /// Version of TLS (`TLSv1.3`), if the client came over it.
+    pub tls: Option<&'static str>,
+    /// What a cache had for it; none: none was asked.
+    pub cache: Option<CacheStatus>,
+    /// Trace id of its `traceparent`.
+    pub trace: Place,
+    /// Value of its `Referer`, and …
+    pub referer: Place,
+    /// … of its `User-Agent`: only where the log's form has them.
+    pub agent: Place,
     /// Who was to answer it.
     pub answerer: Answerer,
     /// When it was.
@@ -104,6 +123,14 @@ impl Record {
             client: Rc::clone(client),
             status: 0,
             sent: 0,
+            received: 0,
+            site: 0,
+            version: Version::default(),
+            tls: None,
+            cache: None,
+            trace: Place::default(),
+            referer: Place::default(),
+            agent: Place::default(),
             answerer: Answerer::Edge,
             upstream_started: None,
             upstream_time: None,
@@ -119,6 +146,18 @@ impl Record {
         let start = self.text.len();
         self.text.extend_from_slice(bytes);
         Place::new(start, self.text.len())
+    }
+
+    /// Notes what only the log and the metrics want of a head.
+    pub fn note(&mut self, buf: &[u8], head: &RequestHead) {
+        self.received = head.len as u64;
+        if let Some(parent) = head.value(FieldId::Traceparent, buf) {
+            self.trace = self.add(trace_id(parent).unwrap_or_default());
+        }
+        if self.worker.log.format() == LogFormat::Combined {
+            self.referer = self.add(head.value(FieldId::Referer, buf).unwrap_or_default());
+            self.agent = self.add(head.value(FieldId::UserAgent, buf).unwrap_or_default());
+        }
     }
 
     /// The text at a place.
@@ -148,58 +187,25 @@ impl Record {
         if self.head_len == 0 {
             return;
         }
-        let mut kept = Vec::with_capacity(
-            [self.method, self.target, self.host, self.id, self.origin]
-                .iter()
-                .map(|place| place.range().len())
-                .sum(),
-        );
-        let places = [&mut self.method, &mut self.target, &mut self.host, &mut self.id, &mut self.origin];
+        let mut kept = Vec::with_capacity(self.text.len().saturating_sub(self.head_len) + 256);
+        let places = [
+            &mut self.method,
+            &mut self.target,
+            &mut self.host,
+            &mut self.id,
+            &mut self.origin,
+            &mut self.trace,
+            &mut self.referer,
+            &mut self.agent,
+        ];
         for place in places {
             let start = kept.len();
             kept.extend_from_slice(self.text.get(place.range()).unwrap_or_default());
             *place = Place::new(start, kept.len());
         }
+        kept.shrink_to_fit();
         self.text = kept;
         self.head_len = 0;
-    }
-
-    /// One JSON object and a line feed (OBS-27). `stamp` is the time of the line.
-    fn line(&self, stamp: &str, total: Duration, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"ts\":\"");
-        out.extend_from_slice(stamp.as_bytes());
-        out.extend_from_slice(b"\",\"client\":\"");
-        out.extend_from_slice(self.client.as_bytes());
-        out.extend_from_slice(b"\",\"method\":");
-        json_text(self.get(self.method), out);
-        out.extend_from_slice(b",\"host\":");
-        json_text(self.get(self.host), out);
-        out.extend_from_slice(b",\"path\":");
-        json_text(self.get(self.target), out);
-        out.extend_from_slice(b",\"status\":");
-        number(u64::from(self.status), out);
-        out.extend_from_slice(b",\"bytes\":");
-        number(self.sent, out);
-        out.extend_from_slice(b",\"upstream\":");
-        match &self.answerer {
-            Answerer::Edge => out.extend_from_slice(b"null"),
-            Answerer::Upstream(upstream) => json_text(upstream.id.as_bytes(), out),
-            Answerer::Instance(instance) => json_text(instance.name.as_bytes(), out),
-        }
-        out.extend_from_slice(b",\"upstream_ms\":");
-        match self.upstream_time {
-            Some(time) => millis(time, out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b",\"total_ms\":");
-        millis(total, out);
-        out.extend_from_slice(b",\"tls\":null,\"cache\":null,\"request_id\":");
-        json_text(self.get(self.id), out);
-        if let Some(cause) = &self.cause {
-            out.extend_from_slice(b",\"error\":");
-            json_text(cause.as_bytes(), out);
-        }
-        out.extend_from_slice(b"}\n");
     }
 }
 
@@ -214,87 +220,23 @@ impl Drop for Record {
             self.status = 499;
             self.cause.get_or_insert(Cow::Borrowed("the client closed the connection"));
         }
-        self.worker.stats.end();
-        let total = now.saturating_duration_since(self.started);
-        self.worker.log.write(now, |stamp, out| self.line(stamp, total, out));
+        if self.facts.http10 {
+            self.version = Version::Http10;
+        }
+        self.worker.stats.end(self.version);
+        let took = now.saturating_duration_since(self.started);
+        let Self { status, received, sent, cache, .. } = *self;
+        self.worker.count(self.site, Ended { status, received, sent, took, cache });
+        self.worker.log.write(|format, clock, out| match format {
+            LogFormat::Json => log_line::json(self, clock.stamp(now), took, out),
+            LogFormat::Combined => log_line::combined(self, clock.common(now), out),
+        });
     }
 }
 
-fn number(value: u64, out: &mut Vec<u8>) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut rest = value;
-    loop {
-        at -= 1;
-        if let Some(digit) = digits.get_mut(at) {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        }
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
-}
-
-/// Milliseconds with three decimals.
-fn millis(time: Duration, out: &mut Vec<u8>) {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    number(micros / 1000, out);
-    let rest = micros % 1000;
-    let digit = |value: u64| b'0' + u8::try_from(value % 10).unwrap_or_default();
-    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
-}
-
-/// A JSON string of any bytes: UTF-8 stays, bytes that are none stand as U+0080 to U+00FF.
-fn json_text(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
-    if bytes.iter().all(|&byte| plain(byte)) {
-        out.extend_from_slice(bytes);
-    } else {
-        let utf8 = std::str::from_utf8(bytes).is_ok();
-        for &byte in bytes {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                0x80.. if utf8 => out.push(byte),
-                _ if plain(byte) => out.push(byte),
-                // Writing to a vector cannot fail.
-                _ => drop(write!(out, "\\u{:04x}", byte)),
-            }
-        }
-    }
-    out.push(b'"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(bytes: &[u8]) -> String {
-        let mut out = Vec::new();
-        json_text(bytes, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn any_bytes_make_a_json_string() {
-        for bytes in [&b"/plain?x=1"[..], b"a\"b\\c", b"\x00\x1f\x7f", "grün".as_bytes(), b"\xff\xfe", b""] {
-            let read: String = serde_json::from_str(&text(bytes)).unwrap();
-            let meant = String::from_utf8(bytes.to_vec())
-                .unwrap_or_else(|_| bytes.iter().map(|&byte| char::from(byte)).collect());
-            assert_eq!(read, meant);
-        }
-    }
-
-    #[test]
-    fn numbers_and_times() {
-        let mut out = Vec::new();
-        number(0, &mut out);
-        out.push(b' ');
-        number(u64::MAX, &mut out);
-        out.push(b' ');
-        millis(Duration::from_micros(12_034), &mut out);
-        assert_eq!(out, b"0 18446744073709551615 12.034");
-    }
+/// The trace id in a `traceparent` (W3C Trace Context, section 3.2): version, id, parent, flags.
+fn trace_id(parent: &[u8]) -> Option<&[u8]> {
+    let id = parent.split(|&byte| byte == b'-').nth(1)?;
+    let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    (id.len() == 32 && id.iter().all(hex)).then_some(id)
 }

@@ -32,6 +32,8 @@ pub struct Table {
     pub wildcard: HashMap<Box<[u8]>, usize>,
     /// The site of `*`.
     pub any: Option<usize>,
+    /// All upstreams, also those that no route points to.
+    pub upstreams: Vec<Arc<Upstream>>,
 }
 
 /// A site and what its routes point to now.
@@ -41,6 +43,8 @@ pub struct SiteEntry {
     pub site: Arc<Site>,
     /// Place by place with the site's routes; none for a route that is not proxied.
     pub upstreams: Box<[Option<Arc<Upstream>>]>,
+    /// Of the site, in the metrics.
+    pub number: u32,
 }
 
 /// A site, compiled.
@@ -96,6 +100,8 @@ pub struct Found<'t> {
     pub route: &'t Route,
     /// Its upstream, if it is proxied.
     pub upstream: Option<&'t Arc<Upstream>>,
+    /// Of the site, in the metrics.
+    pub number: u32,
 }
 
 impl Table {
@@ -106,6 +112,7 @@ impl Table {
         Some(Found {
             route: entry.site.routes.get(place)?,
             upstream: entry.upstreams.get(place).and_then(Option::as_ref),
+            number: entry.number,
         })
     }
 

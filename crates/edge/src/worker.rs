@@ -7,6 +7,7 @@ use crate::access_log::{AccessLog, LogBuffer};
 use crate::connection::{self, Deadlines};
 use crate::error_page::Refusal;
 use crate::guard::{Guard, Offence, Refused, Ticket};
+use crate::metrics::{Ended, Metrics, Sites, WorkerStats};
 use crate::pool::Pool;
 use crate::table::Table;
 use crate::timer::Wheel;
@@ -17,7 +18,6 @@ use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -47,44 +47,12 @@ pub struct Shared {
     pub log: AccessLog,
     /// What clients are held to.
     pub guard: Arc<Guard>,
+    /// All workers' figures.
+    pub metrics: Arc<Metrics>,
     /// Most connections of one worker.
     pub max_connections: usize,
     /// Of its clients.
     pub deadlines: Deadlines,
-}
-
-/// Figures that one worker writes and the control thread reads.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub struct WorkerStats {
-    connections: AtomicU64,
-    in_flight: AtomicU64,
-    requests: AtomicU64,
-}
-
-impl WorkerStats {
-    /// An exchange begins.
-    pub fn begin(&self) {
-        add(&self.in_flight, 1);
-    }
-
-    /// An exchange has ended.
-    pub fn end(&self) {
-        add(&self.in_flight, -1);
-        add(&self.requests, 1);
-    }
-
-    /// Adds these figures to a sum.
-    pub fn add_to(&self, sum: &mut wire::edge::Stats) {
-        sum.connections += self.connections.load(Ordering::Relaxed);
-        sum.in_flight += self.in_flight.load(Ordering::Relaxed);
-        sum.requests += self.requests.load(Ordering::Relaxed);
-    }
-}
-
-/// With one writer a load and a store do, which are cheaper than an atomic addition.
-fn add(figure: &AtomicU64, change: i64) {
-    figure.store(figure.load(Ordering::Relaxed).wrapping_add_signed(change), Ordering::Relaxed);
 }
 
 /// One worker's own.
@@ -100,6 +68,9 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// What clients are held to; shared by all workers.
     pub guard: Arc<Guard>,
+    /// All workers' figures, its own among them.
+    pub metrics: Arc<Metrics>,
+    sites: RefCell<Sites>,
     /// A vector for heads, used and given back within one poll.
     pub scratch: Cell<Vec<u8>>,
     /// Of its clients.
@@ -127,7 +98,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         let worker = &self.worker;
         worker.connections.set(worker.connections.get() - 1);
-        add(&worker.stats.connections, -1);
+        worker.stats.connections.sub(1);
         worker.freed.notify_waiters();
     }
 }
@@ -141,6 +112,8 @@ impl Worker {
             log: LogBuffer::new(shared.log.clone()),
             stats,
             guard: Arc::clone(&shared.guard),
+            metrics: Arc::clone(&shared.metrics),
+            sites: RefCell::default(),
             scratch: Cell::default(),
             connections: Cell::new(0),
             max_connections: shared.max_connections,
@@ -159,7 +132,7 @@ impl Worker {
     fn open(self: &Rc<Self>, peer: IpAddr) -> Result<Open, Refused> {
         let ticket = self.guard.connect(peer)?;
         self.connections.set(self.connections.get() + 1);
-        add(&self.stats.connections, 1);
+        self.stats.connections.add(1);
         Ok(Open { worker: Rc::clone(self), _ticket: ticket })
     }
 
@@ -167,6 +140,11 @@ impl Worker {
     /// a trusted peer before it.
     pub fn offend(&self, client: IpAddr, offence: Offence) {
         self.guard.offend(client, offence);
+    }
+
+    /// Counts a request that has ended; `site` as in [`crate::metrics::SiteNumbers`].
+    pub fn count(&self, site: u32, ended: Ended) {
+        self.sites.borrow_mut().count(site, ended, &self.stats.sites);
     }
 
     /// Whether nothing at all is done for a request of this client, and what it is told.
@@ -227,8 +205,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub struct WorkerHandle {
     /// Way to it.
     pub commands: mpsc::Sender<Command>,
-    /// Its figures.
-    pub stats: Arc<WorkerStats>,
     /// Its thread.
     pub thread: std::thread::JoinHandle<()>,
 }
@@ -236,8 +212,7 @@ pub struct WorkerHandle {
 /// Starts a worker's thread.
 pub fn start(index: usize, shared: Shared) -> io::Result<WorkerHandle> {
     let (commands, received) = mpsc::channel(COMMANDS);
-    let stats = Arc::new(WorkerStats::default());
-    let own = Arc::clone(&stats);
+    let own = shared.metrics.workers.get(index).map(Arc::clone).unwrap_or_default();
     let runtime = || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder
@@ -251,10 +226,11 @@ pub fn start(index: usize, shared: Shared) -> io::Result<WorkerHandle> {
             Ok(runtime) => runtime.block_on(run(Worker::new(&shared, own), received)),
             Err(error) => tracing::error!(%error, "a worker has no runtime"),
         })?;
-    Ok(WorkerHandle { commands, stats, thread })
+    Ok(WorkerHandle { commands, thread })
 }
 
 async fn run(worker: Rc<Worker>, mut commands: mpsc::Receiver<Command>) {
+    crate::buffer::count_in(&worker.stats.buffers);
     let shared = Rc::clone(&worker);
     tokio::task::spawn_local(Rc::clone(&worker.wheel).run());
     tokio::task::spawn_local(async move { tokio::join!(shared.pool.run(), shared.log.run()) });

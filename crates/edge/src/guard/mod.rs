@@ -224,6 +224,11 @@ impl Guard {
         }
     }
 
+    /// Whether there is something to sweep.
+    pub fn has_traces(&self) -> bool {
+        self.rules.load().limiter.as_ref().is_some_and(|limiter| !limiter.is_empty())
+    }
+
     /// Frees what idle clients left in the tables. Control thread, every now and then.
     pub fn sweep(&self) {
         if let Some(limiter) = &self.rules.load().limiter {

@@ -12,6 +12,8 @@ use std::time::Instant;
 impl Drop for Relay<'_> {
     fn drop(&mut self) {
         self.record.sent += self.down.written();
+        let led = self.record.head_len as u64;
+        self.record.received += self.job.body.as_ref().map_or(0, |up| up.written().saturating_sub(led));
         if let Some(claim) = self.claim.take() {
             self.record.upstream_ended(Instant::now());
             self.record.release(claim);

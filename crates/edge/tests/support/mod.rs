@@ -82,9 +82,13 @@ impl Edge {
     }
 
     pub fn hear(&self) -> FromEdge {
+        self.hear_with_files().0
+    }
+
+    pub fn hear_with_files(&self) -> (FromEdge, Vec<OwnedFd>) {
         let keeper = self.keeper.lock().unwrap();
-        let (bytes, _fds) = keeper.as_ref().unwrap().recv().unwrap().unwrap();
-        wire::decode(&bytes).unwrap()
+        let (bytes, fds) = keeper.as_ref().unwrap().recv().unwrap().unwrap();
+        (wire::decode(&bytes).unwrap(), fds)
     }
 
     pub fn send_snapshot(&self, snapshot: &Snapshot) {
@@ -317,7 +321,7 @@ pub fn files(path: &str, root: &Path) -> Route {
     handled(path, Handler::Static(StaticSpec { root: root.to_owned(), ..StaticSpec::default() }))
 }
 
-fn handled(path: &str, handler: Handler) -> Route {
+pub fn handled(path: &str, handler: Handler) -> Route {
     let (connect_ms, send_ms, read_ms) = (2_000, 5_000, 5_000);
     Route {
         path: path.into(),
