@@ -111,6 +111,29 @@ impl Disk {
         None
     }
 
+    /// Why this user cannot read the file.
+    pub fn unreadable(&self, file: &Path, who: Option<&Identity>) -> Option<Unreachable> {
+        if !self.real {
+            return None;
+        }
+        // Its folder has to be passed, not to be listed.
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let passes =
+            |path: &Path| fs::metadata(path).is_ok_and(|data| who.is_none_or(|who| who.may(&data, EXECUTE)));
+        let above = self.unreachable(folder, who);
+        if above.is_some() && !(above == Some(Unreachable::Denied(folder.to_owned())) && passes(folder)) {
+            return above;
+        }
+        match fs::metadata(file) {
+            Ok(data) if !data.is_file() => Some(Unreachable::NotAFolder(file.to_owned())),
+            Ok(data) if who.is_some_and(|who| !who.may(&data, READ)) => {
+                Some(Unreachable::Denied(file.to_owned()))
+            }
+            Ok(_) => None,
+            Err(_) => Some(Unreachable::Missing(file.to_owned())),
+        }
+    }
+
     /// Whether this user can execute the file. Without a machine it can.
     pub fn executable(&self, file: &Path, who: Option<&Identity>) -> bool {
         let may = |data: &fs::Metadata| who.is_none_or(|who| who.may(data, EXECUTE));

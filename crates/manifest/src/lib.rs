@@ -23,6 +23,7 @@ mod tree;
 mod units;
 mod validate;
 mod values;
+mod web;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::{effective, effective_json};

@@ -150,7 +150,9 @@ fn replace_variables(
             Ok(done) => {
                 *own = done.text;
                 node.origin = done.origin;
-                for name in done.bare {
+                // Of a hash and of a regular expression the dollar signs are their own.
+                let own = matches!(path, [.., "users", _] | [.., "rewrite", "match" | "with"]);
+                for name in done.bare.into_iter().filter(|_| !own) {
                     report
                         .warning("variable::bare", format!("`${name}` is not replaced: no shell reads this"))
                         .at(within(text, &node.span, &format!("${name}")), "stays as it is")
@@ -198,6 +200,8 @@ fn secret_values(root: &mut Node) -> Vec<Span> {
         let Kind::Text(value) = &node.kind else { return };
         let secret = match path {
             ["app", _, "env", name] => values::sounds_secret(name) || values::holds_password(value),
+            [.., "basic_auth", "users", _] => true,
+            [.., "basic_auth", "users", _, key] => *key != "file",
             ["app", _, "env", _, rest @ ..] => rest.last().is_some_and(|key| *key != "file"),
             _ => values::holds_password(value),
         };
@@ -212,11 +216,15 @@ fn secret_values(root: &mut Node) -> Vec<Span> {
 fn secret_lines(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut start = 0;
+    let mut users = false;
     for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with('[') {
+            users = line.contains("users");
+        }
         let telling = line.match_indices('=').find(|(at, _)| {
             let name = line[..*at].trim_end().trim_end_matches(['"', '\'']);
             let name = name.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-            values::sounds_secret(name)
+            users || name == "users" || name == "basic_auth" || values::sounds_secret(name)
         });
         spans.extend(telling.map(|(at, _)| start + at + 1..start + line.len()));
         start += line.len();

@@ -29,11 +29,33 @@ const ELSEWHERE: [(&str, &str); 16] = [
 ];
 
 /// What later versions will have, and people may have read about.
-const LATER: [&str; 7] = ["service", "backup", "cors", "limit", "image", "resources", "recycle"];
+const LATER: [&str; 13] = [
+    "service",
+    "backup",
+    "image",
+    "resources",
+    "recycle",
+    "acme",
+    "hold",
+    "queue",
+    "job",
+    "waf",
+    "sign_in",
+    "release",
+    "tunnel",
+];
 
 /// Tables whose keys are easily put elsewhere: name in the schema, how it is written.
-const TABLES: [(&str, &str, &str); 3] =
-    [("Site", "sites", "[[site]]"), ("Route", "routes", "[[site.route]]"), ("App", "apps", "[app.NAME]")];
+const TABLES: [(&str, &str, &str); 8] = [
+    ("Route", "routes", "below `[[site.route]]`"),
+    ("Site", "sites", "below `[[site]]`"),
+    ("App", "apps", "below `[app.NAME]`"),
+    ("Listen", "`listen`", "below `[listen]`"),
+    ("Edge", "`edge`", "below `[edge]`"),
+    ("StaticTable", "folders", "into `static = { root = \"…\" }`"),
+    ("ProxyTable", "proxies", "into `proxy = { servers = [\"…\"] }`"),
+    ("LimitTable", "limits", "into `limit = { rate = \"…\" }`"),
+];
 
 /// The part of the document that fits, as serde will read it.
 pub fn check(root: &mut Node, report: &mut Report) -> Value {
@@ -137,9 +159,7 @@ impl<'a> Shape<'a> {
             }
             if let Some((tables, written)) = self.table_with(key) {
                 let found = self.report.error("key::unknown", format!("there is no key `{key}` in {name}"));
-                found
-                    .at(place, "unknown key")
-                    .help(format!("it is a key of {tables}: put it below `{written}`"));
+                found.at(place, "unknown key").help(format!("it is a key of {tables}: put it {written}"));
                 continue;
             }
             let found = self.report.error("key::unknown", format!("there is no key `{key}` in {name}"));

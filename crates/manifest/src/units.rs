@@ -124,6 +124,35 @@ pub fn format_size(bytes: u64) -> Option<String> {
     .map(|(unit, size)| format!("{}{unit}", bytes / size))
 }
 
+/// Units of a rate, in milliseconds.
+const RATE_UNITS: [(&str, u64); 4] = [("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// `10/s`: how many, in how many milliseconds.
+pub fn rate(text: &str) -> Result<(u32, u64), String> {
+    let Some((count, unit)) = text.split_once('/') else {
+        return Err("`/s`, `/m`, `/h` or `/d` is missing".into());
+    };
+    let (count, unit) = (count.trim(), unit.trim());
+    let Some((_, per_ms)) = RATE_UNITS.iter().find(|(name, _)| *name == unit) else {
+        return Err(format!("`{unit}` is not a unit of time that fits here"));
+    };
+    match count.parse::<u32>() {
+        Ok(0) => Err("nothing would pass".into()),
+        Ok(count) if count <= MAX_RATE => Ok((count, *per_ms)),
+        Ok(_) => Err(format!("more than {MAX_RATE}")),
+        Err(_) => Err(format!("`{count}` is not a whole number")),
+    }
+}
+
+/// Largest number of a rate.
+const MAX_RATE: u32 = 1_000_000;
+
+/// What [`rate`] read.
+pub fn format_rate(count: u32, per_ms: u64) -> String {
+    let unit = RATE_UNITS.iter().find(|(_, own)| *own == per_ms).map_or("s", |(unit, _)| *unit);
+    format!("{count}/{unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +181,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rates() {
+        assert_eq!(rate("10/s"), Ok((10, 1000)));
+        assert_eq!(rate("5 / d"), Ok((5, 86_400_000)));
+        for (unit, per_ms) in RATE_UNITS {
+            assert_eq!(rate(&format_rate(7, per_ms)), Ok((7, per_ms)), "{unit}");
+        }
+        for bad in ["", "10", "/s", "0/s", "-1/s", "1.5/s", "10/w", "10/", "9999999999/s"] {
+            assert!(rate(bad).is_err(), "{bad:?}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
@@ -170,6 +211,7 @@ mod tests {
         fn never_panics(text in "\\PC*") {
             let _ = duration(&text);
             let _ = size(&text);
+            let _ = rate(&text);
         }
     }
 }

@@ -15,7 +15,8 @@ pub struct Wrong {
     pub help: Option<String>,
 }
 
-fn wrong<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, Wrong> {
+/// An error.
+pub fn wrong<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, Wrong> {
     Err(Wrong { what: what.into(), help: help.map(str::to_owned) })
 }
 
@@ -243,6 +244,10 @@ pub fn sounds_secret(name: &str) -> bool {
         || ["_KEY", "_PASS", "_PW", "DATABASE_URL", "APIKEY"].iter().any(|end| name.ends_with(end))
         || matches!(&*name, "KEY" | "PASS" | "PW")
 }
+
+/// Stands for a password's hash where one is not to be shown: a hash in form, of no password that anybody knows.
+pub const MASKED_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A URL with a password in it.
 pub fn holds_password(value: &str) -> bool {

@@ -151,7 +151,8 @@ impl fmt::Debug for UserSpec {
 /// Before the handler another server is asked with the request's head, by `GET`: 2xx lets it pass, any other answer is the client's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForwardAuthSpec {
-    /// `wire::snapshot::Upstream::id` in a snapshot; in a manifest's specification `=host:port`, `=unix:/path` or the app's name.
+    /// `wire::snapshot::Upstream::id` in a snapshot; in a manifest's specification the app's name, or `=` and an
+    /// `UpstreamAddress` as text: `=host:port`, `=unix:/path` (`UpstreamAddress::from_text`).
     pub upstream: String,
     /// Path and query to ask for.
     pub path: String,

@@ -7,6 +7,7 @@ use crate::{AppName, Secret, StackName};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,9 +120,22 @@ pub enum UpstreamAddress {
     Unix(PathBuf),
 }
 
-impl std::fmt::Display for UpstreamAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl UpstreamAddress {
+    /// What [`Display`](fmt::Display) wrote.
+    pub fn from_text(text: &str) -> Option<Self> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Some(Self::Unix(path.into()));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        Some(Self::Tcp(host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets, or `unix:/path`.
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp(host, port) => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }

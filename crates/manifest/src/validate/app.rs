@@ -1,7 +1,7 @@
 //! One app.
 
-use super::site::unreachable_folder;
-use super::{Context, command, env, items, missing, script};
+use super::reach::unreachable_folder;
+use super::{Context, command, env, handler, items, missing, script};
 use crate::disk::Identity;
 use crate::file::{
     AppFile, HealthFile, HealthTable, LogsFile, PolicyFile, RestartFile, RestartTable, StopFile,
@@ -10,7 +10,6 @@ use crate::interpolate;
 use crate::place::Place;
 use crate::{diagnostic, values};
 use model::AppName;
-use model::site::Balance;
 use model::spec::{
     AppSpec, EnvValue, HealthSpec, Listen, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec,
 };
@@ -60,8 +59,8 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
             .help("leave `port` out: each instance gets a port of its own as `$PORT`");
     }
     Some(AppSpec {
-        balance: Balance::default(),
-        http2: false,
+        balance: handler::balance(file.balance),
+        http2: file.http2.unwrap_or(false),
         argv,
         dir,
         env,
@@ -139,7 +138,8 @@ fn listen(
     }
 }
 
-fn health(
+/// How the health of an instance, or of a server elsewhere, is found out.
+pub fn health(
     context: &mut Context<'_>,
     place: Place<'_>,
     file: Option<&HealthFile>,

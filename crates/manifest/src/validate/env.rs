@@ -95,7 +95,8 @@ fn check_text(context: &mut Context<'_>, place: Place<'_>, text: &str) {
     }
 }
 
-fn secret(context: &mut Context<'_>, place: Place<'_>, file: &SecretFile) -> Option<EnvValue> {
+/// A secret value.
+pub fn secret(context: &mut Context<'_>, place: Place<'_>, file: &SecretFile) -> Option<EnvValue> {
     match (place.key("file").given(), place.key("secret").given()) {
         (true, true) => {
             context
@@ -122,7 +123,7 @@ fn secret(context: &mut Context<'_>, place: Place<'_>, file: &SecretFile) -> Opt
 }
 
 /// A file is one value. One line end at its end does not belong to it: editors add it, `docker secret` users do not.
-fn secret_file(context: &mut Context<'_>, place: Place<'_>, path: &Path) -> Option<String> {
+pub fn secret_file(context: &mut Context<'_>, place: Place<'_>, path: &Path) -> Option<String> {
     let text = match context.disk.read(path) {
         Ok(text) => text.unwrap_or_default(),
         Err(reason) => {

@@ -4,26 +4,29 @@
 
 mod app;
 mod command;
+mod door;
 mod env;
+mod files;
+mod handler;
 mod needs;
+mod policy;
+mod reach;
 mod script;
 mod site;
 
+pub use policy::{format_statuses, security_names};
+
 use crate::diagnostic::{Report, nearest};
 use crate::disk::Disk;
-use crate::file::{DurationText, ManifestFile, OneOrMany, SizeText};
+use crate::file::{DurationText, ForwardAuthFile, ManifestFile, OneOrMany, PolicyKeys, SizeText};
 use crate::place::Place;
 use crate::{units, values};
-use model::site::EdgeSpec;
-use model::spec::{AppSpec, HandlerSpec, Listen, StackSpec};
+use ipnet::IpNet;
+use model::spec::{AppSpec, Listen, StackSpec};
 use model::{AppName, StackName};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
-
-/// Where the edge listens if nothing is said: on this machine only.
-const DEFAULT_HTTP: &str = "127.0.0.1:8080";
 
 /// What every check needs.
 pub struct Context<'a> {
@@ -91,6 +94,18 @@ impl Context<'_> {
         })
     }
 
+    /// The same in whole seconds, rounded up.
+    fn seconds(
+        &mut self,
+        place: Place<'_>,
+        text: Option<&DurationText>,
+        default: Duration,
+        zero: bool,
+    ) -> u32 {
+        let exact = self.duration(place, text, default, zero);
+        u32::try_from(exact.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+    }
+
     /// A number of bytes, or its default.
     fn size(&mut self, place: Place<'_>, size: Option<&SizeText>, default: u64) -> u64 {
         match size {
@@ -134,11 +149,34 @@ fn items<'v, 'a: 'v>(
     list.iter().enumerate().map(move |(index, text)| (place.item(index), text.as_str()))
 }
 
+/// Addresses and networks.
+fn networks(context: &mut Context<'_>, place: Place<'_>, file: Option<&OneOrMany>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for (place, text) in items(place, file) {
+        match values::network(text) {
+            Ok(network) => networks.push(network),
+            Err(wrong) => context.wrong("address::bad", format!("{text:?} is no network"), place, wrong),
+        }
+    }
+    networks
+}
+
+/// A number of times in so many milliseconds.
+fn rate(context: &mut Context<'_>, place: Place<'_>, text: &str) -> Option<(u32, u64)> {
+    units::rate(text)
+        .map_err(|what| {
+            let found = context.report.error("rate::bad", format!("{text:?} is not a rate"));
+            found.at(place.span(), what).help("write `10/s`, `100/m`, `1000/h` or `5000/d`");
+        })
+        .ok()
+}
+
 /// Checks a whole manifest.
 pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Option<StackSpec> {
     let name = name(context, place.key("stack"), file.stack.as_deref());
-    let http = listen(context, place.key("listen").key("http"), file);
-    let trusted = trusted(context, place.key("trusted"), file);
+    let (http, https) = door::listen(context, place.key("listen"), file);
+    let trusted = door::trusted(context, place, file);
+    let edge = door::edge(context, place.key("edge"), &file.edge);
     let mut apps = BTreeMap::new();
     for (key, app) in &file.app {
         let place = place.key("app").key(key);
@@ -153,8 +191,9 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         }
     }
     needs::check(context, place.key("app"), &apps);
-    let sites = site::sites(context, place, file, &apps);
-    ports(context, place, &apps, &http);
+    let stack = name.as_ref().map_or("", StackName::as_str);
+    let sites = site::sites(context, place, file, stack, &apps);
+    door::ports(context, place, &apps, &[http.as_slice(), https.as_slice()].concat());
     unreached(context, place.key("app"), file, &apps);
     if !place.key("site").given() && !place.key("app").given() && !context.report.has_errors() {
         let found = context.report.warning("stack::empty", "there is no site and no app in this manifest");
@@ -164,9 +203,9 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         name: name?,
         root: context.root(),
         http,
-        https: Vec::new(),
-        proxy_protocol: false,
-        edge: EdgeSpec::default(),
+        https,
+        proxy_protocol: file.listen.proxy_protocol.unwrap_or(false),
+        edge,
         trusted,
         sites,
         apps,
@@ -199,81 +238,6 @@ fn default_name(text: &str) -> String {
     if name.is_empty() { "stack".into() } else { name.into() }
 }
 
-fn listen(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Vec<SocketAddr> {
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for (place, text) in items(place, file.listen.http.as_ref()) {
-        match values::listen(text) {
-            Ok(address) if addresses.contains(&address) => {
-                let found = context.report.error("listen::twice", format!("{text} is listed twice"));
-                found.at(place.span(), "again here").help("remove it");
-            }
-            Ok(address) => addresses.push(address),
-            Err(wrong) => {
-                context.wrong("address::bad", format!("{text:?} is nowhere to listen"), place, wrong)
-            }
-        }
-    }
-    if file.listen.http.is_none() {
-        addresses.extend(DEFAULT_HTTP.parse::<SocketAddr>());
-    } else if items(place, file.listen.http.as_ref()).next().is_none() {
-        let found = context.report.error("listen::nowhere", "the edge would listen nowhere");
-        found.at(place.span(), "empty").help(format!("leave the key out for {DEFAULT_HTTP:?}"));
-    }
-    addresses
-}
-
-fn trusted(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Vec<ipnet::IpNet> {
-    let mut networks = Vec::new();
-    for (place, text) in items(place, file.trusted.as_ref()) {
-        match values::network(text) {
-            Ok(network) => {
-                if network.prefix_len() == 0 {
-                    let found = context.report.warning("trusted::everyone", "every client is trusted");
-                    found.at(place.span(), "anybody can say which address a request comes from");
-                    found.help("list only the proxies that stand before Mainstay");
-                }
-                networks.push(network);
-            }
-            Err(wrong) => context.wrong("address::bad", format!("{text:?} is no network"), place, wrong),
-        }
-    }
-    networks
-}
-
-/// Two owners of one port.
-fn ports(
-    context: &mut Context<'_>,
-    place: Place<'_>,
-    apps: &BTreeMap<AppName, AppSpec>,
-    http: &[SocketAddr],
-) {
-    let mut owners: BTreeMap<u16, &AppName> = BTreeMap::new();
-    for (name, app) in apps {
-        let Listen::Port(port) = app.listen else { continue };
-        let of = |name: &AppName| place.key("app").key(name.as_str()).key("port").span();
-        if let Some(other) = owners.insert(port, name) {
-            context
-                .report
-                .error("port::taken", format!("apps `{other}` and `{name}` both have port {port}"))
-                .at(of(name), "again here")
-                .at(of(other), "first here")
-                .help("leave `port` out: a free one is picked and given as `$PORT`");
-        }
-        let clashes = |address: &&SocketAddr| {
-            address.port() == port && (address.ip().is_loopback() || address.ip().is_unspecified())
-        };
-        if let Some(address) = http.iter().find(clashes) {
-            context
-                .report
-                .error(
-                    "port::taken",
-                    format!("app `{name}` has port {port}, and so has the edge at {address}"),
-                )
-                .at(of(name), "the edge listens there");
-        }
-    }
-}
-
 /// Apps that nothing leads to. Workers are meant to be like that.
 fn unreached(
     context: &mut Context<'_>,
@@ -282,8 +246,13 @@ fn unreached(
     apps: &BTreeMap<AppName, AppSpec>,
 ) {
     let routed = |name: &AppName| {
+        let asks = |keys: &PolicyKeys| match &keys.forward_auth {
+            Some(ForwardAuthFile::Table(table)) => table.app.as_deref() == Some(name.as_str()),
+            _ => false,
+        };
         let routes = || file.site.iter().flat_map(|site| &site.route);
-        routes().any(|route| route.app.as_deref() == Some(name.as_str()))
+        routes().any(|route| route.app.as_deref() == Some(name.as_str()) || asks(&route.policy))
+            || file.site.iter().any(|site| asks(&site.policy))
     };
     for (name, app) in apps {
         let needed = apps.values().any(|other| other.needs.contains(name));
@@ -306,14 +275,6 @@ fn unknown_app(context: &mut Context<'_>, place: Place<'_>, name: &str, known: &
         None if known.is_empty() => format!("add `[app.{name}]`"),
         None => format!("apps here: {}", known.join(", ")),
     });
-}
-
-/// Which app answers, if one does.
-fn app_of(handler: &HandlerSpec) -> Option<&AppName> {
-    match handler {
-        HandlerSpec::App(name) => Some(name),
-        _ => None,
-    }
 }
 
 /// Whether an app was written at all, even if wrongly.

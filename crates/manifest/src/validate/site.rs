@@ -1,66 +1,180 @@
 //! Sites and their routes.
 
-use super::{Context, app_of, items, known, missing, unknown_app};
-use crate::disk::Unreachable;
-use crate::file::{ManifestFile, RouteFile, SiteFile, StagesFile, TimeoutFile};
+use super::policy::{self, Keys};
+use super::{Context, files, handler, items, missing};
+use crate::file::{ManifestFile, RouteFile, SiteFile, TlsFile, TlsTable};
 use crate::place::Place;
 use crate::tree::Span;
 use crate::values;
 use model::AppName;
-use model::policy::PolicySpec;
-use model::site::{Balance, StaticSpec, TlsSpec};
-use model::spec::{
-    AppSpec, DEFAULT_BODY_LIMIT, HandlerSpec, Listen, ProxySpec, RouteSpec, ServerSpec, SiteSpec, Timeouts,
-};
+use model::site::TlsSpec;
+use model::spec::{AppSpec, HandlerSpec, RouteSpec, SiteSpec};
 use std::collections::BTreeMap;
-use std::path::Path;
 
-/// What to do about a folder that the edge cannot reach.
-const MOVE: &str = "move the stack, to /srv for example";
+/// What the checks of a site and its routes look at beside their own keys.
+pub struct Scope<'a> {
+    /// Name of the stack; limits are counted by stack.
+    pub stack: &'a str,
+    /// Host names of the site.
+    pub hosts: &'a [String],
+    /// Apps that are valid, by name.
+    pub apps: &'a BTreeMap<AppName, AppSpec>,
+    /// Where all apps stand.
+    pub app_place: Place<'a>,
+    /// Mainstay listens for HTTPS.
+    pub secure: bool,
+    /// The path of the route; nothing for the keys of a site.
+    pub path: Option<&'a str>,
+}
 
 /// Checks every site.
 pub fn sites(
     context: &mut Context<'_>,
     place: Place<'_>,
     file: &ManifestFile,
+    stack: &str,
     apps: &BTreeMap<AppName, AppSpec>,
 ) -> Vec<SiteSpec> {
     let mut owners = BTreeMap::new();
-    let app_place = place.key("app");
+    let secure = place.key("listen").key("https").given();
     let sites = file.site.iter().enumerate().map(|(index, site)| {
+        let app_place = place.key("app");
         let place = place.key("site").item(index);
         let hosts = hosts(context, place, site, &mut owners);
-        let mut routes: Vec<(RouteSpec, Span)> = Vec::new();
-        for (index, file) in site.route.iter().enumerate() {
-            let place = place.key("route").item(index);
-            let path = pattern(context, place, file);
-            if let Some(path) = &path {
-                shadowed(context, place, path, &routes);
-            }
-            let handler = handler(context, place, file, app_place, apps);
-            let timeouts = timeouts(context, place.key("timeout"), file.timeout.as_ref());
-            let body_limit = context.size(place.key("body"), file.body.as_ref(), DEFAULT_BODY_LIMIT);
-            let parts = path.zip(handler);
-            routes.extend(parts.map(|(path, handler)| {
-                let policy = PolicySpec::default();
-                (RouteSpec { path, handler, timeouts, body_limit, policy }, place.key("path").span())
-            }));
-        }
-        if !place.key("route").given() {
-            context
-                .report
-                .warning("site::empty", "this site has no routes")
-                .at(place.span(), "every request gets 404")
-                .help("add `[[site.route]]` with `app`, `proxy` or `static`");
-        }
-        SiteSpec {
-            hosts,
-            tls: TlsSpec::default(),
-            https_redirect: true,
-            routes: routes.into_iter().map(|(route, _)| route).collect(),
-        }
+        let tls = tls(context, place, site, &hosts, secure);
+        let redirect = https_redirect(context, place, site, &tls);
+        let scope = Scope { stack, hosts: &hosts, apps, app_place, path: None, secure };
+        let routes = routes(context, place, site, &scope, &tls);
+        SiteSpec { tls, https_redirect: redirect, routes, hosts }
     });
     sites.collect()
+}
+
+fn routes(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    site: &SiteFile,
+    scope: &Scope<'_>,
+    tls: &TlsSpec,
+) -> Vec<RouteSpec> {
+    if !place.key("route").given() {
+        context
+            .report
+            .warning("site::empty", "this site has no routes")
+            .at(place.span(), "every request gets 404")
+            .help("add `[[site.route]]` with `app`, `proxy`, `static` or `redirect`");
+    }
+    let common = Keys::read(context, place, &site.policy, scope);
+    let defaults = policy::default_headers(context, place, scope, tls, &common);
+    let mut before: Vec<(String, Span)> = Vec::new();
+    let mut routes = Vec::new();
+    for (index, file) in site.route.iter().enumerate() {
+        let place = place.key("route").item(index);
+        let path = pattern(context, place, file);
+        if let Some(path) = &path {
+            shadowed(context, place, path, &before);
+            before.push((path.clone(), place.key("path").span()));
+        }
+        let scope = Scope { path: path.as_deref(), ..*scope };
+        let handler = handler::handler(context, place, file, &scope);
+        let keys = Keys::read(context, place, &file.policy, &scope);
+        let (Some(path), Some(mut handler)) = (path, handler) else { continue };
+        let passes = matches!(handler, HandlerSpec::App(_) | HandlerSpec::Proxy(_));
+        let (timeouts, body_limit, policy) = keys.over(&common, &defaults, passes);
+        files::follow(&mut handler, file.files.as_ref(), &policy);
+        let open =
+            policy.access.allow.is_empty() && policy.basic_auth.is_none() && policy.forward_auth.is_none();
+        if handler == HandlerSpec::Metrics && open {
+            let found = context.report.warning("metrics::public", "everybody can read these metrics");
+            found.at(place.key("metrics").name_span(), "open to all");
+            found.help("add `allow = [\"10.0.0.0/8\"]` or `basic_auth`");
+        }
+        routes.push(RouteSpec { path, handler, timeouts, body_limit, policy });
+    }
+    routes
+}
+
+/// Where the site's certificate comes from.
+fn tls(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    site: &SiteFile,
+    hosts: &[String],
+    secure: bool,
+) -> TlsSpec {
+    let tls_place = place.key("tls");
+    let table = match &site.tls {
+        Some(TlsFile::Switch(false)) => return TlsSpec::Off,
+        Some(TlsFile::Files(table)) => table,
+        None | Some(TlsFile::Switch(true) | TlsFile::Source(_)) => {
+            if secure && hosts.iter().any(|host| host == "*") && (site.tls.is_some() || !tls_place.given()) {
+                let found = context.report.warning("tls::any", "no certificate can be made for `*`");
+                found.at(place.key("hosts").span(), "any name");
+                found.help("name the hosts, or write `tls = false`: this site is then HTTP only");
+            }
+            return TlsSpec::Local;
+        }
+    };
+    if !secure {
+        let found = context.report.warning("tls::unused", "nobody listens for HTTPS");
+        found.at(tls_place.name_span(), "not used");
+        found.help("add `https = [\"0.0.0.0:443\", \"[::]:443\"]` below `[listen]`");
+    }
+    let TlsTable { cert, key } = table;
+    for name in ["cert", "key"] {
+        missing(
+            context,
+            tls_place,
+            name,
+            "a table of `tls`",
+            "write `tls = { cert = \"cert.pem\", key = \"key.pem\" }`",
+        );
+    }
+    let mut pem = |name: &str, text: Option<&str>, holds: &str| {
+        let place = tls_place.key(name);
+        let path = context.path(place, text?)?;
+        match context.disk.read(&path) {
+            Err(reason) => {
+                let found =
+                    context.report.error("tls::unreadable", format!("the file of `{name}` cannot be read"));
+                found.at(place.span(), reason).help(format!("looked for {}", path.display()));
+            }
+            Ok(Some(text))
+                if !text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(holds)) =>
+            {
+                let found =
+                    context.report.error("tls::pem", format!("the file of `{name}` does not hold it"));
+                found.at(place.span(), format!("no `-----BEGIN {holds}-----` in it"));
+                found.help("PEM is expected; `openssl` converts other forms");
+            }
+            Ok(_) => {}
+        }
+        Some(path)
+    };
+    let cert = pem("cert", cert.as_deref(), "CERTIFICATE");
+    let key = pem("key", key.as_deref(), "PRIVATE KEY");
+    if let Some(key) = key.as_deref().filter(|key| context.disk.others_may_read(key)) {
+        let found =
+            context.report.warning("tls::readable", "every user of this machine can read this private key");
+        found
+            .at(tls_place.key("key").span(), "readable by others")
+            .help(format!("chmod o-rwx {}", key.display()));
+    }
+    match (cert, key) {
+        (Some(cert), Some(key)) => TlsSpec::Files { cert, key },
+        _ => TlsSpec::Local,
+    }
+}
+
+fn https_redirect(context: &mut Context<'_>, place: Place<'_>, site: &SiteFile, tls: &TlsSpec) -> bool {
+    if site.https_redirect == Some(true) && *tls == TlsSpec::Off {
+        context
+            .report
+            .error("tls::contradiction", "a site that is HTTP only cannot be led to HTTPS")
+            .at(place.key("https_redirect").name_span(), "remove this")
+            .at(place.key("tls").name_span(), "or this");
+    }
+    site.https_redirect.unwrap_or(true) && *tls != TlsSpec::Off
 }
 
 fn hosts(
@@ -124,150 +238,16 @@ fn pattern(context: &mut Context<'_>, place: Place<'_>, route: &RouteFile) -> Op
 }
 
 /// A route behind one that matches everything it matches.
-fn shadowed(context: &mut Context<'_>, place: Place<'_>, path: &str, before: &[(RouteSpec, Span)]) {
-    if let Some((broad, span)) = before.iter().find(|(route, _)| values::covers(&route.path, path)) {
+fn shadowed(context: &mut Context<'_>, place: Place<'_>, path: &str, before: &[(String, Span)]) {
+    if let Some((broad, span)) = before.iter().find(|(broad, _)| values::covers(broad, path)) {
         context
             .report
             .error(
                 "route::never",
-                format!("this route can never match: `{}` before it answers `{path}`", broad.path),
+                format!("this route can never match: `{broad}` before it answers `{path}`"),
             )
             .at(place.key("path").span(), "never reached")
             .at(span.clone(), "answers first")
             .help("put the narrower route first, or remove one");
-    }
-}
-
-fn handler(
-    context: &mut Context<'_>,
-    place: Place<'_>,
-    route: &RouteFile,
-    app_place: Place<'_>,
-    apps: &BTreeMap<AppName, AppSpec>,
-) -> Option<HandlerSpec> {
-    let given: Vec<&str> =
-        ["app", "proxy", "static"].into_iter().filter(|key| place.key(key).given()).collect();
-    match given[..] {
-        [] => {
-            let found = context.report.error("route::empty", "nothing answers this route");
-            found.at(place.span(), "`app`, `proxy` or `static` is missing");
-            return None;
-        }
-        [_] => {}
-        [first, .., last] => {
-            context
-                .report
-                .error("route::ambiguous", "only one of `app`, `proxy` and `static` can answer a route")
-                .at(place.key(last).name_span(), "remove this")
-                .at(place.key(first).name_span(), "or this");
-            return None;
-        }
-    }
-    if let Some(name) = &route.app {
-        return to_app(context, place.key("app"), name, app_place, apps);
-    }
-    if let Some(text) = &route.proxy {
-        return match values::upstream(text, &context.root()) {
-            Ok(address) => Some(HandlerSpec::Proxy(ProxySpec {
-                servers: vec![ServerSpec { address, weight: 1 }],
-                balance: Balance::default(),
-                http2: false,
-                health: None,
-            })),
-            Err(wrong) => {
-                let what = if values::holds_password(text) { "this".into() } else { format!("{text:?}") };
-                context.wrong("address::bad", format!("{what} is no server"), place.key("proxy"), wrong);
-                None
-            }
-        };
-    }
-    let place = place.key("static");
-    let folder = context.path(place, route.files.as_deref()?)?;
-    let edge = context.disk.edge_user();
-    if let Some(why) = context.disk.unreachable(&folder, edge.as_ref()) {
-        let who = edge.map_or_else(String::new, |who| who.name);
-        unreachable_folder(context, place, "the folder of static files", &folder, &who, &why, MOVE);
-    }
-    Some(HandlerSpec::Static(StaticSpec { root: folder, ..StaticSpec::default() }))
-}
-
-fn to_app(
-    context: &mut Context<'_>,
-    place: Place<'_>,
-    name: &str,
-    app_place: Place<'_>,
-    apps: &BTreeMap<AppName, AppSpec>,
-) -> Option<HandlerSpec> {
-    let known = known(app_place);
-    if !known.contains(&name) {
-        unknown_app(context, place, name, &known);
-        return None;
-    }
-    let handler = HandlerSpec::App(name.parse().ok()?);
-    if app_of(&handler).and_then(|name| apps.get(name)).is_some_and(|app| app.listen == Listen::Nothing) {
-        context
-            .report
-            .error("route::worker", format!("app `{name}` does not listen"))
-            .at(place.span(), "cannot answer requests")
-            .at(app_place.key(name).key("listen").name_span(), "because of this");
-    }
-    Some(handler)
-}
-
-/// Says why a folder cannot be used, and by whom.
-pub fn unreachable_folder(
-    context: &mut Context<'_>,
-    place: Place<'_>,
-    what: &str,
-    folder: &Path,
-    who: &str,
-    why: &Unreachable,
-    elsewhere: &str,
-) {
-    let (code, message, label, help) = match why {
-        Unreachable::Missing(path) => {
-            ("folder::missing", format!("{what} does not exist"), format!("no `{}`", path.display()), None)
-        }
-        Unreachable::NotAFolder(path) => (
-            "folder::missing",
-            format!("{what} is not a folder"),
-            format!("`{}` is a file", path.display()),
-            None,
-        ),
-        Unreachable::Denied(path) => (
-            "folder::unreachable",
-            format!("{what} cannot be reached by {who}"),
-            format!("`{}` may not be entered or read", path.display()),
-            Some(way_in(folder, path, elsewhere)),
-        ),
-    };
-    let found = context.report.error(code, message);
-    found.at(place.span(), label).help_if(help);
-}
-
-/// How a user gets into a folder that is closed at `closed`. Nobody should open a home for that.
-fn way_in(folder: &Path, closed: &Path, elsewhere: &str) -> String {
-    let home = closed == Path::new("/root") || closed.parent() == Some(Path::new("/home"));
-    match (home, closed == folder) {
-        (true, _) => elsewhere.to_owned(),
-        (false, true) => format!("{elsewhere}, or let others in: chmod o+rx {}", closed.display()),
-        (false, false) => format!("{elsewhere}, or let others pass: chmod o+x {}", closed.display()),
-    }
-}
-
-fn timeouts(context: &mut Context<'_>, place: Place<'_>, file: Option<&TimeoutFile>) -> Timeouts {
-    let default = Timeouts::default();
-    let stages = match file {
-        None => return default,
-        Some(TimeoutFile::Read(text)) => {
-            return Timeouts { read: context.duration(place, Some(text), default.read, false), ..default };
-        }
-        Some(TimeoutFile::Stages(stages)) => stages,
-    };
-    let StagesFile { connect, send, read } = stages;
-    Timeouts {
-        connect: context.duration(place.key("connect"), connect.as_ref(), default.connect, false),
-        send: context.duration(place.key("send"), send.as_ref(), default.send, false),
-        read: context.duration(place.key("read"), read.as_ref(), default.read, false),
     }
 }

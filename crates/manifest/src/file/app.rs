@@ -1,95 +1,9 @@
-//! `mainstay.toml` as it is written: every key there is, its type, its default and what it means. One definition
-//! for three uses: serde reads it, `schemars` makes `docs/mainstay.schema.json` of it, and [`crate::shape`] walks
-//! a document along that schema to find every unknown key and wrong type at once.
-//!
-//! Rules that keep the three in step: every field is an `Option` or has a default (a key that was wrong is left out,
-//! and the rest is still checked); of the alternatives of an untagged enum no two have the same TOML type; whole
-//! numbers are `i64` with a `range`, so that the schema says which fit.
+//! `[app.NAME]`: code of the user's.
 
+use super::{BalanceFile, DurationText, OneOrMany, SizeText};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// A stack: one manifest and all that it runs.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(title = "mainstay.toml")]
-pub struct ManifestFile {
-    /// Name of the stack: lower-case letters, digits, `-` and `_`. Default: the name of the manifest's folder.
-    pub stack: Option<String>,
-    /// Peers whose `X-Forwarded-*`, `X-Real-IP` and `X-Request-Id` are believed: addresses or networks. Default: none.
-    pub trusted: Option<OneOrMany>,
-    /// Where the edge listens.
-    pub listen: ListenFile,
-    /// Sites: host names and their ordered routes.
-    pub site: Vec<SiteFile>,
-    /// Apps by name: code of yours, run as instances.
-    pub app: BTreeMap<String, AppFile>,
-}
-
-/// Where the edge listens.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Listen")]
-pub struct ListenFile {
-    /// Addresses with port for plain HTTP. Default: `127.0.0.1:8080`.
-    pub http: Option<OneOrMany>,
-}
-
-/// Host names and their ordered routes.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Site", extend("required" = ["hosts"]))]
-pub struct SiteFile {
-    /// Host names. `*.example.com` stands for one more label, `*` for any name.
-    pub hosts: Option<OneOrMany>,
-    /// Routes in order; the first that matches answers.
-    pub route: Vec<RouteFile>,
-}
-
-/// A match and what answers it: exactly one of `app`, `proxy` and `static`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Route")]
-pub struct RouteFile {
-    /// `/exact`, or `/prefix/*` for `/prefix` and everything below it. Default: `/*`, everything.
-    pub path: Option<String>,
-    /// Name of the app that answers.
-    pub app: Option<String>,
-    /// Server that Mainstay does not run: `host:port`, `http://host:port` or `unix:/path`.
-    pub proxy: Option<String>,
-    /// Folder whose files are served, relative to the manifest.
-    #[serde(rename = "static")]
-    pub files: Option<String>,
-    /// Longest silence of the application, or each stage by itself. Default: `60s`.
-    pub timeout: Option<TimeoutFile>,
-    /// Largest request body; a larger one gets 413 before the application is called. Default: `10MiB`.
-    pub body: Option<SizeText>,
-}
-
-/// Longest time between two reads of the response, or a table with each stage.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(rename = "Timeout")]
-pub enum TimeoutFile {
-    /// Only `read`.
-    Read(DurationText),
-    /// Each stage.
-    Stages(StagesFile),
-}
-
-/// How long each stage of a proxied request may take.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "TimeoutStages")]
-pub struct StagesFile {
-    /// To connect to the instance. Default: `5s`.
-    pub connect: Option<DurationText>,
-    /// Between two writes of the request. Default: `60s`.
-    pub send: Option<DurationText>,
-    /// Between two reads of the response; an event stream that speaks is not cut. Default: `60s`.
-    pub read: Option<DurationText>,
-}
 
 /// Code of yours, run as instances.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -114,6 +28,10 @@ pub struct AppFile {
     pub port: Option<i64>,
     /// `false`: the app does not listen (a worker). Default: `true`.
     pub listen: Option<bool>,
+    /// How requests are spread over its instances: `least-requests` or `round-robin`. Default: `least-requests`.
+    pub balance: Option<BalanceFile>,
+    /// The app speaks HTTP/2 without TLS (h2c, with prior knowledge), gRPC for example. Default: `false`.
+    pub http2: Option<bool>,
     /// Apps that must be ready before this one starts; they are stopped after it.
     pub needs: Option<OneOrMany>,
     /// How health is found out: a path to `GET`, or a table. Default: connecting to the instance.
@@ -254,33 +172,4 @@ pub struct LogsFile {
     /// How many full files are kept beside the current one. Default: 5.
     #[schemars(range(min = 0, max = 1000))]
     pub keep: Option<i64>,
-}
-
-/// A text, or a list of texts.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(rename = "TextOrList")]
-pub enum OneOrMany {
-    /// One.
-    One(String),
-    /// Any number.
-    Many(Vec<String>),
-}
-
-/// A length of time: numbers with the units `ms`, `s`, `m`, `h`, `d`, as in `1.5s`, `250ms`, `1h30m`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(rename = "Duration", extend("pattern" = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|[$]"))]
-pub struct DurationText(pub String);
-
-/// A number of bytes: a whole number, or a text with the unit `B`, `KB`, `MB`, `GB` (powers of 1000), `KiB`, `MiB` or
-/// `GiB` (powers of 1024).
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(rename = "Size")]
-pub enum SizeText {
-    /// Bytes.
-    Bytes(#[schemars(range(min = 0))] i64),
-    /// With a unit.
-    Text(String),
 }

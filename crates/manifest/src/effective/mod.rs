@@ -1,13 +1,14 @@
 //! A [`StackSpec`] as a manifest again: every key written out, secrets masked. What comes out loads to the same
 //! specification, but for the secrets.
 
+mod policy;
+mod site;
+
 use crate::interpolate::escape;
 use crate::{tree, units, values};
 use model::secret::MASK;
-use model::spec::{
-    AppSpec, EnvValue, HandlerSpec, Listen, Probe, RestartPolicy, RouteSpec, SiteSpec, StackSpec,
-    UpstreamAddress,
-};
+use model::site::{EdgeSpec, LogFormat};
+use model::spec::{AppSpec, EnvValue, Listen, RestartPolicy, StackSpec};
 use std::path::Path;
 use std::time::Duration;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -20,8 +21,13 @@ pub fn effective(spec: &StackSpec) -> String {
     root["trusted"] = value(list(spec.trusted.iter().map(ToString::to_string)));
     let mut listen = Table::new();
     listen["http"] = value(list(spec.http.iter().map(ToString::to_string)));
+    if !spec.https.is_empty() {
+        listen["https"] = value(list(spec.https.iter().map(ToString::to_string)));
+    }
+    listen["proxy_protocol"] = value(spec.proxy_protocol);
     root["listen"] = Item::Table(listen);
-    let sites: ArrayOfTables = spec.sites.iter().map(site).collect();
+    root["edge"] = Item::Table(edge(&spec.edge));
+    let sites: ArrayOfTables = spec.sites.iter().map(|own| site::site(own, spec.name.as_str())).collect();
     if !sites.is_empty() {
         root["site"] = Item::ArrayOfTables(sites);
     }
@@ -58,6 +64,10 @@ fn duration(duration: Duration) -> String {
     units::format_duration(duration)
 }
 
+fn seconds(seconds: u32) -> String {
+    duration(Duration::from_secs(seconds.into()))
+}
+
 fn size(bytes: u64) -> Value {
     match units::format_size(bytes) {
         Some(text) => text.into(),
@@ -69,47 +79,37 @@ fn words(argv: &[String]) -> Array {
     list(argv.iter().map(|word| escape(word, true)))
 }
 
+fn inline_table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> InlineTable {
+    entries.into_iter().collect()
+}
+
 fn inline(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Item {
-    value(entries.into_iter().collect::<InlineTable>())
+    value(inline_table(entries))
 }
 
-fn site(site: &SiteSpec) -> Table {
+fn edge(edge: &EdgeSpec) -> Table {
     let mut table = Table::new();
-    table["hosts"] = value(list(site.hosts.iter().cloned()));
-    let routes: ArrayOfTables = site.routes.iter().map(route).collect();
-    if !routes.is_empty() {
-        table["route"] = Item::ArrayOfTables(routes);
+    table["access_log"] = value(match edge.access_log {
+        LogFormat::Json => "json",
+        LogFormat::Combined => "combined",
+    });
+    // Written, the limits would hold for loopback too.
+    if edge.limit_loopback {
+        let connects = units::format_rate(edge.client_connects, 1000);
+        let connections = i64::from(edge.client_connections);
+        table["client"] = inline([("connections", connections.into()), ("connects", connects.into())]);
     }
+    table["ban"] = edge.ban.map_or_else(
+        || value(false),
+        |ban| {
+            inline([
+                ("offences", i64::from(ban.offences).into()),
+                ("within", seconds(ban.within_s).into()),
+                ("for", seconds(ban.ban_s).into()),
+            ])
+        },
+    );
     table
-}
-
-fn route(route: &RouteSpec) -> Table {
-    let mut table = Table::new();
-    table["path"] = value(text(&route.path));
-    match &route.handler {
-        HandlerSpec::App(name) => table["app"] = value(name.as_str()),
-        HandlerSpec::Proxy(proxy) => {
-            table["proxy"] =
-                value(proxy.servers.first().map_or_else(String::new, |server| address(&server.address)));
-        }
-        HandlerSpec::Static(files) => table["static"] = value(path(&files.root)),
-        HandlerSpec::Redirect(_) | HandlerSpec::Metrics => {}
-    }
-    table["timeout"] = inline([
-        ("connect", duration(route.timeouts.connect).into()),
-        ("send", duration(route.timeouts.send).into()),
-        ("read", duration(route.timeouts.read).into()),
-    ]);
-    table["body"] = value(size(route.body_limit));
-    table
-}
-
-fn address(address: &UpstreamAddress) -> String {
-    match address {
-        UpstreamAddress::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-        UpstreamAddress::Tcp(host, port) => format!("{host}:{port}"),
-        UpstreamAddress::Unix(socket) => format!("unix:{}", path(socket)),
-    }
 }
 
 fn app(app: &AppSpec) -> Table {
@@ -123,7 +123,9 @@ fn app(app: &AppSpec) -> Table {
         Listen::Socket | Listen::AnyPort => table["listen"] = value(true),
     }
     table["needs"] = value(list(app.needs.iter().map(ToString::to_string)));
-    table["health"] = health(app);
+    table["balance"] = value(site::balance(app.balance));
+    table["http2"] = value(app.http2);
+    table["health"] = value(site::health(&app.health));
     table["restart"] = restart(app);
     table["stop"] = inline([
         ("signal", values::signal_name(app.stop.signal).into()),
@@ -146,22 +148,6 @@ fn app(app: &AppSpec) -> Table {
         table["env"] = Item::Table(env);
     }
     table
-}
-
-fn health(app: &AppSpec) -> Item {
-    let health = &app.health;
-    let probe = match &health.probe {
-        Probe::Http(path) => Some(("path", text(path).into())),
-        Probe::Connect => Some(("tcp", true.into())),
-        Probe::Command(argv) => Some(("command", words(argv).into())),
-        Probe::Alive => None,
-    };
-    inline(probe.into_iter().chain([
-        ("interval", duration(health.interval).into()),
-        ("timeout", duration(health.timeout).into()),
-        ("retries", i64::from(health.retries).into()),
-        ("start_period", duration(health.start_period).into()),
-    ]))
 }
 
 fn restart(app: &AppSpec) -> Item {

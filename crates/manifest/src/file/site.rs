@@ -1,0 +1,156 @@
+//! `[[site]]` and `[[site.route]]`: host names, certificates, and what answers a route.
+
+use super::{BalanceFile, HealthFile, OneOrMany, PolicyKeys, StaticFile};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Host names and their ordered routes. Every key of a policy holds for all routes that do not have it themselves.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "Site", extend("required" = ["hosts"], "additionalProperties" = false))]
+pub struct SiteFile {
+    /// Host names. `*.example.com` stands for one more label, `*` for any name.
+    pub hosts: Option<OneOrMany>,
+    /// Where its certificate comes from: `local` (the local certificate authority), a table with two files, or `false` for
+    /// HTTP only. Default: `local`, where Mainstay listens for HTTPS at all.
+    pub tls: Option<TlsFile>,
+    /// Plain HTTP is led to HTTPS (301) where the site has it. Default: `true`.
+    pub https_redirect: Option<bool>,
+    /// Routes in order; the first that matches answers.
+    pub route: Vec<RouteFile>,
+    /// What holds for all its routes.
+    #[serde(flatten)]
+    pub policy: PolicyKeys,
+}
+
+/// `false`, `local`, or a table with two files.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Tls")]
+pub enum TlsFile {
+    /// `false`: HTTP only. `true`: as if nothing was written.
+    Switch(bool),
+    /// By name.
+    Source(TlsSource),
+    /// From files.
+    Files(TlsTable),
+}
+
+/// Who makes a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "TlsSource")]
+pub enum TlsSource {
+    /// The local certificate authority, for development.
+    Local,
+}
+
+/// Certificate and key from files, watched.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "TlsFiles", extend("required" = ["cert", "key"]))]
+pub struct TlsTable {
+    /// PEM file with the certificate and its chain, relative to the manifest.
+    pub cert: Option<String>,
+    /// PEM file with the private key, relative to the manifest.
+    pub key: Option<String>,
+}
+
+/// A match and what answers it: exactly one of `app`, `proxy`, `static`, `redirect` and `metrics`. Every key of a policy
+/// stands in the place of the site's.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(rename = "Route", extend("additionalProperties" = false))]
+pub struct RouteFile {
+    /// `/exact`, or `/prefix/*` for `/prefix` and everything below it. Default: `/*`, everything.
+    pub path: Option<String>,
+    /// Name of the app that answers.
+    pub app: Option<String>,
+    /// Servers that Mainstay does not run: `host:port`, `http://host:port` or `unix:/path`, a list of them, or a table.
+    pub proxy: Option<ProxyFile>,
+    /// Folder whose files are served, relative to the manifest, or a table.
+    #[serde(rename = "static")]
+    pub files: Option<StaticFile>,
+    /// Where the client is sent, or a table.
+    pub redirect: Option<RedirectFile>,
+    /// `true`: the edge's Prometheus metrics answer.
+    pub metrics: Option<bool>,
+    /// What applies beside that.
+    #[serde(flatten)]
+    pub policy: PolicyKeys,
+}
+
+/// A server, a list of servers, or a table.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Proxy")]
+pub enum ProxyFile {
+    /// One.
+    One(String),
+    /// Any number.
+    Many(Vec<ServerFile>),
+    /// All of it.
+    Table(ProxyTable),
+}
+
+/// Servers that Mainstay does not run.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ProxyTable", extend("required" = ["servers"]))]
+pub struct ProxyTable {
+    /// `host:port`, `http://host:port`, `unix:/path`, or tables with a weight.
+    pub servers: Option<Vec<ServerFile>>,
+    /// How requests are spread: `least-requests` or `round-robin`. Default: `round-robin` where a server has a weight, else
+    /// `least-requests`.
+    pub balance: Option<BalanceFile>,
+    /// They speak HTTP/2 without TLS (h2c, with prior knowledge). Default: `false`.
+    pub http2: Option<bool>,
+    /// How their health is found out: a path to `GET`, or a table. Default: they are always asked.
+    pub health: Option<HealthFile>,
+}
+
+/// A server, or a table with its weight.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Server")]
+pub enum ServerFile {
+    /// With weight 1.
+    Address(String),
+    /// With a weight.
+    Table(ServerTable),
+}
+
+/// A server and its share of the requests.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ServerTable", extend("required" = ["server"]))]
+pub struct ServerTable {
+    /// `host:port`, `http://host:port` or `unix:/path`.
+    pub server: Option<String>,
+    /// Its share of the requests, beside the other servers' weights. Default: 1.
+    #[schemars(range(min = 1, max = 65535))]
+    pub weight: Option<i64>,
+}
+
+/// A target, or a table.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Redirect")]
+pub enum RedirectFile {
+    /// Short for `{ to = "…" }`.
+    To(String),
+    /// All of it.
+    Table(RedirectTable),
+}
+
+/// Where a client is sent.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RedirectTable", extend("required" = ["to"]))]
+pub struct RedirectTable {
+    /// A URL or a path; `{scheme}`, `{host}`, `{path}` and `{query}` (with its `?`, or nothing) are replaced.
+    pub to: Option<String>,
+    /// 301, 302, 303, 307 or 308. Default: 301; write 308 to keep the method of a `POST`.
+    #[schemars(range(min = 301, max = 308))]
+    pub status: Option<i64>,
+}

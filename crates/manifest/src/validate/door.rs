@@ -1,0 +1,153 @@
+//! Where the edge listens, whom it believes, and what it holds all clients to.
+
+use super::{Context, items, rate};
+use crate::file::{BanFile, BanTable, EdgeFile, LogFormatFile, ManifestFile, OneOrMany};
+use crate::place::Place;
+use crate::values;
+use model::AppName;
+use model::site::{BanRule, EdgeSpec, LogFormat};
+use model::spec::{AppSpec, Listen};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Where the edge listens if nothing is said: on this machine only.
+const DEFAULT_HTTP: &str = "127.0.0.1:8080";
+
+/// Where the edge listens: for HTTP, for HTTPS.
+pub fn listen(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: &ManifestFile,
+) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    let file = &file.listen;
+    let mut seen = Vec::new();
+    let mut http = addresses(context, place.key("http"), file.http.as_ref(), &mut seen);
+    let https = addresses(context, place.key("https"), file.https.as_ref(), &mut seen);
+    if file.http.is_none() {
+        http.extend(DEFAULT_HTTP.parse::<SocketAddr>());
+    } else if items(place.key("http"), file.http.as_ref()).next().is_none() && file.https.is_none() {
+        let found = context.report.error("listen::nowhere", "the edge would listen nowhere");
+        found.at(place.key("http").span(), "empty").help(format!("leave the key out for {DEFAULT_HTTP:?}"));
+    }
+    (http, https)
+}
+
+fn addresses(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: Option<&OneOrMany>,
+    seen: &mut Vec<SocketAddr>,
+) -> Vec<SocketAddr> {
+    let mut own = Vec::new();
+    for (place, text) in items(place, file) {
+        match values::listen(text) {
+            Ok(address) if seen.contains(&address) => {
+                let found = context.report.error("listen::twice", format!("{text} is listed twice"));
+                found.at(place.span(), "again here").help("remove it");
+            }
+            Ok(address) => {
+                seen.push(address);
+                own.push(address);
+            }
+            Err(wrong) => {
+                context.wrong("address::bad", format!("{text:?} is nowhere to listen"), place, wrong);
+            }
+        }
+    }
+    own
+}
+
+/// Peers that are believed.
+pub fn trusted(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -> Vec<ipnet::IpNet> {
+    let list = place.key("trusted");
+    let networks = super::networks(context, list, file.trusted.as_ref());
+    for (place, text) in items(list, file.trusted.as_ref()) {
+        if values::network(text).is_ok_and(|network| network.prefix_len() == 0) {
+            let found = context.report.warning("trusted::everyone", "every client is trusted");
+            found.at(place.span(), "anybody can say which address a request comes from");
+            found.help("list only the proxies that stand before Mainstay");
+        }
+    }
+    if file.listen.proxy_protocol == Some(true) && networks.is_empty() && !list.given() {
+        let place = place.key("listen").key("proxy_protocol");
+        let found = context.report.error("trusted::nobody", "nobody may speak the PROXY protocol");
+        found.at(place.name_span(), "only trusted peers may");
+        found.help("list the load balancer's addresses: `trusted = [\"10.0.0.0/8\"]`");
+    }
+    networks
+}
+
+/// What all clients are held to.
+pub fn edge(context: &mut Context<'_>, place: Place<'_>, file: &EdgeFile) -> EdgeSpec {
+    let default = EdgeSpec::default();
+    let client = file.client.clone().unwrap_or_default();
+    let connects = client.connects.as_deref().and_then(|text| {
+        let place = place.key("client").key("connects");
+        let (count, per_ms) = rate(context, place, text)?;
+        if per_ms != 1000 {
+            let found = context.report.error("rate::bad", format!("{text:?} is not a rate that fits here"));
+            found.at(place.span(), "connections are counted by the second").help("write `\"200/s\"`");
+        }
+        Some(count)
+    });
+    let whole = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
+    EdgeSpec {
+        access_log: match file.access_log {
+            None | Some(LogFormatFile::Json) => LogFormat::Json,
+            Some(LogFormatFile::Combined) => LogFormat::Combined,
+        },
+        ban: ban(context, place.key("ban"), file.ban.as_ref()),
+        client_connections: whole(client.connections).unwrap_or(default.client_connections),
+        client_connects: connects.unwrap_or(default.client_connects),
+        limit_loopback: file.client.is_some(),
+    }
+}
+
+fn ban(context: &mut Context<'_>, place: Place<'_>, file: Option<&BanFile>) -> Option<BanRule> {
+    let table = match file {
+        None | Some(BanFile::Switch(false)) => return None,
+        Some(BanFile::Switch(true)) => BanTable::default(),
+        Some(BanFile::Table(table)) => table.clone(),
+    };
+    let (within, time) = (Duration::from_secs(600), Duration::from_secs(3600));
+    Some(BanRule {
+        offences: table.offences.and_then(|number| u32::try_from(number).ok()).unwrap_or(10),
+        within_s: context.seconds(place.key("within"), table.within.as_ref(), within, false),
+        ban_s: context.seconds(place.key("for"), table.time.as_ref(), time, false),
+    })
+}
+
+/// Two owners of one port.
+pub fn ports(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    apps: &BTreeMap<AppName, AppSpec>,
+    edge: &[SocketAddr],
+) {
+    let mut owners: BTreeMap<u16, &AppName> = BTreeMap::new();
+    for (name, app) in apps {
+        let Listen::Port(port) = app.listen else { continue };
+        let of = |name: &AppName| place.key("app").key(name.as_str()).key("port").span();
+        if let Some(other) = owners.insert(port, name) {
+            context
+                .report
+                .error("port::taken", format!("apps `{other}` and `{name}` both have port {port}"))
+                .at(of(name), "again here")
+                .at(of(other), "first here")
+                .help("leave `port` out: a free one is picked and given as `$PORT`");
+        }
+        let clashes = |address: &&SocketAddr| {
+            address.port() == port && (address.ip().is_loopback() || address.ip().is_unspecified())
+        };
+        if let Some(address) = edge.iter().find(clashes) {
+            context
+                .report
+                .error(
+                    "port::taken",
+                    format!("app `{name}` has port {port}, and so has the edge at {address}"),
+                )
+                .at(of(name), "the edge listens there");
+        }
+    }
+}
