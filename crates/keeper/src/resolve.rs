@@ -24,14 +24,7 @@ pub(crate) fn proxies(stack: &StackSpec) -> impl Iterator<Item = Cow<'_, ProxySp
 
 /// The foreign server of a forward authentication: its upstream begins with `=` then; else it is an app.
 pub(crate) fn auth_server(auth: &ForwardAuthSpec) -> Option<ProxySpec> {
-    let text = auth.upstream.strip_prefix('=')?;
-    let address = match text.strip_prefix("unix:") {
-        Some(path) => UpstreamAddress::Unix(path.into()),
-        None => {
-            let (host, port) = text.rsplit_once(':')?;
-            UpstreamAddress::Tcp(host.to_owned(), port.parse().ok()?)
-        }
-    };
+    let address = UpstreamAddress::from_text(auth.upstream.strip_prefix('=')?)?;
     Some(plain([address].into_iter()))
 }
 
