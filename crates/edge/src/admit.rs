@@ -84,8 +84,10 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
             Step::File(Box::new(request))
         }
         (Handler::Proxy(_), Some(upstream)) => {
-            let who = Peer { peer: &client.peer_text, trusted, client: &record.client, id };
-            headers::to_instance(&mut record.text, buffer.filled(), head, who);
+            let https = record.facts.https;
+            let who = Peer { peer: &client.peer_text, trusted, https, client: &record.client, id };
+            let trace = headers::to_instance(&mut record.text, buffer.filled(), head, who);
+            record.trace = Place::new(trace.start, trace.end);
             describe_forwarded(&mut record, buffer.filled(), head, id.len());
             buffer.consume(head.len);
             match begin_body(client, &record, found.route.limits.body, head, buffer) {

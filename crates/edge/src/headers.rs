@@ -1,22 +1,24 @@
 //! The heads that go out: what is kept of the one that came in, what is added.
 //!
 //! To the instance: `Host` as it came, `X-Real-IP`, `X-Forwarded-For` (the peer appended to what was there),
-//! `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Request-Id`; no field of this connection only (RFC 9110 section 7.6.1), and
+//! `X-Forwarded-Proto`, `X-Forwarded-Host`, `traceparent` ([`crate::trace`]), `X-Request-Id`; no field of this connection only (RFC 9110 section 7.6.1), and
 //! no name that a CGI-minded application would take for one of these (`X_Real_IP`).
 //! To the client: `X-Request-Id`, and what the connection needs.
 //!
 //! Forwarded fields of an untrusted peer are not believed: they are dropped, only the chain in `X-Forwarded-For` is passed
 //! on with the peer's own address behind it, so that an application counting from the right finds the truth.
 
-use crate::coding;
+use crate::{coding, trace};
 use http1::{FieldId, FieldSet, HeadWriter, Method, RequestHead, ResponseHead, Version};
 use ipnet::IpNet;
 use model::policy::Coding;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// What the edge says itself, whoever the peer is.
 const OURS: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::UnderscoreAlias)
+    .with(FieldId::Traceparent)
     .with(FieldId::XForwardedFor)
     .with(FieldId::XForwardedHost)
     .with(FieldId::XForwardedProto)
@@ -46,14 +48,16 @@ pub struct Peer<'a> {
     pub peer: &'a str,
     /// Whether its forwarded fields are believed.
     pub trusted: bool,
+    /// The client came over HTTPS, here or at a trusted peer.
+    pub https: bool,
     /// The client: the peer, or whom a trusted peer names.
     pub client: &'a str,
     /// The request's id.
     pub id: &'a [u8],
 }
 
-/// Writes the head for the instance.
-pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<'_>) {
+/// Writes the head for the instance; gives the place of the trace id in it.
+pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<'_>) -> Range<usize> {
     let mut dropped = OURS;
     if !who.trusted {
         dropped = dropped.union(FORWARDED);
@@ -64,7 +68,7 @@ pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<
     if !head.expect_continue {
         dropped = dropped.with(FieldId::Expect);
     }
-    out.reserve(head.len + 320);
+    out.reserve(head.len + 400);
     let mut writer = HeadWriter::request(out, buf, head).keep(&head.fields, dropped);
     if head.upgrade {
         writer = writer.lines(b"Connection: upgrade\r\n");
@@ -75,8 +79,10 @@ pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<
         writer = writer.lines(b"Host: localhost\r\n");
     }
     let believed = |id| head.value(id, buf).filter(|_| who.trusted);
-    let proto = believed(FieldId::XForwardedProto).filter(|&proto| proto == b"https").unwrap_or(b"http");
+    let proto: &[u8] = if who.https { b"https" } else { b"http" };
     let host = believed(FieldId::XForwardedHost).or(host).unwrap_or(b"localhost");
+    let begun = trace::begin();
+    let trace = trace::of(buf, head).unwrap_or(&begun);
     // Addresses, an id that was checked, and values of a head that was: no control character can be among them.
     writer = writer.lines(b"X-Real-IP: ").lines(who.client.as_bytes()).lines(b"\r\nX-Forwarded-For: ");
     for field in head.fields.iter().filter(|field| field.id == FieldId::XForwardedFor) {
@@ -88,10 +94,15 @@ pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<
         .lines(proto)
         .lines(b"\r\nX-Forwarded-Host: ")
         .lines(host)
+        .lines(b"\r\ntraceparent: ")
+        .lines(trace)
         .lines(b"\r\nX-Request-Id: ")
         .lines(who.id)
         .lines(b"\r\n")
         .finish();
+    let behind = b"\r\nX-Request-Id: ".len() + who.id.len() + b"\r\n\r\n".len();
+    let start = out.len().saturating_sub(behind + trace.len());
+    start + trace::ID.start..start + trace::ID.end
 }
 
 /// The client that a trusted peer names: from the right, the first address that is not trusted itself; `X-Real-IP`

@@ -46,6 +46,7 @@ mod static_files;
 mod stream;
 mod table;
 mod timer;
+mod trace;
 mod upstream;
 mod worker;
 

@@ -9,6 +9,7 @@ use crate::instance::{Claim, Instance};
 use crate::log_line;
 use crate::metrics::{CacheStatus, Ended, Version};
 use crate::policy::Policy;
+use crate::trace;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 use http1::{FieldId, RequestHead};
@@ -84,7 +85,7 @@ pub struct Record {
     pub tls: Option<&'static str>,
     /// What a cache had for it; none: none was asked.
     pub cache: Option<CacheStatus>,
-    /// Trace id of its `traceparent`.
+    /// Trace id of its `traceparent`, or of the one begun here.
     pub trace: Place,
     /// Value of its `Referer`, and …
     pub referer: Place,
@@ -151,8 +152,11 @@ impl Record {
     /// Notes what only the log and the metrics want of a head.
     pub fn note(&mut self, buf: &[u8], head: &RequestHead) {
         self.received = head.len as u64;
-        if let Some(parent) = head.value(FieldId::Traceparent, buf) {
-            self.trace = self.add(trace_id(parent).unwrap_or_default());
+        // A forwarded request has one, if only from here.
+        if self.get(self.trace).is_empty()
+            && let Some(parent) = trace::of(buf, head)
+        {
+            self.trace = self.add(parent.get(trace::ID).unwrap_or_default());
         }
         if self.worker.log.format() == LogFormat::Combined {
             self.referer = self.add(head.value(FieldId::Referer, buf).unwrap_or_default());
@@ -232,11 +236,4 @@ impl Drop for Record {
             LogFormat::Combined => log_line::combined(self, clock.common(now), out),
         });
     }
-}
-
-/// The trace id in a `traceparent` (W3C Trace Context, section 3.2): version, id, parent, flags.
-fn trace_id(parent: &[u8]) -> Option<&[u8]> {
-    let id = parent.split(|&byte| byte == b'-').nth(1)?;
-    let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-    (id.len() == 32 && id.iter().all(hex)).then_some(id)
 }

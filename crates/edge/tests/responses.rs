@@ -361,3 +361,26 @@ fn event_streams_parts_and_small_answers_are_not_compressed() {
         assert_eq!((reply.body.len(), reply.header("Vary")), (1000, None), "{path}: {}", reply.head);
     }
 }
+
+#[test]
+fn a_trace_is_passed_on_or_begun_and_named_in_the_log() {
+    let app = Backend::echoing();
+    let edge = Edge::start(&proxying(&[app.address]));
+    let ask = |line: &str| {
+        let reply =
+            edge.request(&format!("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{line}\r\n"));
+        let text = reply.text();
+        let lines: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("traceparent: ")).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        lines[0].to_owned()
+    };
+    let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    assert_eq!(ask(&format!("Traceparent: {valid}\r\n")), valid);
+    let begun = ask("");
+    let other = ask("traceparent: nonsense\r\n");
+    assert!(begun.len() == 55 && other.len() == 55 && begun != other);
+    let log = edge.log(3);
+    for (line, trace) in log.iter().zip([valid, &begun, &other]) {
+        assert_eq!(line["trace_id"], trace[3..35]);
+    }
+}
