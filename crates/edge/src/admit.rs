@@ -163,25 +163,36 @@ fn path_of<'b>(buf: &'b [u8], head: &RequestHead) -> &'b [u8] {
     }
 }
 
-/// `.` or `..` as a segment, also percent-encoded: routed by one reading and answered by another, such a path would
-/// lead around every rule. Clients resolve them before they send (RFC 3986 section 5.2.4).
+/// `.` or `..` as a segment, however it is spelled: percent-encoded, between encoded slashes or backslashes, before a parameter
+/// (`/..;x/`). Routed by one reading and answered by another, such a path would lead around every rule. Clients resolve
+/// dot segments before they send (RFC 3986 section 5.2.4).
 fn has_dot_segment(path: &[u8]) -> bool {
-    if !path.windows(2).any(|pair| pair == b"/." || pair == b"%2") {
+    if memchr::memchr2(b'.', b'%', path).is_none() {
         return false;
     }
-    path.split(|&byte| byte == b'/').any(|segment| {
-        let mut rest = segment;
-        let mut dots = 0;
-        while let Some(next) = rest
-            .strip_prefix(b".")
-            .or_else(|| rest.strip_prefix(b"%2e"))
-            .or_else(|| rest.strip_prefix(b"%2E"))
-        {
-            rest = next;
-            dots += 1;
+    // Dots since the segment's begin; `None`: something else was in it.
+    let mut dots = Some(0);
+    let is_dots = |dots: Option<usize>| matches!(dots, Some(1 | 2));
+    let mut rest = path;
+    while let Some((&first, behind)) = rest.split_first() {
+        let (byte, behind) = match rest {
+            [b'%', b'2', b'e' | b'E', behind @ ..] => (b'.', behind),
+            [b'%', b'2', b'f' | b'F', behind @ ..] => (b'/', behind),
+            [b'%', b'5', b'c' | b'C', behind @ ..] => (b'\\', behind),
+            [b'%', b'3', b'b' | b'B', behind @ ..] => (b';', behind),
+            _ => (first, behind),
+        };
+        rest = behind;
+        if matches!(byte, b'/' | b'\\' | b';') && is_dots(dots) {
+            return true;
         }
-        rest.is_empty() && (dots == 1 || dots == 2)
-    })
+        dots = match byte {
+            b'/' | b'\\' => Some(0),
+            b'.' => dots.map(|count| count + 1),
+            _ => None,
+        };
+    }
+    is_dots(dots)
 }
 
 /// Texts for the log of a request that is not forwarded.
@@ -244,10 +255,31 @@ mod tests {
 
     #[test]
     fn dot_segments_are_seen_in_any_spelling() {
-        for path in ["/..", "/a/../b", "/./a", "/a/.", "/%2e%2e/a", "/a/.%2E", "/a/%2e"] {
+        for path in ["/..", "/a/../b", "/./a", "/a/.", "/%2e%2e/a", "/a/.%2E", "/a/%2e"].into_iter().chain([
+            "/a/%2e%2e%2fb",
+            "/a%2F..",
+            "/a%2f.%2fb",
+            "/a\\..\\b",
+            "/a%5C%2e%2e",
+            "/..;x/b",
+            "/a/.%3bx",
+        ]) {
             assert!(has_dot_segment(path.as_bytes()), "{path}");
         }
-        for path in ["/", "/a.b", "/...", "/.well-known/x", "/a/%2Fb", "/..a", "*"] {
+        for path in [
+            "/",
+            "/a.b",
+            "/...",
+            "/.well-known/x",
+            "/a/%2Fb",
+            "/..a",
+            "/a;..",
+            "/a%2Fb.c",
+            "/a.%2e.b",
+            "/%",
+            "/%2",
+            "*",
+        ] {
             assert!(!has_dot_segment(path.as_bytes()), "{path}");
         }
     }

@@ -36,11 +36,13 @@ pub struct Deadlines {
     pub idle_ms: u64,
     /// Milliseconds from accept to a first byte, and from a head's first byte to its last.
     pub head_ms: u64,
+    /// Milliseconds in which at least a kilobyte of a request's body has to come while the instance waits for it.
+    pub body_ms: u64,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { idle_ms: 60_000, head_ms: 15_000 }
+        Self { idle_ms: 60_000, head_ms: 15_000, body_ms: 30_000 }
     }
 }
 

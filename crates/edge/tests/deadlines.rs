@@ -15,7 +15,7 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 /// An edge with these deadlines before an app that answers.
 fn edge(idle_ms: u64, head_ms: u64) -> Edge {
     let app = Backend::answering(|_| ok("here"));
-    Edge::with_deadlines(Deadlines { idle_ms, head_ms }, 1, &proxying(&[app.address]))
+    Edge::with_deadlines(Deadlines { idle_ms, head_ms, body_ms: LONG_MS }, 1, &proxying(&[app.address]))
 }
 
 #[test]
@@ -72,4 +72,65 @@ fn an_idle_connection_is_closed_at_its_deadline_which_each_request_begins_anew()
     let took = idle.elapsed();
     assert!(took >= Duration::from_millis(600) && took < Duration::from_secs(3), "{took:?}");
     until(|| edge.stats().connections == 0);
+}
+
+/// An edge with this deadline for bodies, and what its app's connections are given to.
+fn edge_for_bodies(body_ms: u64) -> (Edge, std::sync::mpsc::Receiver<std::net::TcpStream>) {
+    let (app, connections) = driven();
+    let deadlines = Deadlines { idle_ms: LONG_MS, head_ms: LONG_MS, body_ms };
+    (Edge::with_deadlines(deadlines, 1, &proxying(&[app.address])), connections)
+}
+
+const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\n";
+
+#[test]
+fn a_body_that_drips_is_cut_however_often_a_byte_comes() {
+    let (edge, _connections) = edge_for_bodies(600);
+    let mut client = edge.client();
+    client.write_all(POST).unwrap();
+    let began = Instant::now();
+    let mut writer = client.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        while began.elapsed() < PATIENCE && writer.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(50)); // the drip's own rhythm
+        }
+    });
+    let (head, _) = read_head(&mut client);
+    let took = began.elapsed();
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(3), "{took:?}");
+    until(|| edge.stats().connections == 0);
+    dripping.join().unwrap();
+}
+
+#[test]
+fn a_slow_body_that_comes_steadily_arrives() {
+    let (edge, connections) = edge_for_bodies(600);
+    let mut client = edge.client();
+    client.write_all(POST).unwrap();
+    let mut instance = connections.recv_timeout(PATIENCE).unwrap();
+    next_head(&mut instance).unwrap();
+    for _ in 0..20 {
+        client.write_all(&[b'x'; 5000]).unwrap();
+        std::thread::sleep(Duration::from_millis(100)); // slow, but not too slow
+    }
+    instance.read_exact(&mut vec![0; 100_000]).unwrap();
+    instance.write_all(ok("all of it").as_bytes()).unwrap();
+    read_until(&mut client, b"all of it");
+}
+
+#[test]
+fn who_is_answered_already_may_take_its_time_with_the_rest() {
+    let (edge, connections) = edge_for_bodies(300);
+    let mut client = edge.client();
+    client.write_all(POST).unwrap();
+    let mut instance = connections.recv_timeout(PATIENCE).unwrap();
+    next_head(&mut instance).unwrap();
+    instance.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n").unwrap();
+    read_until(&mut client, b"hi");
+    std::thread::sleep(Duration::from_millis(900)); // longer than a body may take that is waited for
+    client.write_all(b"still here").unwrap();
+    instance.read_exact(&mut [0; 10]).unwrap();
+    instance.write_all(b"3\r\nbye\r\n").unwrap();
+    read_until(&mut client, b"bye");
 }

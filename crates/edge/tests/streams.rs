@@ -336,3 +336,19 @@ fn an_early_answer_to_an_unread_upload_arrives() {
     assert!(head.starts_with("HTTP/1.1 401") && rest.starts_with(b"no"), "{head}");
     upload.join().unwrap();
 }
+
+#[test]
+fn a_switch_of_protocols_before_the_requests_end_is_a_bad_answer() {
+    let app = Backend::start(|mut stream| {
+        next_head(&mut stream);
+        let _ = stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n");
+        let _ = stream.read(&mut [0; 16]);
+    });
+    let edge = Edge::start(&proxying(&[app.address]));
+    let mut client = edge.client();
+    client
+        .write_all(b"POST / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 100\r\n\r\n")
+        .unwrap();
+    assert_eq!(read_reply(&mut client).status, 502);
+}

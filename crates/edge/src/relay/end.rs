@@ -107,11 +107,7 @@ impl Relay<'_> {
                 End::Close
             }
             Stage::Body => self.cut("the instance fell silent inside its answer".to_owned()),
-            Stage::Head
-                if !self.is_sent()
-                    && !self.up_gone
-                    && !self.job.body.as_ref().is_some_and(|body| body.is_writing()) =>
-            {
+            Stage::Head if self.awaits_body() => {
                 self.refused(408, "the request's body did not arrive in time")
             }
             Stage::Head => {

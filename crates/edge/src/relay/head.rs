@@ -87,6 +87,9 @@ impl Relay<'_> {
         if head.upgrade && !facts.upgrade || head.status == 101 && !head.upgrade {
             return Err(self.bad_answer("switched protocols unasked".to_owned()));
         }
+        if head.upgrade && !self.is_sent() {
+            return Err(self.bad_answer("switched protocols before the request's end".to_owned()));
+        }
         let framing = if head.upgrade { BodyFraming::UntilClose } else { head.body };
         self.keep_upstream = head.keep_alive && framing != BodyFraming::UntilClose;
         if self.is_replaced(head.status) {

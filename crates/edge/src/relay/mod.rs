@@ -32,6 +32,9 @@ const UPGRADED_MS: u64 = 3_600_000;
 /// Milliseconds it may be silent once one of its sides has ended.
 const HALF_ENDED_MS: u64 = 3_000;
 
+/// Bytes of a request's body that count as progress while it is waited for: what drips in keeps no connection busy.
+const PROGRESS: u64 = 1024;
+
 /// How it ended.
 #[derive(Debug)]
 pub enum End {
@@ -74,6 +77,8 @@ pub struct Relay<'a> {
     response: Option<Buffer>,
     keep_client: bool,
     keep_upstream: bool,
+    /// What [`Relay::moved`] was when the deadline was set last.
+    mark: u64,
 }
 
 impl<'a> Relay<'a> {
@@ -105,6 +110,7 @@ impl<'a> Relay<'a> {
             response: None,
             keep_client: false,
             keep_upstream: false,
+            mark: 0,
         };
         relay
             .client
@@ -125,16 +131,27 @@ impl<'a> Relay<'a> {
 
     /// Moves what can be moved.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let before = (self.stage, self.moved());
+        let before = (self.stage, self.awaits_body());
         let mut polled = self.poll_stage(cx);
         if polled.is_pending() {
+            let moved = self.moved();
+            let enough = if self.awaits_body() { PROGRESS } else { 1 };
             if self.client.timer.expired() {
                 polled = Poll::Ready(self.timed_out());
-            } else if before != (self.stage, self.moved()) {
+            } else if before != (self.stage, self.awaits_body()) || moved >= self.mark + enough {
+                self.mark = moved;
                 self.client.timer.set(Instant::now(), self.patience());
             }
         }
         polled
+    }
+
+    /// Nothing can go on before the client has sent more of its body. Once it gets its answer both may take their time: they
+    /// may be talking.
+    fn awaits_body(&self) -> bool {
+        self.stage == Stage::Head
+            && !self.up_gone
+            && self.job.body.as_ref().is_some_and(|body| !body.is_finished() && !body.is_writing())
     }
 
     fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -158,6 +175,8 @@ impl<'a> Relay<'a> {
             Stage::Upgraded { up_ended, down_ended } if up_ended || down_ended => HALF_ENDED_MS,
             Stage::Upgraded { .. } => UPGRADED_MS,
             _ if self.down.is_writing() => WRITE_MS,
+            _ if self.awaits_body() => self.client.worker.deadlines.body_ms,
+            Stage::Body => self.job.limits.read_ms,
             _ if self.is_sent() || self.up_gone => self.job.limits.read_ms,
             _ => self.job.limits.send_ms,
         }
