@@ -6,12 +6,12 @@ use crate::buffer::Buffer;
 use crate::coding;
 use crate::connection::Client;
 use crate::error_page::{Refusal, wants_json};
+use crate::files::FileRequest;
 use crate::guard::Offence;
 use crate::headers::{self, Facts, Peer};
 use crate::proxy::Job;
 use crate::record::{Place, Record};
 use crate::request_id;
-use crate::static_files::FileRequest;
 use crate::table::{Found, Handler, Table};
 use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
 use std::rc::Rc;
@@ -78,7 +78,14 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     let step = match (&found.route.handler, found.upstream) {
         (Handler::Static(root), _) => {
             describe(&mut record, buffer.filled(), head, id);
-            let request = FileRequest::new(Arc::clone(root), buffer.filled(), head);
+            let request = FileRequest::new(
+                &worker.files,
+                root,
+                path_of(buffer.filled(), head),
+                buffer.filled(),
+                head,
+                started,
+            );
             buffer.consume(head.len);
             client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
             Step::File(Box::new(request))

@@ -19,29 +19,12 @@ pub fn token(coding: Coding) -> &'static str {
 /// The coding for the client of this request: of the `offered` ones the one it weighs most, the first of equals. `None`: as it
 /// is, because the client takes none of them, or would rather have none.
 pub fn choose(buf: &[u8], head: &RequestHead, offered: &[Coding]) -> Option<Coding> {
-    let fields = head.fields.iter().filter(|field| field.id == FieldId::AcceptEncoding);
-    choose_from(fields.map(|field| field.value.of(buf)), offered)
-}
-
-fn choose_from<'a>(accepted: impl Iterator<Item = &'a [u8]>, offered: &[Coding]) -> Option<Coding> {
-    let mut weights = Weights::default();
-    for member in accepted.flat_map(|value| value.split(|&byte| byte == b',')) {
-        weights.take(member);
-    }
-    let plain = weights.identity.unwrap_or(0);
-    let mut best = None;
-    for &coding in offered {
-        let weight = weights.of(coding);
-        if weight > 0 && weight >= plain && best.is_none_or(|(most, _)| weight > most) {
-            best = Some((weight, coding));
-        }
-    }
-    best.map(|(_, coding)| coding)
+    Weights::of_head(buf, head).choose(offered)
 }
 
 /// What a client said of each coding, in thousandths.
-#[derive(Default)]
-struct Weights {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Weights {
     br: Option<u16>,
     zstd: Option<u16>,
     gzip: Option<u16>,
@@ -51,6 +34,38 @@ struct Weights {
 }
 
 impl Weights {
+    /// As the head of its request has it.
+    pub fn of_head(buf: &[u8], head: &RequestHead) -> Self {
+        let fields = head.fields.iter().filter(|field| field.id == FieldId::AcceptEncoding);
+        Self::of_values(fields.map(|field| field.value.of(buf)))
+    }
+
+    fn of_values<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut weights = Self::default();
+        for member in values.flat_map(|value| value.split(|&byte| byte == b',')) {
+            weights.take(member);
+        }
+        weights
+    }
+
+    /// See [`choose`].
+    pub fn choose(&self, offered: &[Coding]) -> Option<Coding> {
+        let plain = self.identity.unwrap_or(0);
+        let mut best = None;
+        for &coding in offered {
+            let weight = self.of(coding);
+            if weight > 0 && weight >= plain && best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, coding));
+            }
+        }
+        best.map(|(_, coding)| coding)
+    }
+
+    /// Not as it is, if there is a choice.
+    pub fn refuses_plain(&self) -> bool {
+        self.identity.or(self.others) == Some(0)
+    }
+
     fn take(&mut self, member: &[u8]) {
         let mut parts = member.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
         let name = parts.next().unwrap_or_default();
@@ -121,10 +136,18 @@ mod tests {
             ("deflate", None),
             ("", None),
         ] {
-            assert_eq!(choose_from([accepted.as_bytes()].into_iter(), &all), chosen, "{accepted}");
+            assert_eq!(
+                Weights::of_values([accepted.as_bytes()].into_iter()).choose(&all),
+                chosen,
+                "{accepted}"
+            );
         }
-        assert_eq!(choose_from([&b"gzip;q=0.5"[..], b"br"].into_iter(), &all), Some(Br), "two lines");
-        assert_eq!(choose_from([&b"br, gzip"[..]].into_iter(), &[Gzip, Br]), Some(Gzip));
-        assert_eq!(choose_from([&b"br"[..]].into_iter(), &[]), None);
+        assert_eq!(
+            Weights::of_values([&b"gzip;q=0.5"[..], b"br"].into_iter()).choose(&all),
+            Some(Br),
+            "two lines"
+        );
+        assert_eq!(Weights::of_values([&b"br, gzip"[..]].into_iter()).choose(&[Gzip, Br]), Some(Gzip));
+        assert_eq!(Weights::of_values([&b"br"[..]].into_iter()).choose(&[]), None);
     }
 }

@@ -4,11 +4,11 @@
 //! also knows what drains: an instance that the snapshot marks as draining, or no longer names, is kept until its last
 //! claim has ended and that was reported.
 
+use crate::files::Root;
 use crate::instance::{Drained, Instance};
 use crate::metrics::SiteNumbers;
 use crate::policy::Policy;
 use crate::router::Router;
-use crate::static_files::Root;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
 use crate::upstream::Upstream;
 use std::collections::{HashMap, HashSet};
@@ -198,7 +198,7 @@ fn check(snapshot: &Snapshot) -> Result<(), CompileError> {
 fn compile_site(site: &wire::snapshot::Site) -> Site {
     let handler = |handler: &wire::snapshot::Handler| match handler {
         wire::snapshot::Handler::Proxy { upstream } => Handler::Proxy(upstream.as_str().into()),
-        wire::snapshot::Handler::Static(spec) => Handler::Static(Arc::new(Root::new(&spec.root))),
+        wire::snapshot::Handler::Static(spec) => Handler::Static(Arc::new(Root::new(spec))),
         wire::snapshot::Handler::Redirect(spec) => Handler::Redirect(spec.clone()),
         wire::snapshot::Handler::Metrics => Handler::Metrics,
     };

@@ -11,6 +11,7 @@
 use crate::access_log::AccessLog;
 use crate::compile::Compiler;
 use crate::connection::Deadlines;
+use crate::files::Files;
 use crate::guard::{Guard, Ledger};
 use crate::instance::Drained;
 use crate::metrics::{Metrics, WorkerStats};
@@ -89,6 +90,7 @@ impl Control {
             log: log.clone(),
             guard: Arc::clone(&guard),
             metrics: Arc::clone(&metrics),
+            files: Arc::new(Files::start()?),
             max_connections,
             deadlines,
         };

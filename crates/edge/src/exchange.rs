@@ -10,11 +10,11 @@ use crate::answer::refuse;
 use crate::buffer::Buffer;
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
+use crate::files;
 use crate::h2;
 use crate::metrics::{self, Version};
 use crate::proxy;
 use crate::record::Record;
-use crate::static_files;
 use crate::stream::Stream;
 use http1::{Reject, parse_request};
 use std::future::poll_fn;
@@ -33,7 +33,7 @@ pub async fn run(client: &mut Client) -> Next {
     // By reference: moved out, each would take its place in this future twice.
     let next = match &mut step {
         Step::Proxy(job) => proxy::run(client, &mut record, job).await,
-        Step::File(request) => Box::pin(static_files::run(client, &mut record, request)).await,
+        Step::File(request) => files::run(client, &mut record, request).await,
         Step::Metrics { close } => Box::pin(metrics::run(client, &mut record, *close)).await,
         Step::Refuse(refusal, json) => Box::pin(refuse(client, &mut record, refusal, *json)).await,
     };

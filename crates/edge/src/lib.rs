@@ -5,7 +5,7 @@
 //! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`]), one handler
 //! - [`table`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
-//! - [`static_files`], [`answer`] and [`error_page`]: answers of the edge's own
+//! - [`files`], [`answer`] and [`error_page`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
 //! - [`headers`]: heads both ways; [`request_id`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
 //! - [`guard`]: what clients are held to, and bans; [`metrics`]: figures
@@ -28,6 +28,7 @@ mod connection;
 mod control;
 mod error_page;
 mod exchange;
+mod files;
 mod guard;
 mod h2;
 mod headers;
@@ -42,7 +43,6 @@ mod record;
 mod relay;
 mod request_id;
 mod router;
-mod static_files;
 mod stream;
 mod table;
 mod timer;
@@ -52,6 +52,7 @@ mod worker;
 
 pub use connection::Deadlines;
 use control::Control;
+pub use files::decode as decode_file_path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -62,7 +63,7 @@ use telemetry::rotate::RotatingFile;
 pub(crate) const LIMITS: http1::Limits = http1::Limits::DEFAULT;
 
 /// Descriptors that are not for connections: of the process, and of each worker (its pipes).
-const OTHER_DESCRIPTORS: u64 = 128;
+const OTHER_DESCRIPTORS: u64 = 128 + files::DESCRIPTORS as u64;
 const WORKER_DESCRIPTORS: u64 = 2 * pipe::MAX_LENT as u64;
 
 /// How the edge is started.

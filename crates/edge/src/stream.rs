@@ -99,16 +99,52 @@ impl Stream {
     /// Writes what the socket takes.
     #[inline]
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, bytes, SendFlags::NOSIGNAL)
+    }
+
+    #[inline]
+    fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8], flags: SendFlags) -> Poll<io::Result<usize>> {
         if let Self::H2(channel) = self {
             return channel.poll_write(cx, bytes);
         }
         loop {
             // Nearly always it is writable: asking first would cost more than failing now and then.
             let result = self.attempt(Interest::WRITABLE, |fd| {
-                let count = send(fd, bytes, SendFlags::NOSIGNAL)?;
+                let count = send(fd, bytes, flags)?;
                 Ok(Moved { count, drained: 0 < count && count < bytes.len() })
             });
             match result {
+                Some(result) => return Poll::Ready(result),
+                None => ready!(self.poll_write_ready(cx))?,
+            }
+        }
+    }
+
+    /// Likewise; more will follow at once (`MSG_MORE`), so that the kernel may wait for it to fill a packet.
+    pub fn poll_write_more(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)
+    }
+
+    /// Whether [`Stream::poll_send_file`] can be used.
+    pub fn takes_files(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+
+    /// Moves up to `most` bytes of a file, from `at` on, into the socket; 0: the file ends there.
+    pub fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        file: BorrowedFd<'_>,
+        at: u64,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        loop {
+            // Less than `most` may also mean the file's end: only the kernel can say that the socket is full.
+            let call = |fd: BorrowedFd<'_>| {
+                Ok(Moved { count: rustix::fs::sendfile(fd, file, Some(&mut { at }), most)?, drained: false })
+            };
+            match self.attempt(Interest::WRITABLE, call) {
                 Some(result) => return Poll::Ready(result),
                 None => ready!(self.poll_write_ready(cx))?,
             }

@@ -5,9 +5,9 @@
 //!
 //! Host names: an exact one first, then `*.rest` with exactly one more label, then `*`.
 
+use crate::files::Root;
 use crate::policy::Policy;
 use crate::router::Router;
-use crate::static_files::Root;
 use crate::upstream::Upstream;
 use ipnet::IpNet;
 use std::collections::HashMap;

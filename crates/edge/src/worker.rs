@@ -6,6 +6,7 @@
 use crate::access_log::{AccessLog, LogBuffer};
 use crate::connection::{self, Deadlines};
 use crate::error_page::Refusal;
+use crate::files::Files;
 use crate::guard::{Guard, Offence, Refused, Ticket};
 use crate::metrics::{Ended, Metrics, Sites, WorkerStats};
 use crate::pool::Pool;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub guard: Arc<Guard>,
     /// All workers' figures.
     pub metrics: Arc<Metrics>,
+    /// Files that are kept.
+    pub files: Arc<Files>,
     /// Most connections of one worker.
     pub max_connections: usize,
     /// Of its clients.
@@ -71,6 +74,8 @@ pub struct Worker {
     /// All workers' figures, its own among them.
     pub metrics: Arc<Metrics>,
     sites: RefCell<Sites>,
+    /// Files that are kept; shared by all workers.
+    pub files: Arc<Files>,
     /// A vector for heads, used and given back within one poll.
     pub scratch: Cell<Vec<u8>>,
     /// Of its clients.
@@ -114,6 +119,7 @@ impl Worker {
             guard: Arc::clone(&shared.guard),
             metrics: Arc::clone(&shared.metrics),
             sites: RefCell::default(),
+            files: Arc::clone(&shared.files),
             scratch: Cell::default(),
             connections: Cell::new(0),
             max_connections: shared.max_connections,
