@@ -2,7 +2,7 @@
 //! `http-range-header`; here is only the order in which they count, and the bounds.
 
 use headers::{ETag, Header, HeaderValue, IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince};
-use http_range_header::{EndPosition, StartPosition, parse_range_header};
+use http_range_header::{EndPosition, StartPosition, SyntacticallyCorrectRange, parse_range_header};
 use http1::{FieldId, RequestHead};
 use std::ops::Range;
 use std::time::SystemTime;
@@ -102,7 +102,8 @@ impl Conditions {
         }
         // What cannot be read is ignored (section 14.2).
         let Ok(parsed) = parse_range_header(range) else { return Extent::Whole };
-        if parsed.ranges.len() > MAX_RANGES {
+        let reversed = |range: &SyntacticallyCorrectRange| matches!((range.start, range.end), (StartPosition::Index(start), EndPosition::Index(last)) if last < start);
+        if parsed.ranges.len() > MAX_RANGES || parsed.ranges.iter().any(reversed) {
             return Extent::Whole;
         }
         let satisfiable = parsed.ranges.iter().filter_map(|range| resolve(range.start, range.end, length));
