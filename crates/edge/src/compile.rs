@@ -97,7 +97,9 @@ impl Compiler {
         let cursor = Arc::clone(self.cursors.entry(upstream.id.clone()).or_default());
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
         let endpoints = taking.map(|endpoint| (self.instance(endpoint), endpoint.weight)).collect();
-        Arc::new(Upstream::new(&upstream.id, upstream.state, upstream.balance, endpoints, cursor))
+        let mut made = Upstream::new(&upstream.id, upstream.state, upstream.balance, endpoints, cursor);
+        made.http2 = upstream.http2;
+        Arc::new(made)
     }
 
     /// The instance an endpoint stands for; another address makes it another instance.

@@ -4,6 +4,7 @@
 //! [`IDLE`]; one that has become readable meanwhile (closed, or speaking unasked) is not used again. A request that may
 //! not run twice takes only one that waited less than [`FRESH`] and of which the kernel itself knows nothing new.
 
+use crate::h2;
 use crate::stream::Stream;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ struct Idle {
 /// The pool of one worker.
 #[derive(Default)]
 pub struct Pool {
+    /// Those that speak HTTP/2.
+    pub http2: h2::Connections,
     idle: RefCell<HashMap<u32, Vec<Idle>>>,
     count: Cell<usize>,
     filled: tokio::sync::Notify,
@@ -51,6 +54,11 @@ impl Pool {
 
     /// Keeps a connection whose last response has ended.
     pub fn put(&self, instance: u32, stream: Stream, now: Instant) {
+        // A stream of HTTP/2 carries one request; its connection is kept elsewhere.
+        if matches!(stream, Stream::H2(_)) {
+            self.filled.notify_one();
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         let waiting = idle.entry(instance).or_default();
         if waiting.len() < MAX_IDLE {
@@ -65,11 +73,12 @@ impl Pool {
     /// Closes what waited too long, for as long as the worker lives.
     pub async fn run(&self) {
         loop {
-            if self.count.get() == 0 {
+            if self.count.get() == 0 && self.http2.is_empty() {
                 self.filled.notified().await;
             }
             tokio::time::sleep(IDLE / 2).await;
             self.sweep(Instant::now());
+            self.http2.sweep(Instant::now());
         }
     }
 

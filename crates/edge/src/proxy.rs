@@ -11,6 +11,7 @@ use crate::body::Pump;
 use crate::connect::{ConnectError, connect};
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
+use crate::h2;
 use crate::instance::Claim;
 use crate::record::{Answerer, Record};
 use crate::relay::{End, Relay};
@@ -114,14 +115,19 @@ async fn reach(
         record.upstream_started = Some(now);
         let Some(instance) = claim.instance() else { continue };
         let repeatable = job.body.is_none() && record.facts.method.is_idempotent();
-        let idle = if fresh { None } else { client.worker.pool.take(instance.key, now, repeatable) };
-        if let Some(stream) = idle {
+        let taken = !fresh && !job.upstream.http2;
+        if let Some(stream) = taken.then(|| client.worker.pool.take(instance.key, now, repeatable)).flatten()
+        {
             return Ok(Leg { claim, stream, reused: true });
         }
-        let opened =
-            Box::pin(connect(client, &instance.address, job.limits.connect_ms, job.body.is_none())).await;
+        let (millis, watch) = (job.limits.connect_ms, job.body.is_none());
+        let opened = if job.upstream.http2 {
+            Box::pin(h2::stream(client, instance, millis, watch, fresh)).await
+        } else {
+            Box::pin(connect(client, &instance.address, millis, watch)).await.map(|stream| (stream, false))
+        };
         match opened {
-            Ok(stream) => return Ok(Leg { claim, stream, reused: false }),
+            Ok((stream, reused)) => return Ok(Leg { claim, stream, reused }),
             Err(error) => {
                 instance.count_failure();
                 record.upstream_ended(Instant::now());

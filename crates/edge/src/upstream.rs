@@ -26,6 +26,8 @@ pub struct Upstream {
     pub id: Box<str>,
     /// What to answer when none takes requests.
     pub state: UpstreamState,
+    /// They speak HTTP/2 (RFC 9113), with prior knowledge.
+    pub http2: bool,
     /// Those that take requests.
     pub instances: Box<[Arc<Instance>]>,
     /// Where the search starts, so that ties go round. One for all workers: 300 requests to 3 instances are 100 each.
@@ -60,7 +62,7 @@ impl Upstream {
             Balance::RoundRobin => schedule(&weights),
         };
         let instances = endpoints.into_iter().map(|(instance, _)| instance).collect();
-        Self { id: id.into(), state, instances, cursor, schedule }
+        Self { id: id.into(), state, http2: false, instances, cursor, schedule }
     }
 
     /// Claims the best instance that was not tried yet.

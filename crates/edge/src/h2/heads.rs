@@ -4,7 +4,6 @@
 //! written, and [`http1::parse_request`] refuses it. `h2` has refused already what no field may contain (controls, capitals,
 //! fields of a connection, RFC 9113 section 8.2).
 
-use crate::LIMITS;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -206,9 +205,4 @@ pub fn write_response<B>(out: &mut Vec<u8>, response: &Response<B>, ended: bool,
     };
     out.extend_from_slice(b"\r\n");
     framing
-}
-
-/// Whether a head is within what a message may have ([`LIMITS`]).
-pub fn fits(head: &[u8]) -> bool {
-    head.len() <= LIMITS.head
 }

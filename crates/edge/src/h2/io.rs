@@ -16,15 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A connection's socket, as `S` leads to it.
 pub struct Io<S> {
     stream: S,
-    guard: Rc<Guard>,
+    /// Not where the peer is an application of the operator's own.
+    guard: Option<Rc<Guard>>,
     input: Option<Buffer>,
     output: Option<Buffer>,
 }
 
 impl<S: Deref<Target = Stream>> Io<S> {
     /// Over a socket from which `ahead` was read already.
-    pub fn new(stream: S, ahead: Option<Buffer>, guard: Rc<Guard>) -> Self {
-        if let Some(ahead) = &ahead {
+    pub fn new(stream: S, ahead: Option<Buffer>, guard: Option<Rc<Guard>>) -> Self {
+        if let (Some(ahead), Some(guard)) = (&ahead, &guard) {
             guard.received(ahead.filled());
         }
         Self { stream, guard, input: ahead, output: None }
@@ -40,7 +41,9 @@ impl<S: Deref<Target = Stream>> Io<S> {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.guard.sent(count);
+            if let Some(guard) = &self.guard {
+                guard.sent(count);
+            }
             output.consume(count);
         }
         Poll::Ready(Ok(()))
@@ -66,7 +69,7 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncRead for Io<S> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.guard.is_tripped() {
+        if this.guard.as_ref().is_some_and(|guard| guard.is_tripped()) {
             // Its owner looks at the guard after each turn, and ends the connection.
             return Poll::Pending;
         }
@@ -79,7 +82,7 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncRead for Io<S> {
                 if ready!(this.stream.poll_read(cx, &mut input))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                if !this.guard.received(input.filled()) {
+                if this.guard.as_ref().is_some_and(|guard| !guard.received(input.filled())) {
                     return Poll::Pending;
                 }
                 input

@@ -26,9 +26,13 @@ mod io;
 mod outgoing;
 mod server;
 mod server_stream;
+mod upstream;
+mod upstream_stream;
 
 pub use server::serve;
 pub use server_stream::ServerStream;
+pub use upstream::{Connections, stream};
+pub use upstream_stream::UpstreamStream;
 
 use crate::LIMITS;
 use crate::buffer::Buffer;
@@ -67,6 +71,8 @@ pub fn begins(client: &Client, filled: &[u8]) -> bool {
 pub enum Channel {
     /// A client's.
     Server(ServerStream),
+    /// To an instance.
+    Upstream(UpstreamStream),
 }
 
 impl Channel {
@@ -74,6 +80,7 @@ impl Channel {
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match self {
             Self::Server(stream) => stream.poll_read_ready(cx),
+            Self::Upstream(stream) => stream.poll_read_ready(cx),
         }
     }
 
@@ -81,6 +88,7 @@ impl Channel {
     pub fn read(&self, buffer: &mut Buffer) -> Option<std::io::Result<usize>> {
         match self {
             Self::Server(stream) => stream.read(buffer),
+            Self::Upstream(stream) => stream.read(buffer),
         }
     }
 
@@ -88,6 +96,7 @@ impl Channel {
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         match self {
             Self::Server(stream) => stream.poll_write(cx, bytes),
+            Self::Upstream(stream) => stream.poll_write(cx, bytes),
         }
     }
 
@@ -95,6 +104,8 @@ impl Channel {
     pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match self {
             Self::Server(stream) => stream.poll_shutdown(cx),
+            // Nothing is tunnelled there.
+            Self::Upstream(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -102,6 +113,8 @@ impl Channel {
     pub fn finish(&self) {
         match self {
             Self::Server(stream) => stream.finish(),
+            // Its drop says it.
+            Self::Upstream(_) => {}
         }
     }
 }

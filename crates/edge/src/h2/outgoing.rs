@@ -27,11 +27,6 @@ impl Outgoing {
         Self { send, decoder, ended }
     }
 
-    /// `END_STREAM` was said.
-    pub fn is_ended(&self) -> bool {
-        self.ended
-    }
-
     /// Takes what the windows allow.
     ///
     /// # Errors

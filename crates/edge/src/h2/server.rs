@@ -86,7 +86,7 @@ pub async fn serve(mut client: Client) {
     let front = Rc::new(Front { client, running: Cell::new(0), driver: RefCell::new(None) });
     let client = &front.client;
     client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
-    let io = Io::new(Socket(Rc::clone(&front)), ahead, Rc::clone(&guard));
+    let io = Io::new(Socket(Rc::clone(&front)), ahead, Some(Rc::clone(&guard)));
     let connection = {
         let mut handshake = pin!(builder().handshake::<_, Bytes>(io));
         poll_fn(|cx| match handshake.as_mut().poll(cx) {
@@ -144,7 +144,10 @@ impl Driver<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match self.connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => start(self.front, request, respond),
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    start(self.front, request, respond);
+                    continue;
+                }
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
                 Poll::Pending => {}
             }

@@ -81,7 +81,9 @@ impl Relay<'_> {
     }
 
     pub(super) fn upstream_failed(&mut self, kind: io::ErrorKind, first: bool) -> End {
-        if first && self.may_repeat && self.down.written() == 0 {
+        // Over HTTP/2 an instance can say that it has not looked at a request: that one is safe to send twice whatever it is.
+        let unseen = kind == io::ErrorKind::ConnectionRefused && self.reused && self.job.body.is_none();
+        if first && (self.may_repeat || unseen) && self.down.written() == 0 {
             return End::Repeat;
         }
         self.count_failure();
