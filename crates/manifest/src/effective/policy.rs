@@ -154,6 +154,9 @@ fn rewrite(table: &mut Table, changes: &[RewriteSpec]) {
 }
 
 fn compress(spec: &CompressSpec) -> Item {
+    if *spec == validate::compress_default() {
+        return value(true);
+    }
     inline([
         ("types", list(spec.types.iter().map(|own| text(own))).into()),
         ("min", size(spec.min)),

@@ -29,7 +29,8 @@ pub struct StaticTable {
     pub spa: Option<SpaFile>,
     /// `/about` answers with `about.html`, and `/about.html` leads to `/about`. Default: `false`.
     pub clean_urls: Option<bool>,
-    /// `true`: the paths of folders and of clean URLs end with a slash; `false`: none does. Default: those of folders.
+    /// `true`: a folder's path ends with a slash and a file's does not; `false`: none does. Others are led there (301).
+    /// Default: a folder's does, and files are not looked at.
     pub trailing_slash: Option<bool>,
     /// Page of 404 answers: a file below `root`. Default: `404.html`, where there is one.
     pub not_found: Option<String>,

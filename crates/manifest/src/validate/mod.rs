@@ -14,7 +14,7 @@ mod reach;
 mod script;
 mod site;
 
-pub use policy::{format_statuses, security_names};
+pub use policy::{compress_default, format_statuses, security_names};
 
 use crate::diagnostic::{Report, nearest};
 use crate::disk::Disk;

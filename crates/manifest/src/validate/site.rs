@@ -47,7 +47,32 @@ pub fn sites(
         let routes = routes(context, place, site, &scope, &tls);
         SiteSpec { tls, https_redirect: redirect, routes, hosts }
     });
-    sites.collect()
+    let sites: Vec<SiteSpec> = sites.collect();
+    zones(context, place.key("site"), &sites);
+    sites
+}
+
+/// Limits that share a count have to agree about how fast it falls.
+fn zones(context: &mut Context<'_>, place: Place<'_>, sites: &[SiteSpec]) {
+    let mut rates: BTreeMap<&str, ((u32, u64), Span)> = BTreeMap::new();
+    for (index, site) in sites.iter().enumerate() {
+        for (number, route) in site.routes.iter().enumerate() {
+            let own = place.item(index);
+            let own =
+                Some(own.key("route").item(number)).filter(|route| route.key("limit").given()).unwrap_or(own);
+            for rate in &route.policy.rates {
+                let span = own.key("limit").span();
+                let (first, other) =
+                    rates.entry(&rate.zone).or_insert(((rate.count, rate.per_ms), span.clone()));
+                if *first != (rate.count, rate.per_ms) && *other != span {
+                    let zone = rate.zone.rsplit('/').next().unwrap_or_default();
+                    let found = context.report.error("limit::zone", format!("zone `{zone}` has two rates"));
+                    found.at(span, "another rate").at(other.clone(), "first here");
+                    found.help("give both the same `rate`, or each a `zone` of its own");
+                }
+            }
+        }
+    }
 }
 
 fn routes(

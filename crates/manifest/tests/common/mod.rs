@@ -7,6 +7,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// A hash in form, of no password.
+pub const HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRoZXJlMTIzNA$LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE";
+
 /// A manifest in a folder of its own.
 pub struct Stage {
     folder: tempfile::TempDir,
@@ -36,6 +40,17 @@ impl Stage {
             stage.file(program, "#!/bin/sh\n", 0o755);
         }
         stage.file("notexec.sh", "#!/bin/sh\n", 0o644);
+        let page = "<h1>{status}</h1>";
+        for page_name in ["404.html", "5xx.html", "closed.html", "public/index.html", "public/missing.html"] {
+            stage.file(page_name, page, 0o644);
+        }
+        stage.file("cert.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", 0o644);
+        for (key, mode) in [("key.pem", 0o600), ("open.pem", 0o644)] {
+            stage.file(key, "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n", mode);
+        }
+        stage.file("users", &format!("# who may pass\n\nberta:{HASH}\n"), 0o600);
+        stage.file("bad-users", &format!("anna:{HASH}\nanna:{HASH}\nberta:hunter2\ncarla\n"), 0o600);
+        stage.file("hash", &format!("{HASH}\n"), 0o600);
         for script in ["app.py", "with space.py", "worker.py", "public/app.py"] {
             stage.file(script, "", 0o644);
         }
@@ -86,6 +101,8 @@ impl Stage {
             "PATH" => Some(self.path().join("bin").display().to_string()),
             "SHELL_VALUE" => Some("from the shell".into()),
             "API_TOKEN" => Some("hunter2".into()),
+            "ORIGINS" => Some("https://a.example, https://b.example:8443".into()),
+            "HASH" => Some(HASH.into()),
             "BOTH" => Some("from the shell".into()),
             _ => None,
         }
@@ -124,6 +141,10 @@ pub fn masked(spec: &StackSpec) -> StackSpec {
         if let model::spec::EnvValue::Secret(secret) = value {
             *secret = model::Secret::new("");
         }
+    }
+    let policies = spec.sites.iter_mut().flat_map(|site| &mut site.routes).map(|route| &mut route.policy);
+    for user in policies.filter_map(|policy| policy.basic_auth.as_mut()).flat_map(|auth| &mut auth.users) {
+        user.hash.clear();
     }
     spec
 }

@@ -86,7 +86,7 @@ fn split(
     for (place, text) in items(place, file) {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             if let Err(wrong) = check(part) {
-                context.wrong("cors::bad", format!("{part:?} is not a {what}"), place, wrong);
+                context.wrong("cors::bad", format!("{part:?} is no {what}"), place, wrong);
             }
             if !list.iter().any(|known| known == part) {
                 list.push(part.to_owned());

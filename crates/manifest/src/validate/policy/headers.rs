@@ -127,13 +127,15 @@ pub fn table(
                 .collect(),
         };
         for (place, value_place, table) in tables {
-            missing(
-                context,
-                place,
-                "value",
-                "a table of a header",
-                "write `value = \"…\"`, or `false` to remove it",
-            );
+            if table.value.is_none() {
+                missing(
+                    context,
+                    place,
+                    "value",
+                    "a table of a header",
+                    "write `value = \"…\"`, or `false` to remove it",
+                );
+            }
             headers.extend(header(context, place, value_place, name, &table));
         }
     }

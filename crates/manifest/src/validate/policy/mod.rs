@@ -10,7 +10,7 @@ mod headers;
 mod limit;
 mod path;
 
-pub use body::format_statuses;
+pub use body::{compress_default, format_statuses};
 pub use headers::{defaults as default_headers, security_names};
 
 use super::Context;
@@ -127,7 +127,7 @@ impl Keys {
                 if passes { headers::hashed() } else { Vec::new() }.as_slice(),
             ]),
             error_pages: body::merged(&self.error_pages, &site.error_pages),
-            compress: pick(&self.compress, &site.compress).unwrap_or_else(|| Some(body::compress_default())),
+            compress: pick(&self.compress, &site.compress).unwrap_or_else(|| Some(compress_default())),
         };
         let timeouts = pick(&self.timeouts, &site.timeouts).unwrap_or_default();
         (timeouts, pick(&self.body_limit, &site.body_limit).unwrap_or(DEFAULT_BODY_LIMIT), policy)
