@@ -132,11 +132,11 @@ pub fn glob(text: &str) -> Result<(), Wrong> {
 pub fn is_local(host: &str) -> bool {
     const ENDS: [&str; 6] = ["localhost", "local", "test", "internal", "lan", "home.arpa"];
     let name = host.strip_prefix("*.").unwrap_or(host);
-    let is = |end: &&str| name == *end || name.strip_suffix(*end).is_some_and(|rest| rest.ends_with('.'));
+    let is = |end: &str| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'));
     !name.contains('.')
         || name.starts_with('[')
         || name.parse::<std::net::IpAddr>().is_ok()
-        || ENDS.iter().any(|end| is(&end))
+        || ENDS.iter().any(|end| is(end))
 }
 
 #[cfg(test)]
