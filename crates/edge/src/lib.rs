@@ -7,7 +7,8 @@
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`files`], [`answer`] and [`error_page`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
-//! - [`headers`]: heads both ways; [`request_id`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
+//! - [`policy`]: what applies beside the handler; [`policy::response`] sees the head of every answer; [`coding`]: who takes which
+//! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
 //! - [`guard`]: what clients are held to, and bans; [`metrics`]: figures
 //!
 //! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
