@@ -7,12 +7,17 @@
 //! | `POST /v1/stacks/{stack}/reload` | [`ReloadRequest`] | [`Accepted`] |
 //! | `DELETE /v1/stacks/{stack}` | | [`Accepted`]; the stack is gone when `status` no longer shows it |
 //! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
+//! | `GET /v1/bans` | | a list of [`BanStatus`] |
+//! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
+//! | `POST /v1/bans/lift` | [`LiftRequest`] | the networks that were lifted |
+//! | `GET /metrics` | | text, as Prometheus reads it |
 //! | `POST /v1/shutdown` | | `{}`; everything is stopped in order, then the keeper ends |
 //!
 //! An error is [`Failure`] with 400 (wrong request), 404 (no such stack or app), 409 (changed by somebody else
 //! meanwhile), 422 (the manifest has errors) or 500. Answers to changes come when the change is recorded, not when it is done: `status`
 //! tells ([`StackStatus::change`]).
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +41,35 @@ pub struct ReloadRequest {
     /// Only say what would change.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// Refuse an address for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanRequest {
+    /// Address or network.
+    pub net: IpNet,
+    /// For so long.
+    pub seconds: u64,
+    /// What for, in words.
+    pub reason: String,
+}
+
+/// Refuse it no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftRequest {
+    /// Bans that hold it, or are within it; none: all.
+    pub net: Option<IpNet>,
+}
+
+/// Somebody who is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BanStatus {
+    /// Address or network.
+    pub net: IpNet,
+    /// RFC 3339, UTC.
+    pub until: String,
+    /// What for.
+    pub reason: String,
 }
 
 /// What was recorded.
@@ -71,6 +105,9 @@ pub struct Status {
     /// Of all sites that have HTTPS.
     #[serde(default)]
     pub certificates: Vec<CertificateStatus>,
+    /// Addresses and networks that are refused now.
+    #[serde(default)]
+    pub bans: usize,
 }
 
 /// A site's certificate.

@@ -6,12 +6,14 @@
 //! Adopted instances go on from where the former keeper saw them, and have a moment to say so if they ended meanwhile: the edge
 //! that serves is never told that nobody is there.
 
+use crate::bans::Bans;
 use crate::certificates::Certificates;
 use crate::change;
 use crate::edge_host::{self, Recipe, Sockets};
 use crate::error::KeeperError;
 use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
+use crate::servers::Servers;
 use crate::stack::{Revision, Stack};
 use crate::{Options, Shutdown, control, user};
 use certs::ticket::Tickets;
@@ -117,11 +119,13 @@ fn assemble(
     let (report, reports) = mpsc::channel(QUEUE);
     let (edge_events, edge) = mpsc::channel(QUEUE);
     let (found_events, found) = mpsc::channel(QUEUE);
+    let (verdicts, servers) = mpsc::channel(QUEUE);
     let (_, calls) = mpsc::channel(1);
     let exe = options.exe.clone();
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
     let runs = store.runs()?;
     let certificates = Certificates::new(home.certs());
+    let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
     let keeper = Keeper {
         options,
         home,
@@ -142,14 +146,17 @@ fn assemble(
         found_events,
         certificates,
         tickets: Tickets::default(),
+        bans,
+        servers: Servers::new(verdicts, tasks.clone()),
+        metrics_waiting: Vec::new(),
         published: None,
         listeners_due: false,
         stats: wire::edge::Stats::default(),
         waiting: Vec::new(),
         ending: None,
-        tasks: TaskTracker::new(),
+        tasks,
     };
-    Ok((keeper, Inbox { reports, edge, calls, found, shutdown }))
+    Ok((keeper, Inbox { reports, edge, calls, found, servers, shutdown }))
 }
 
 impl Keeper {

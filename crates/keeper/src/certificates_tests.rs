@@ -41,6 +41,8 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
         found: &BTreeMap::new(),
         certificates: &certificates,
         ticket_keys: &keys,
+        bans: &[],
+        servers: &crate::servers::Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
     };
     let made = crate::publish::snapshot(&sources);
     let doors: Vec<_> = made.doors.iter().map(|door| (door.address.port(), door.tls)).collect();

@@ -1,17 +1,22 @@
 //! The control API: HTTP/1.1 on a unix socket that only the keeper's user can open. Each call becomes a message to the loop,
 //! which answers when the change is recorded ([`crate::wish`]).
 
-use crate::api::{Accepted, Failure, ReloadRequest, StackRequest, Status};
+use crate::api::{
+    Accepted, BanRequest, BanStatus, Failure, LiftRequest, ReloadRequest, StackRequest, Status,
+};
 use crate::error::KeeperError;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
+use ipnet::IpNet;
+use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
-type Answer = oneshot::Sender<Result<Accepted, KeeperError>>;
+type Answer<T = Accepted> = oneshot::Sender<Result<T, KeeperError>>;
 
 /// A call, and where its answer goes.
 pub(crate) enum Call {
@@ -20,6 +25,10 @@ pub(crate) enum Call {
     Reload(String, ReloadRequest, Answer),
     Remove(String, Answer),
     App(String, String, Verb, Answer),
+    Metrics(oneshot::Sender<String>),
+    Bans(Answer<Vec<BanStatus>>),
+    Ban(BanRequest, Answer<Vec<BanStatus>>),
+    Lift(LiftRequest, Answer<Vec<IpNet>>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -39,6 +48,9 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
         .route("/v1/stacks/{stack}", delete(remove))
         .route("/v1/stacks/{stack}/reload", post(reload))
         .route("/v1/stacks/{stack}/apps/{app}/{verb}", post(app))
+        .route("/v1/bans", get(bans).post(ban))
+        .route("/v1/bans/lift", post(lift))
+        .route("/metrics", get(metrics))
         .route("/v1/shutdown", post(shutdown))
         .with_state(calls);
     if let Err(error) = axum::serve(listener, app).await {
@@ -61,7 +73,7 @@ async fn ask<T>(
     answered.await.map_err(|_| ending())
 }
 
-fn reply(result: Result<Result<Accepted, KeeperError>, Response>) -> Response {
+fn reply<T: Serialize>(result: Result<Result<T, KeeperError>, Response>) -> Response {
     match result {
         Ok(Ok(accepted)) => Json(accepted).into_response(),
         Ok(Err(error)) => {
@@ -97,9 +109,26 @@ async fn app(State(calls): Calls, Path((stack, app, verb)): Path<(String, String
         "start" => Verb::Start,
         "stop" => Verb::Stop,
         "restart" => Verb::Restart,
-        _ => return reply(Ok(Err(KeeperError::Unknown(format!("verb {verb}"))))),
+        _ => return reply::<Accepted>(Ok(Err(KeeperError::Unknown(format!("verb {verb}"))))),
     };
     reply(ask(&calls, |answer| Call::App(stack, app, verb, answer)).await)
+}
+
+async fn bans(State(calls): Calls) -> Response {
+    reply(ask(&calls, Call::Bans).await)
+}
+
+async fn ban(State(calls): Calls, Json(request): Json<BanRequest>) -> Response {
+    reply(ask(&calls, |answer| Call::Ban(request, answer)).await)
+}
+
+async fn lift(State(calls): Calls, Json(request): Json<LiftRequest>) -> Response {
+    reply(ask(&calls, |answer| Call::Lift(request, answer)).await)
+}
+
+async fn metrics(State(calls): Calls) -> Response {
+    let kind = [(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    ask(&calls, Call::Metrics).await.map_or_else(|response| response, |text| (kind, text).into_response())
 }
 
 async fn shutdown(State(calls): Calls) -> Response {

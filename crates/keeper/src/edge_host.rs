@@ -36,12 +36,14 @@ const BACKLOG: i32 = 4096;
 pub(crate) enum EdgeEvent {
     /// An edge answered.
     Connected(Connected),
-    /// It said something.
-    Said(FromEdge),
+    /// It said something, with these descriptors.
+    Said(FromEdge, Vec<OwnedFd>),
     /// The connection ended; the number is that of [`Connected::generation`].
     Lost(u64),
     /// It was asked for its figures a while ago: who waits for them is answered without.
     Late,
+    /// The same of metrics.
+    LateMetrics,
     /// No edge could be started; tried again after a pause.
     Failed(String),
 }
@@ -140,6 +142,7 @@ fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
     let logs = recipe.home.edge_logs();
     let owner = recipe.user.as_ref().map(|user| (user.uid, user.gid));
     let failed = || KeeperError::at(format!("cannot prepare {}", logs.display()));
+    set_aside(&logs, owner).map_err(failed())?;
     sys::folder::make(&logs, 0o750, owner).map_err(failed())?;
     // Not in the edge's own folder: who runs as the edge's user could keep another one from starting.
     let log = sys::folder::append_to(&recipe.home.edge_error_log(), 0o640).map_err(failed())?;
@@ -162,6 +165,19 @@ fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
         what: "cannot start the edge".into(),
         source: io::Error::other(error),
     })
+}
+
+/// Logs of an edge that ran as another user (before `mainstay` was created) are moved out of the way of this one, which could not
+/// write them.
+fn set_aside(logs: &std::path::Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let (Some((uid, _)), Ok(meta)) = (owner, std::fs::symlink_metadata(logs)) else { return Ok(()) };
+    if meta.uid() == uid {
+        return Ok(());
+    }
+    let aside = logs.with_file_name(format!("edge.until-{}", crate::keeper::epoch_ms()));
+    tracing::warn!(folder = %aside.display(), "the edge runs as another user now; its former logs are kept there");
+    std::fs::rename(logs, aside)
 }
 
 fn hello(socket: io::Result<FrameSocket>, generation: u64, child: Option<u32>) -> io::Result<Connected> {
@@ -195,10 +211,10 @@ pub(crate) fn listen_to(
     events: mpsc::Sender<EdgeEvent>,
 ) -> io::Result<()> {
     let read = move || {
-        while let Ok(Some((bytes, _))) = socket.recv() {
+        while let Ok(Some((bytes, descriptors))) = socket.recv() {
             match wire::decode::<FromEdge>(&bytes) {
                 Ok(message) => {
-                    if events.blocking_send(EdgeEvent::Said(message)).is_err() {
+                    if events.blocking_send(EdgeEvent::Said(message, descriptors)).is_err() {
                         return;
                     }
                 }

@@ -5,6 +5,7 @@ use crate::keeper::{Edge, Keeper};
 use crate::stack::Revision;
 use model::InstanceId;
 use model::observed::{Event, Phase};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use wire::edge::{FromEdge, ToEdge};
 
@@ -16,8 +17,9 @@ impl Keeper {
     pub(crate) fn edge_event(&mut self, event: EdgeEvent) {
         match event {
             EdgeEvent::Connected(connected) => self.edge_connected(connected),
-            EdgeEvent::Said(message) => self.edge_said(message),
+            EdgeEvent::Said(message, descriptors) => self.edge_said(message, descriptors),
             EdgeEvent::Late => self.answer_status(),
+            EdgeEvent::LateMetrics => self.answer_metrics(""),
             EdgeEvent::Lost(generation) => {
                 if self.edge.as_ref().is_some_and(|edge| edge.generation == generation) {
                     self.edge = None;
@@ -61,7 +63,7 @@ impl Keeper {
         self.send_listeners();
     }
 
-    fn edge_said(&mut self, message: FromEdge) {
+    fn edge_said(&mut self, message: FromEdge, descriptors: Vec<OwnedFd>) {
         match message {
             FromEdge::Applied { revision } => {
                 if let Some(edge) = &mut self.edge {
@@ -84,8 +86,8 @@ impl Keeper {
                     self.observed.apply(Event::Drained { instance }, now);
                 }
             }
-            // Asked for by nobody yet.
-            FromEdge::Metrics | FromEdge::Banned(_) => {}
+            FromEdge::Metrics => self.edge_metrics(&descriptors),
+            FromEdge::Banned(ban) => self.banned(ban),
             FromEdge::Stats(stats) => {
                 self.stats = stats;
                 // What was sent after it was asked may not be served yet: then it is asked again.
@@ -168,7 +170,7 @@ impl Keeper {
             return;
         }
         let desired = self.desired();
-        let Self { stacks, observed, facts, found, edge, certificates, tickets, .. } = self;
+        let Self { stacks, observed, facts, found, edge, certificates, tickets, bans, servers, .. } = self;
         let Some(edge) = edge else { return };
         let mut snapshot = crate::publish::snapshot(&crate::publish::Sources {
             stacks,
@@ -178,6 +180,8 @@ impl Keeper {
             found,
             certificates,
             ticket_keys: &tickets.at(Instant::now()),
+            bans: bans.named(),
+            servers,
         });
         if self.published.as_ref() == Some(&snapshot) {
             return;

@@ -55,6 +55,9 @@ pub enum KeeperError {
     /// Somebody else changed the stack meanwhile, or a change is still under way.
     #[error("{0}")]
     Conflict(String),
+    /// A wish that makes no sense.
+    #[error("{0}")]
+    Wrong(String),
     /// The state store.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -86,7 +89,7 @@ impl KeeperError {
             | Self::Certificate(_)
             | Self::HostTaken { .. }
             | Self::StackTaken { .. } => 1,
-            Self::Unknown(_) => 2,
+            Self::Unknown(_) | Self::Wrong(_) => 2,
             Self::Locked { .. } | Self::Conflict(_) => 5,
             Self::Store(_) | Self::Io(_) | Self::At { .. } => 3,
         }
@@ -95,6 +98,7 @@ impl KeeperError {
     /// HTTP status of the control API.
     pub(crate) fn status(&self) -> u16 {
         match self {
+            Self::Wrong(_) => 400,
             Self::Unknown(_) => 404,
             Self::Conflict(_) | Self::Locked { .. } | Self::StackTaken { .. } => 409,
             Self::Manifest { .. } | Self::Listen { .. } | Self::Certificate(_) | Self::HostTaken { .. } => {

@@ -2,11 +2,13 @@
 //! edge gets what changed. Nothing else writes this state, so there is nothing to lock.
 
 use crate::api;
+use crate::bans::Bans;
 use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
 use crate::home::Home;
 use crate::resolve::Found;
+use crate::servers::{Servers, Verdict};
 use crate::stack::Stack;
 use crate::{Options, Shutdown};
 use certs::ticket::Tickets;
@@ -71,6 +73,8 @@ pub(crate) struct Keeper {
     pub(crate) found_events: mpsc::Sender<Found>,
     pub(crate) certificates: Certificates,
     pub(crate) tickets: Tickets,
+    pub(crate) bans: Bans,
+    pub(crate) servers: Servers,
     /// The edge has not been sent the listeners that there are now.
     pub(crate) listeners_due: bool,
     /// What the edge was sent last, without its revision.
@@ -78,6 +82,8 @@ pub(crate) struct Keeper {
     pub(crate) stats: Stats,
     /// Status calls that wait for the edge's figures.
     pub(crate) waiting: Vec<oneshot::Sender<api::Status>>,
+    /// Calls for metrics that wait for the edge's.
+    pub(crate) metrics_waiting: Vec<oneshot::Sender<String>>,
     pub(crate) ending: Option<Ending>,
     pub(crate) tasks: TaskTracker,
 }
@@ -110,6 +116,7 @@ pub(crate) struct Inbox {
     pub(crate) edge: mpsc::Receiver<EdgeEvent>,
     pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) found: mpsc::Receiver<Found>,
+    pub(crate) servers: mpsc::Receiver<Verdict>,
     pub(crate) shutdown: watch::Receiver<Shutdown>,
 }
 
@@ -134,12 +141,16 @@ impl Keeper {
                 Some(event) = inbox.edge.recv() => self.edge_event(event),
                 Some(call) = inbox.calls.recv() => self.answer(call).await,
                 Some(found) = inbox.found.recv() => self.found = found,
+                Some(verdict) = inbox.servers.recv() => self.servers.fold(verdict),
                 changed = inbox.shutdown.changed() => {
                     let wanted = *inbox.shutdown.borrow();
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
                 }
                 _ = look.tick() => self.look_again(),
-                _ = files.tick() => self.certificates.look(SystemTime::now()),
+                _ = files.tick() => {
+                    self.certificates.look(SystemTime::now());
+                    self.refresh_bans();
+                }
                 () = until(self.born, next) => {}
             }
         }
@@ -173,6 +184,9 @@ impl Keeper {
         }
         self.tidy();
         self.certificates.keep(self.stacks.values(), SystemTime::now());
+        let active = self.stacks.values().filter(|stack| !stack.removing).flat_map(|stack| &stack.active);
+        let tried = active.flat_map(|active| crate::publish::tried(&active.spec, &self.found));
+        self.servers.keep(tried.collect());
         self.publish();
         // After the snapshot: what is spoken on an address is known before its first connection is accepted.
         self.hand_over_listeners();

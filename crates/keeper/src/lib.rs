@@ -11,10 +11,13 @@
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
 //! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
+//! - [`bans`]: who is refused for a while. [`servers`]: health of servers that Mainstay does not run.
+//! - [`metrics`]: figures for Prometheus.
 //! - [`status`]: what `mainstay status` shows.
 //! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
 pub mod api;
+mod bans;
 mod boot;
 mod certificates;
 mod change;
@@ -26,8 +29,10 @@ mod execute;
 pub mod home;
 mod keeper;
 mod merge;
+mod metrics;
 mod publish;
 mod resolve;
+mod servers;
 mod stack;
 mod status;
 mod user;

@@ -4,16 +4,17 @@ use crate::certificates::Certificates;
 use crate::keeper::Facts;
 use crate::merge;
 use crate::resolve::{self, Found};
+use crate::servers::{self, Servers};
 use crate::stack::{Revision, Stack, in_rotation};
 use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
 use model::policy::PolicySpec;
 use model::site::{DoorSpec, TlsSpec};
-use model::spec::{HandlerSpec, ProxySpec, RouteSpec, SiteSpec, UpstreamAddress};
+use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, SiteSpec, StackSpec, UpstreamAddress};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
-use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, TicketKey, Upstream, UpstreamState};
+use wire::snapshot::{Ban, Endpoint, Handler, Route, Site, Snapshot, TicketKey, Upstream, UpstreamState};
 
 /// Everything a snapshot is made from.
 pub(crate) struct Sources<'a> {
@@ -24,6 +25,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) found: &'a Found,
     pub(crate) certificates: &'a Certificates,
     pub(crate) ticket_keys: &'a [TicketKey],
+    pub(crate) bans: &'a [Ban],
+    pub(crate) servers: &'a Servers,
 }
 
 /// The snapshot, without its revision.
@@ -47,6 +50,7 @@ pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
             }
         }
     }
+    snapshot.bans = sources.bans.to_vec();
     snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
     snapshot.certificates = sources.certificates.published();
     if !snapshot.certificates.is_empty() {
@@ -128,25 +132,52 @@ fn server_id(stack: &StackName, proxy: &ProxySpec) -> String {
     format!("{stack}/={servers}#{:08x}", model::id::fnv1a(&text) & 0xffff_ffff)
 }
 
+/// Where a server is, as far as it is known.
+fn addresses(address: &UpstreamAddress, found: &Found) -> Vec<Address> {
+    match address {
+        UpstreamAddress::Unix(path) => vec![Address::Unix(path.clone())],
+        UpstreamAddress::Tcp(..) => {
+            found.get(address).into_iter().flatten().map(|tcp| Address::Tcp(*tcp)).collect()
+        }
+    }
+}
+
+/// Servers whose health is to be tried.
+pub(crate) fn tried<'a>(
+    spec: &'a StackSpec,
+    found: &'a Found,
+) -> impl Iterator<Item = (servers::Key, (Address, HealthSpec))> {
+    resolve::proxies(spec).flat_map(|proxy| {
+        let health = proxy.health.clone();
+        let all = proxy.servers.iter().flat_map(|server| addresses(&server.address, found));
+        let all: Vec<Address> = all.collect();
+        let tried = health.into_iter().flat_map(move |health| {
+            let one = |address: &Address| (servers::key(address, &health), (address.clone(), health.clone()));
+            all.iter().map(one).collect::<Vec<_>>()
+        });
+        tried.collect::<Vec<_>>()
+    })
+}
+
 fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
     let mut endpoints = Vec::new();
+    let mut sick = false;
     for server in &proxy.servers {
-        let addresses: Vec<Address> = match &server.address {
-            UpstreamAddress::Unix(path) => vec![Address::Unix(path.clone())],
-            UpstreamAddress::Tcp(..) => {
-                let found = sources.found.get(&server.address);
-                found.into_iter().flatten().map(|tcp| Address::Tcp(*tcp)).collect()
+        for address in addresses(&server.address, sources.found) {
+            let is_sick = |health| sources.servers.problem(&servers::key(&address, health)).is_some();
+            if proxy.health.as_ref().is_some_and(is_sick) {
+                sick = true;
+                continue;
             }
-        };
-        let endpoint = |address: Address| Endpoint {
-            instance: address.to_string(),
-            address,
-            draining: false,
-            weight: server.weight,
-        };
-        endpoints.extend(addresses.into_iter().map(endpoint));
+            let instance = address.to_string();
+            endpoints.push(Endpoint { instance, address, draining: false, weight: server.weight });
+        }
     }
-    let state = if endpoints.is_empty() { UpstreamState::Down } else { UpstreamState::Ready };
+    let state = match (endpoints.is_empty(), sick) {
+        (false, _) => UpstreamState::Ready,
+        (true, true) => UpstreamState::Unhealthy,
+        (true, false) => UpstreamState::Down,
+    };
     Upstream { id, state, balance: proxy.balance, http2: proxy.http2, endpoints }
 }
 
@@ -216,6 +247,8 @@ mod tests {
             found: &found,
             certificates: &certificates,
             ticket_keys: &[],
+            bans: &[],
+            servers: &Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
         };
         let made = snapshot(&sources);
         let endpoints: Vec<_> =

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use wire::edge::ToEdge;
 
 /// Longest wait for the edge to take what it was sent, and for its figures; without them the rest is shown.
-const EDGE_FIGURES: Duration = Duration::from_secs(1);
+pub(crate) const EDGE_FIGURES: Duration = Duration::from_secs(1);
 /// Changes of state shown for each app.
 const HISTORY: u32 = 20;
 
@@ -72,6 +72,7 @@ impl Keeper {
             edge: self.edge_status(),
             stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired)).collect(),
             certificates: self.certificates.status(SystemTime::now()),
+            bans: self.bans.len(),
         }
     }
 
@@ -107,8 +108,8 @@ impl Keeper {
             .map(|(name, app)| self.app_status(stack, name, app, desired))
             .collect();
         let addresses = revision.into_iter().flat_map(Revision::addresses);
-        let problems: Vec<String> =
-            addresses.filter_map(|address| self.unserved.get(address).cloned()).collect();
+        let unserved = addresses.filter_map(|address| self.unserved.get(address).cloned());
+        let problems: Vec<String> = unserved.chain(self.sick_servers(spec)).collect();
         api::StackStatus {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),
@@ -122,6 +123,15 @@ impl Keeper {
             problems,
             apps,
         }
+    }
+
+    /// Servers that are out of rotation, and why.
+    fn sick_servers<'a>(&'a self, spec: Option<&'a StackSpec>) -> impl Iterator<Item = String> {
+        let tried = spec.into_iter().flat_map(|spec| crate::publish::tried(spec, &self.found));
+        let tried: std::collections::BTreeMap<_, _> = tried.collect();
+        tried.into_iter().filter_map(|(key, (address, _))| {
+            Some(format!("{address} is out of rotation: {}", self.servers.problem(&key)?))
+        })
     }
 
     /// Ready is what is ready for those who ask: the edge has to know of it.
@@ -232,7 +242,7 @@ fn word(state: &AppState) -> &'static str {
     }
 }
 
-fn phase_word(phase: &Phase) -> &'static str {
+pub(crate) fn phase_word(phase: &Phase) -> &'static str {
     match phase {
         Phase::Starting { .. } => "starting",
         Phase::Ready { .. } => "ready",

@@ -1,18 +1,27 @@
 //! Who runs as whom (the rule in `ARCHITECTURE.md`). All of it is about a keeper started as root; any other runs
 //! everything as itself.
 
-use model::spec::{AppSpec, StackSpec};
+use model::spec::{AppSpec, EDGE_ID, StackSpec};
 use sys::user::User;
 
-/// The system user of Mainstay itself, and what takes its place where it was not created yet.
-const OWN: [&str; 2] = ["mainstay", "nobody"];
+/// The system user of the edge, if root created it.
+const EDGE: &str = "mainstay";
+/// Whom apps run as that have no other user.
+const APPS: &str = "nobody";
 
-/// Whom the edge runs as; none: as the keeper.
+/// Whom the edge runs as; none: as the keeper. It holds the private keys, so that nobody else runs as this user.
 pub(crate) fn of_edge() -> Option<User> {
     if !sys::user::is_root() {
         return None;
     }
-    OWN.iter().find_map(|name| sys::user::lookup(name))
+    let nameless = || User {
+        name: EDGE_ID.to_string(),
+        uid: EDGE_ID,
+        gid: EDGE_ID,
+        home: "/nonexistent".into(),
+        shell: "/usr/sbin/nologin".into(),
+    };
+    Some(sys::user::lookup(EDGE).unwrap_or_else(nameless))
 }
 
 /// Whom an app runs as; none: as the keeper.
@@ -30,11 +39,22 @@ pub(crate) fn of_app(stack: &StackSpec, app: &AppSpec) -> Result<Option<User>, S
                 "only root can run an app as {name}: start Mainstay as root or leave `user` out"
             ));
         }
+        if is_edge(user.uid) {
+            return Err(format!(
+                "{name} is the user of the edge, which holds the private keys: name another one"
+            ));
+        }
         return Ok(Some(user));
     }
     if !sys::user::is_root() {
         return Ok(None);
     }
-    let owner = sys::user::owner(&stack.root).ok().map(|(uid, _)| uid).filter(|uid| *uid != 0);
-    Ok(owner.and_then(sys::user::by_uid).or_else(of_edge))
+    let owner = sys::user::owner(&stack.root).ok().map(|(uid, _)| uid);
+    let owner = owner.filter(|uid| *uid != 0 && !is_edge(*uid)).and_then(sys::user::by_uid);
+    let user = owner.or_else(|| sys::user::lookup(APPS));
+    user.map(Some).ok_or_else(|| format!("there is no user {APPS} on this host: give the app a `user`"))
+}
+
+fn is_edge(uid: u32) -> bool {
+    of_edge().is_some_and(|edge| edge.uid == uid)
 }

@@ -51,6 +51,10 @@ impl Keeper {
             Call::Reload(stack, request, answer) => drop(answer.send(self.reload(&stack, request).await)),
             Call::Remove(stack, answer) => drop(answer.send(self.remove(&stack))),
             Call::App(stack, app, verb, answer) => drop(answer.send(self.app_verb(&stack, &app, verb))),
+            Call::Metrics(answer) => self.ask_metrics(answer),
+            Call::Bans(answer) => drop(answer.send(Ok(self.list_bans()))),
+            Call::Ban(request, answer) => drop(answer.send(self.add_ban(request))),
+            Call::Lift(request, answer) => drop(answer.send(self.lift_bans(request.net))),
             Call::Shutdown(answer) => {
                 self.end(Ending::Orderly);
                 let _ = answer.send(());

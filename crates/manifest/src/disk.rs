@@ -1,6 +1,7 @@
 //! Everything the checks ask the machine: files, folders, users, commands. Can be switched off ([`Disk::none`]), so that
 //! text alone can be checked (fuzzing, editors): then every question about the machine is answered with "fine".
 
+use model::spec::EDGE_ID;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -169,7 +170,7 @@ impl Disk {
     }
 
     /// Who an app without `user` runs as: the caller; started as root the owner of the stack's folder, if that is not
-    /// root, else `mainstay`, else `nobody`.
+    /// root, else `nobody`. Never the edge's user, who holds the private keys.
     pub fn default_user(&self, root: &Path) -> Option<Identity> {
         if !self.real {
             return None;
@@ -178,20 +179,22 @@ impl Disk {
             return Some(Identity::caller());
         }
         let owner = fs::metadata(root).map_or(0, |data| data.uid());
-        if owner == 0 { self.service_user() } else { Some(Identity::from_uid(owner)) }
+        let edge = self.edge_user().map(|edge| edge.uid);
+        if owner == 0 || edge == Some(owner) {
+            return self.user("nobody").ok().flatten();
+        }
+        Some(Identity::from_uid(owner))
     }
 
-    /// Who the edge runs as: the caller; started as root `mainstay`, else `nobody`.
+    /// Who the edge runs as: the caller; started as root `mainstay`, else a user without a name.
     pub fn edge_user(&self) -> Option<Identity> {
         match self.real {
-            true if rustix::process::geteuid().is_root() => self.service_user(),
+            true if rustix::process::geteuid().is_root() => {
+                Some(self.user("mainstay").ok().flatten().unwrap_or_else(|| Identity::from_uid(EDGE_ID)))
+            }
             true => Some(Identity::caller()),
             false => None,
         }
-    }
-
-    fn service_user(&self) -> Option<Identity> {
-        ["mainstay", "nobody"].iter().find_map(|name| self.user(name).ok().flatten())
     }
 }
 

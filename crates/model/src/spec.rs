@@ -159,6 +159,10 @@ impl Default for Timeouts {
     }
 }
 
+/// User and group id of the edge where root has not created the user `mainstay`: out of the range that distributions and systemd
+/// leave unused (65520 to 65533), so that it is nobody's.
+pub const EDGE_ID: u32 = 65_529;
+
 /// Default of [`RouteSpec::body_limit`]: 10 MiB.
 pub const DEFAULT_BODY_LIMIT: u64 = 10 << 20;
 

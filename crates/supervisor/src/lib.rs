@@ -23,6 +23,8 @@ pub mod meta;
 mod port;
 mod probe;
 
+pub use probe::probe;
+
 use meta::Meta;
 use model::InstanceId;
 use model::observed::{Address, End, Phase};

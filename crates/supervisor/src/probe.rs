@@ -27,6 +27,15 @@ pub(crate) struct Surroundings {
     pub(crate) user: Option<Credentials>,
 }
 
+/// Tries once, within the check's own timeout, a server that no instance of ours is. Health commands are for instances only: they
+/// succeed unseen.
+///
+/// # Errors
+/// What failed, in a sentence.
+pub async fn probe(health: &HealthSpec, address: &Address) -> Result<(), String> {
+    Target { health: health.clone(), address: Some(address.clone()), command: None }.attempt().await
+}
+
 impl Target {
     /// Tries once, within the check's own timeout.
     pub(crate) async fn attempt(self) -> Result<(), String> {

@@ -141,6 +141,12 @@ pub fn set_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
+/// Lets nobody but root look into this process: no debugger of the same user, no `/proc/<pid>/mem`, no core file. Programs it
+/// starts are not held to that.
+pub fn close_memory() -> io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?)
+}
+
 /// The name this thread shows in `ps` and `top` (15 bytes are kept).
 pub fn set_process_name(name: &str) -> io::Result<()> {
     Ok(rustix::thread::set_name(&nul_terminated(name.into())?)?)

@@ -23,6 +23,8 @@ const OWN_LOG_KEEP: u32 = 3;
 
 /// Runs it to its end.
 pub fn run(args: EdgeArgs) -> Result<(), Failure> {
+    // Before the first key comes: an app of the same user is not to read it.
+    sys::process::close_memory()?;
     let listener = inherited(CONTROL)?;
     let lifetime = if args.lifetime { Some(inherited(LIFETIME)?) } else { None };
     // What comes before or beside this, a panic's text above all, goes to `edge.err`: the keeper opened it as standard error.

@@ -124,7 +124,9 @@ fn show_edge(edge: Option<&EdgeStatus>, style: Style) -> String {
     let Some(edge) = edge else { return style.yellow("edge    is being started") };
     let listen: Vec<String> = edge.listen.iter().map(ToString::to_string).collect();
     let lost = if edge.log_lost > 0 { format!(", {} log lines lost", edge.log_lost) } else { String::new() };
-    let fallback = if edge.user == "nobody" { " (create the user `mainstay` for it)" } else { "" };
+    let nameless = edge.user.bytes().all(|byte| byte.is_ascii_digit());
+    let fallback =
+        if nameless { " (a user without a name; `useradd --system mainstay` gives it one)" } else { "" };
     format!(
         "edge    pid {} as {}{fallback}, on {}, {}, {} in flight, {} served{lost}",
         edge.pid,

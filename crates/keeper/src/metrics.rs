@@ -1,0 +1,87 @@
+//! Figures in the text format of Prometheus: the edge's, as it gives them, and the keeper's own, of instances. Without an edge, or with
+//! one that does not answer in time, the keeper's alone.
+
+use crate::edge_host::EdgeEvent;
+use crate::keeper::Keeper;
+use crate::status::{EDGE_FIGURES, phase_word};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::os::fd::OwnedFd;
+use tokio::sync::oneshot;
+use wire::edge::ToEdge;
+
+/// Largest text taken from the edge.
+const MOST: usize = 64 << 20;
+/// What the format ends with.
+const END: &str = "# EOF\n";
+
+type Labels = [(&'static str, String); 3];
+
+impl Keeper {
+    /// Asks the edge first.
+    pub(crate) fn ask_metrics(&mut self, answer: oneshot::Sender<String>) {
+        self.metrics_waiting.push(answer);
+        if self.edge.is_none() {
+            return self.answer_metrics("");
+        }
+        self.tell_edge(&ToEdge::Metrics);
+        let events = self.edge_events.clone();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(EDGE_FIGURES).await;
+            let _ = events.send(EdgeEvent::LateMetrics).await;
+        });
+    }
+
+    /// The edge's came.
+    pub(crate) fn edge_metrics(&mut self, descriptors: &[OwnedFd]) {
+        let text = descriptors.first().and_then(|file| sys::memfile::read(file, MOST).ok());
+        self.answer_metrics(&String::from_utf8_lossy(&text.unwrap_or_default()));
+    }
+
+    /// Answers everybody who waits.
+    pub(crate) fn answer_metrics(&mut self, of_edge: &str) {
+        if self.metrics_waiting.is_empty() {
+            return;
+        }
+        let text = of_edge.strip_suffix(END).unwrap_or(of_edge).to_owned() + &self.own_metrics();
+        for answer in std::mem::take(&mut self.metrics_waiting) {
+            let _ = answer.send(text.clone());
+        }
+    }
+
+    fn own_metrics(&self) -> String {
+        let mut registry = Registry::with_prefix("mainstay");
+        let instances = Family::<Labels, Gauge>::default();
+        for instance in self.observed.instances.values() {
+            let app = &instance.id.app;
+            let labels = [
+                ("stack", app.stack.to_string()),
+                ("app", app.app.to_string()),
+                ("state", phase_word(&instance.phase).to_owned()),
+            ];
+            instances.get_or_create(&labels).inc();
+        }
+        let restarts = Family::<Labels, Gauge>::default();
+        for ((app, slot), record) in &self.observed.slots {
+            let labels =
+                [("stack", app.stack.to_string()), ("app", app.app.to_string()), ("slot", slot.to_string())];
+            restarts.get_or_create(&labels).set(record.restarts.into());
+        }
+        let bans: Gauge = Gauge::default();
+        bans.set(i64::try_from(self.bans.len()).unwrap_or(i64::MAX));
+        registry.register("instances", "Instances by state", instances);
+        registry.register(
+            "instance_restarts",
+            "Starts of a slot after its first, since the keeper began",
+            restarts,
+        );
+        registry.register("bans", "Addresses and networks that are refused", bans);
+        let mut text = String::new();
+        if encode(&mut text, &registry).is_err() {
+            text.clear(); // it writes to memory
+        }
+        text
+    }
+}
