@@ -4,8 +4,10 @@
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use std::net::SocketAddr;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -69,6 +71,30 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "not an address with a port, such as 127.0.0.1:8080 or [::]:80".to_owned())
 }
 
+/// An address is a network of one.
+fn net(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address
+        .or_else(|_| text.parse())
+        .map_err(|_| "neither an address nor a network such as 198.51.100.0/24".to_owned())
+}
+
+/// A number and a unit.
+fn length(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a time such as 90s, 30m, 1h or 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number =
+        text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()).filter(|number| *number > 0);
+    number.map(|number| Duration::from_secs(u64::from(number) * seconds)).ok_or_else(wrong)
+}
+
 impl Cli {
     /// The stack's place: what stands after the verb wins over what stands before it. Nothing: this folder.
     pub fn take_place(&mut self) -> Option<PathBuf> {
@@ -81,6 +107,7 @@ impl Cli {
             | Verb::Restart(RestartArgs { place, .. })
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
+            Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword => None,
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) => None,
         };
         after.or(self.place.file.take())
@@ -106,6 +133,14 @@ pub enum Verb {
     Restart(RestartArgs),
     /// Read the manifest again and change what it changed
     Reload(ReloadArgs),
+    /// Show certificates, or have the local authority trusted
+    Certs(CertsArgs),
+    /// Show who is refused for a while, or change it
+    Bans(BansArgs),
+    /// Print figures as Prometheus reads them
+    Metrics,
+    /// Make what stands in a manifest in place of a password
+    HashPassword,
     /// Show the version
     Version,
     /// Print a completion script for a shell
@@ -215,6 +250,74 @@ pub struct ReloadArgs {
     pub dry_run: bool,
 }
 
+/// `certs`.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// What to do; without it they are listed
+    #[command(subcommand)]
+    pub verb: Option<CertsVerb>,
+}
+
+/// Verbs of `certs`.
+#[derive(Debug, Subcommand)]
+pub enum CertsVerb {
+    /// Show where the local authority's root certificate is, and how to trust it
+    Root(RootArgs),
+}
+
+/// `certs root`.
+#[derive(Debug, Args)]
+pub struct RootArgs {
+    /// Print the certificate itself
+    #[arg(long, conflicts_with = "install")]
+    pub pem: bool,
+    /// Have this host trust it (Debian and Ubuntu, as root)
+    #[arg(long)]
+    pub install: bool,
+}
+
+/// `bans`.
+#[derive(Debug, Args)]
+pub struct BansArgs {
+    /// What to do; without it they are listed
+    #[command(subcommand)]
+    pub verb: Option<BansVerb>,
+}
+
+/// Verbs of `bans`.
+#[derive(Debug, Subcommand)]
+pub enum BansVerb {
+    /// Refuse an address or a network for a while
+    Add(AddBanArgs),
+    /// Refuse it no more
+    Lift(LiftBanArgs),
+}
+
+/// `bans add`.
+#[derive(Debug, Args)]
+pub struct AddBanArgs {
+    /// Address, or network such as 198.51.100.0/24
+    #[arg(value_name = "ADDRESS", value_parser = net)]
+    pub net: IpNet,
+    /// For how long, such as 30m, 1h, 7d
+    #[arg(long = "for", value_name = "TIME", value_parser = length, default_value = "1h")]
+    pub length: Duration,
+    /// What for, as `bans` shows it
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+/// `bans lift`.
+#[derive(Debug, Args)]
+pub struct LiftBanArgs {
+    /// Address or network: every ban that holds it, or is within it, is lifted
+    #[arg(value_name = "ADDRESS", value_parser = net, required_unless_present = "all")]
+    pub net: Option<IpNet>,
+    /// All of them
+    #[arg(long, conflicts_with = "net")]
+    pub all: bool,
+}
+
 /// `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -238,12 +341,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_alone_is_this_machines() {
+    fn a_port_alone_is_this_machines_and_an_address_alone_a_network() {
         let loopback = Ok(SocketAddr::from(([127, 0, 0, 1], 8080)));
         for text in ["8080", ":8080", "localhost:8080", "127.0.0.1:8080"] {
             assert_eq!(address(text), loopback, "{text}");
         }
         assert!(address("0.0.0.0:80").is_ok() && address("[::]:80").is_ok());
+        assert_eq!(net("198.51.100.7").unwrap().prefix_len(), 32);
+        assert!(net("2001:db8::/32").is_ok() && net("x").is_err());
+        assert_eq!(length("2h"), Ok(Duration::from_secs(7200)));
+        assert!(length("0s").is_err() && length("h").is_err() && length("").is_err() && length("5").is_err());
         assert!(address("example.org").unwrap_err().contains("127.0.0.1:8080") && address("70000").is_err());
     }
 }

@@ -8,7 +8,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use keeper::api::{self, Accepted, ReloadRequest, StackRequest, Status};
+use ipnet::IpNet;
+use keeper::api::{self, Accepted, BanRequest, BanStatus, LiftRequest, ReloadRequest, StackRequest, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -98,6 +99,26 @@ impl Client {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/{verb}"), &())
     }
 
+    /// `GET /v1/bans`.
+    pub fn bans(&self) -> Result<Vec<BanStatus>, CallError> {
+        self.call(Method::GET, "/v1/bans", &())
+    }
+
+    /// `POST /v1/bans`.
+    pub fn ban(&self, request: &BanRequest) -> Result<Vec<BanStatus>, CallError> {
+        self.call(Method::POST, "/v1/bans", request)
+    }
+
+    /// `POST /v1/bans/lift`.
+    pub fn lift_bans(&self, request: &LiftRequest) -> Result<Vec<IpNet>, CallError> {
+        self.call(Method::POST, "/v1/bans/lift", request)
+    }
+
+    /// `GET /metrics`: text.
+    pub fn metrics(&self) -> Result<Bytes, CallError> {
+        self.bytes(Method::GET, "/metrics", &())
+    }
+
     /// `POST /v1/shutdown`.
     pub fn shutdown(&self) -> Result<(), CallError> {
         self.call(Method::POST, "/v1/shutdown", &()).map(|_: serde_json::Value| ())
@@ -109,6 +130,11 @@ impl Client {
         path: &str,
         body: &Q,
     ) -> Result<A, CallError> {
+        let bytes = self.bytes(method, path, body)?;
+        serde_json::from_slice(&bytes).map_err(|error| CallError::Broken(error.to_string()))
+    }
+
+    fn bytes<Q: Serialize>(&self, method: Method, path: &str, body: &Q) -> Result<Bytes, CallError> {
         let broken = |error: &dyn std::fmt::Display| CallError::Broken(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -123,7 +149,7 @@ impl Client {
         });
         let (status, bytes) = answer?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| broken(&error));
+            return Ok(bytes);
         }
         let text = || String::from_utf8_lossy(&bytes).trim().to_owned();
         let failure = serde_json::from_slice(&bytes).unwrap_or_else(|_| api::Failure {

@@ -131,12 +131,16 @@ impl From<keeper::KeeperError> for Failure {
             keeper::KeeperError::Manifest { diagnostics } => failure.detail(diagnostics),
             keeper::KeeperError::Listen { cause, .. } => failure.next(match cause {
                 cause if cause.contains("(mainstay") => {
-                    "that is Mainstay itself: mainstay stop ends it, or listen elsewhere: --http 127.0.0.1:PORT"
+                    "that is Mainstay itself: mainstay stop ends it, or listen elsewhere: --http 127.0.0.1:PORT, --https 127.0.0.1:PORT"
                 }
                 cause if cause.contains("taken by") => {
-                    "end that process, or listen elsewhere: --http 127.0.0.1:PORT"
+                    "end that process, or listen elsewhere: --http 127.0.0.1:PORT, --https 127.0.0.1:PORT"
                 }
-                _ => "listen elsewhere: --http 127.0.0.1:PORT",
+                cause if cause.contains("need root") => {
+                    "start it as root, or listen elsewhere: --http 8080 --https 8443; or let this program have low ports: \
+                     sudo setcap cap_net_bind_service=+ep PATH-OF-MAINSTAY"
+                }
+                _ => "listen elsewhere: --http 127.0.0.1:PORT, --https 127.0.0.1:PORT",
             }),
             keeper::KeeperError::Locked { .. } => {
                 failure.next("mainstay status shows what it runs; mainstay stop ends it")

@@ -16,5 +16,6 @@ pub mod pipe;
 pub mod proc;
 pub mod process;
 pub mod signal;
+pub mod terminal;
 pub mod unix_socket;
 pub mod user;

@@ -1,10 +1,14 @@
 //! The verbs, a file each, named after the verb.
 
+pub mod bans;
+pub mod certs;
 pub mod check;
 pub mod completions;
 pub mod edge;
+pub mod hash_password;
 pub mod keeper;
 pub mod logs;
+pub mod metrics;
 pub mod reload;
 pub mod restart;
 pub mod shim;
@@ -14,7 +18,7 @@ pub mod stop;
 pub mod up;
 pub mod version;
 
-use crate::args::Verb;
+use crate::args::{BansArgs, BansVerb, CertsArgs, CertsVerb, Verb};
 use crate::context::Context;
 use crate::error::Failure;
 
@@ -33,6 +37,13 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
+        Verb::Certs(CertsArgs { verb: None }) => certs::list(context),
+        Verb::Certs(CertsArgs { verb: Some(CertsVerb::Root(args)) }) => certs::root(context, &args),
+        Verb::Bans(BansArgs { verb: None }) => bans::list(context),
+        Verb::Bans(BansArgs { verb: Some(BansVerb::Add(args)) }) => bans::add(context, args),
+        Verb::Bans(BansArgs { verb: Some(BansVerb::Lift(args)) }) => bans::lift(context, &args),
+        Verb::Metrics => metrics::run(context),
+        Verb::HashPassword => hash_password::run(context),
         Verb::Version => version::run(context),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Keeper => keeper::run(context),

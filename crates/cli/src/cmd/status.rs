@@ -5,9 +5,10 @@ use crate::error::Failure;
 use crate::logs;
 use crate::ui::words::{count, duration, size};
 use crate::ui::{Style, Table};
-use keeper::api::{AppStatus, EdgeStatus, InstanceStatus, KeeperStatus, StackStatus};
+use keeper::api::{AppStatus, EdgeStatus, InstanceStatus, KeeperStatus, StackStatus, Status};
 use keeper::home::Home;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Last lines of output that a failed app shows.
@@ -29,7 +30,12 @@ pub fn run(context: &Context) -> Result<(), Failure> {
     if status.stacks.is_empty() {
         writeln!(out, "no stack runs")?;
     }
+    for it in status.certificates.iter().filter(|it| !it.problems.is_empty()) {
+        let what = format!("{}: the certificate {}", it.hosts.join(", "), it.problems.join("; "));
+        writeln!(out, "{} {what}", style.state("failed", "✗"))?;
+    }
     writeln!(out, "{}", show_edge(status.edge.as_ref(), style))?;
+    writeln!(out, "{}", show_doors(&status, style))?;
     writeln!(out, "{}", show_keeper(&status.keeper, style))?;
     Ok(())
 }
@@ -122,7 +128,8 @@ fn trouble(what: &str, state: &str, reason: &str, style: Style) -> String {
 
 fn show_edge(edge: Option<&EdgeStatus>, style: Style) -> String {
     let Some(edge) = edge else { return style.yellow("edge    is being started") };
-    let listen: Vec<String> = edge.listen.iter().map(ToString::to_string).collect();
+    let shown = |at: &SocketAddr| if edge.tls.contains(at) { format!("{at} (TLS)") } else { at.to_string() };
+    let listen: Vec<String> = edge.listen.iter().map(shown).collect();
     let lost = if edge.log_lost > 0 { format!(", {} log lines lost", edge.log_lost) } else { String::new() };
     let nameless = edge.user.bytes().all(|byte| byte.is_ascii_digit());
     let fallback =
@@ -136,6 +143,15 @@ fn show_edge(edge: Option<&EdgeStatus>, style: Style) -> String {
         edge.in_flight,
         edge.requests,
     )
+}
+
+/// Certificates and bans, in a line.
+fn show_doors(status: &Status, style: Style) -> String {
+    let first = status.certificates.iter().filter_map(|it| it.not_after.as_deref()).min();
+    let first = first.and_then(|at| at.split('T').next()).map(|day| format!(", the first expires on {day}"));
+    let certificates = count(status.certificates.len(), "certificate");
+    let bans = count(status.bans, "ban");
+    style.dim(&format!("certs   {certificates}{}, {bans}", first.unwrap_or_default()))
 }
 
 fn show_keeper(keeper: &KeeperStatus, style: Style) -> String {

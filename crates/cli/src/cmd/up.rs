@@ -200,7 +200,15 @@ impl<'a> Up<'a> {
                 let urls = stack.urls.join("  ");
                 match self.context.json {
                     true => self.event(json!({ "event": "up", "stack": self.stack, "urls": stack.urls })),
-                    false => eprintln!("\n{} is up: {}\n", style.bold(&self.stack), style.green(&urls)),
+                    false => {
+                        eprintln!("\n{} is up: {}", style.bold(&self.stack), style.green(&urls));
+                        if status.certificates.iter().any(|it| it.local) && !self.trusts_root() {
+                            eprintln!(
+                                "browsers do not trust its certificates yet: mainstay certs root says how"
+                            );
+                        }
+                        eprintln!();
+                    }
                 }
             }
             Verdict::Failed(reason) => {
@@ -211,6 +219,11 @@ impl<'a> Up<'a> {
                 self.stop();
             }
         }
+    }
+
+    fn trusts_root(&self) -> bool {
+        let root = std::fs::read_to_string(certs::local::root_file(&self.home.certs()));
+        root.is_ok_and(|root| certs::trust::is_trusted(&root))
     }
 
     fn say(&self, news: Vec<News>) {
