@@ -5,7 +5,7 @@ use super::{Context, files, handler, items, missing};
 use crate::file::{ManifestFile, RouteFile, SiteFile, TlsFile, TlsTable};
 use crate::place::Place;
 use crate::tree::Span;
-use crate::values;
+use crate::{values, web};
 use model::AppName;
 use model::site::TlsSpec;
 use model::spec::{AppSpec, HandlerSpec, RouteSpec, SiteSpec};
@@ -132,10 +132,8 @@ fn tls(
         Some(TlsFile::Switch(false)) => return TlsSpec::Off,
         Some(TlsFile::Files(table)) => table,
         None | Some(TlsFile::Switch(true) | TlsFile::Source(_)) => {
-            if secure && hosts.iter().any(|host| host == "*") && (site.tls.is_some() || !tls_place.given()) {
-                let found = context.report.warning("tls::any", "no certificate can be made for `*`");
-                found.at(place.key("hosts").span(), "any name");
-                found.help("name the hosts, or write `tls = false`: this site is then HTTP only");
+            if secure && (site.tls.is_some() || !tls_place.given()) {
+                local_authority(context, place.key("hosts"), hosts);
             }
             return TlsSpec::Local;
         }
@@ -188,6 +186,22 @@ fn tls(
     match (cert, key) {
         (Some(cert), Some(key)) => TlsSpec::Files { cert, key },
         _ => TlsSpec::Local,
+    }
+}
+
+/// What the local certificate authority cannot do.
+fn local_authority(context: &mut Context<'_>, place: Place<'_>, hosts: &[String]) {
+    if hosts.iter().any(|host| host == "*") {
+        let found = context.report.warning("tls::any", "no certificate can be made for `*`");
+        found.at(place.span(), "any name");
+        found.help("name the hosts, or write `tls = false`: this site is then HTTP only");
+    } else if let Some(name) = hosts.iter().find(|host| !web::is_local(host)) {
+        let found = context.report.info("tls::local", "browsers do not know the certificate of this site");
+        found.at(
+            place.span(),
+            format!("`{name}` gets one from the local authority, which is for development"),
+        );
+        found.help("write `tls = { cert = \"cert.pem\", key = \"key.pem\" }`");
     }
 }
 
