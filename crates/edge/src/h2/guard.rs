@@ -3,12 +3,15 @@
 //! Two buckets of tokens. *Control* pays for what costs work without being a request or a body: SETTINGS, PING, PRIORITY,
 //! WINDOW_UPDATE, unknown types, empty DATA, CONTINUATION; requests and bytes that the peer takes fill it up again, for both bring such frames
 //! with them. *Resets* pays for RST_STREAM (CVE-2023-44487): browsers cancel what a page no longer needs, in bursts, and no more.
-//! An empty bucket closes the connection with `ENHANCE_YOUR_CALM` (RFC 9113 section 10.5).
+//! An empty bucket closes the connection with `ENHANCE_YOUR_CALM` (RFC 9113 section 10.5). Beside that, trailer sections are held to
+//! what [`pseudo`] says: so the streams are remembered whose requests have not ended.
 //!
 //! What `h2` bounds: streams open at a time, header lists, CONTINUATION by bytes, resets it has to make itself (CVE-2025-8671),
 //! small DATA frames, what waits to be accepted.
 
-use std::cell::Cell;
+use super::{MAX_STREAMS, pseudo};
+use h2::Reason;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 const HEADER: usize = 9;
@@ -18,6 +21,8 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 32;
 
 /// Tokens of a full bucket, and those that come back each second.
 const CONTROL: f64 = 2_000.0;
@@ -67,7 +72,11 @@ pub struct Guard {
     /// Bytes of `header` that are known.
     known: Cell<usize>,
     taken: Cell<u64>,
-    tripped: Cell<bool>,
+    verdict: Cell<Option<Reason>>,
+    /// Streams whose requests go on.
+    bodies: RefCell<Vec<u32>>,
+    /// The payload of a HEADERS frame with trailers, as far as it has come, and the frame's flags.
+    trailers: RefCell<Option<(u8, Vec<u8>)>>,
 }
 
 impl Guard {
@@ -82,13 +91,15 @@ impl Guard {
             header: Cell::default(),
             known: Cell::new(0),
             taken: Cell::new(0),
-            tripped: Cell::new(false),
+            verdict: Cell::new(None),
+            bodies: RefCell::default(),
+            trailers: RefCell::default(),
         }
     }
 
-    /// A flood was found.
-    pub fn is_tripped(&self) -> bool {
-        self.tripped.get()
+    /// Why the connection has to end, if it has to.
+    pub fn verdict(&self) -> Option<Reason> {
+        self.verdict.get()
     }
 
     /// Bytes the peer has taken.
@@ -102,17 +113,19 @@ impl Guard {
         self.control.give(count as f64 / 1024.0 * KIB_GIVES);
     }
 
-    /// The peer has sent these bytes; false: a flood.
-    pub fn received(&self, mut bytes: &[u8]) -> bool {
+    /// The peer has sent these bytes: if [`Guard::verdict`] is there now, none of them may pass.
+    pub fn received(&self, mut bytes: &[u8]) {
         self.refill();
         loop {
             let skipped = self.skip.get().min(bytes.len());
+            let (payload, rest) = bytes.split_at_checked(skipped).unwrap_or_default();
             self.skip.set(self.skip.get() - skipped);
-            bytes = bytes.get(skipped..).unwrap_or_default();
+            self.look_at_trailers(payload);
+            bytes = rest;
             let (mut header, known) = (self.header.get(), self.known.get());
             let count = (HEADER - known).min(bytes.len());
             if count == 0 {
-                return !self.tripped.get();
+                return;
             }
             for (to, from) in header.iter_mut().skip(known).zip(bytes) {
                 *to = *from;
@@ -122,14 +135,57 @@ impl Guard {
             self.known.set(known + count);
             if known + count == HEADER {
                 self.known.set(0);
-                let [a, b, c, kind, flags, ..] = header;
+                let [a, b, c, kind, flags, id @ ..] = header;
                 let length = u32::from_be_bytes([0, a, b, c]) as usize;
                 self.skip.set(length);
+                self.follow(kind, flags, u32::from_be_bytes(id) & (u32::MAX >> 1));
                 if !self.passes(kind, flags, length) {
-                    self.tripped.set(true);
+                    self.verdict.set(Some(Reason::ENHANCE_YOUR_CALM));
                 }
             }
         }
+    }
+
+    /// Follows which requests go on, and begins to gather what is a trailer section.
+    fn follow(&self, kind: u8, flags: u8, stream: u32) {
+        if !matches!(kind, DATA | HEADERS | RST_STREAM) {
+            return;
+        }
+        let mut bodies = self.bodies.borrow_mut();
+        let place = bodies.iter().position(|&open| open == stream);
+        match (kind, place) {
+            (HEADERS, Some(_)) => *self.trailers.borrow_mut() = Some((flags, Vec::new())),
+            // `h2` refuses more streams than it said: those need no place.
+            (HEADERS, None) if flags & END_STREAM == 0 && bodies.len() < MAX_STREAMS as usize => {
+                bodies.push(stream);
+            }
+            _ => {}
+        }
+        if let Some(place) = place.filter(|_| kind == RST_STREAM || flags & END_STREAM != 0) {
+            bodies.swap_remove(place);
+        }
+    }
+
+    /// Looks at a trailer section once its frame is whole.
+    fn look_at_trailers(&self, payload: &[u8]) {
+        let mut trailers = self.trailers.borrow_mut();
+        let Some((flags, gathered)) = &mut *trailers else { return };
+        gathered.extend_from_slice(payload);
+        if self.skip.get() > 0 {
+            return;
+        }
+        let mut block = gathered.as_slice();
+        if *flags & PADDED != 0 {
+            let padding = usize::from(block.first().copied().unwrap_or_default());
+            block = block.get(1..block.len().saturating_sub(padding)).unwrap_or_default();
+        }
+        if *flags & PRIORITY != 0 {
+            block = block.get(5..).unwrap_or_default();
+        }
+        if pseudo::is_named(block) {
+            self.verdict.set(Some(Reason::PROTOCOL_ERROR));
+        }
+        *trailers = None;
     }
 
     fn refill(&self) {
@@ -168,10 +224,15 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
+    fn passes(guard: &Guard, bytes: &[u8]) -> bool {
+        guard.received(bytes);
+        guard.verdict().is_none()
+    }
+
     /// How many of these a fresh guard lets pass, at most `most`.
     fn passing(frame: &[u8], most: usize) -> usize {
         let guard = Guard::new(0);
-        (0..most).take_while(|_| guard.received(frame)).count()
+        (0..most).take_while(|_| passes(&guard, frame)).count()
     }
 
     #[test]
@@ -193,10 +254,10 @@ mod tests {
     fn any_split_gives_the_same_frames() {
         let bytes: Vec<u8> = [b"preface!".to_vec(), frame(6, 0, &[7; 8]).repeat(3_000)].concat();
         let whole = Guard::new(8);
-        assert!(!whole.received(&bytes));
+        assert!(!passes(&whole, &bytes));
         for size in [1, 2, 3, 8, 9, 10, 17, 1000] {
             let guard = Guard::new(8);
-            let found = bytes.chunks(size).any(|piece| !guard.received(piece));
+            let found = bytes.chunks(size).any(|piece| !passes(&guard, piece));
             assert!(found, "in pieces of {size}");
         }
     }
@@ -207,7 +268,7 @@ mod tests {
         let update = frame(8, 0, &[0, 0, 64, 0]);
         for _ in 0..100_000 {
             guard.sent(16 << 10);
-            assert!(guard.received(&update));
+            assert!(passes(&guard, &update));
         }
     }
 }

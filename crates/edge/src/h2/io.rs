@@ -3,6 +3,7 @@
 //! `h2` writes each frame by itself and flushes when it has no more: what it writes is gathered here, so that the answers of many
 //! streams leave in one system call. Both buffers are lent only while there is something in them.
 
+use super::PREFACE;
 use super::guard::Guard;
 use crate::buffer::Buffer;
 use crate::stream::Stream;
@@ -20,6 +21,8 @@ pub struct Io<S> {
     guard: Option<Rc<Guard>>,
     input: Option<Buffer>,
     output: Option<Buffer>,
+    /// Bytes that pass whatever the guard says: without the preface `h2` has no connection on which it could say why.
+    preface: usize,
 }
 
 impl<S: Deref<Target = Stream>> Io<S> {
@@ -28,7 +31,7 @@ impl<S: Deref<Target = Stream>> Io<S> {
         if let (Some(ahead), Some(guard)) = (&ahead, &guard) {
             guard.received(ahead.filled());
         }
-        Self { stream, guard, input: ahead, output: None }
+        Self { stream, guard, input: ahead, output: None, preface: PREFACE.len() }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -69,11 +72,7 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncRead for Io<S> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.guard.as_ref().is_some_and(|guard| guard.is_tripped()) {
-            // Its owner looks at the guard after each turn, and ends the connection.
-            return Poll::Pending;
-        }
-        let mut input = match this.input.take() {
+        let input = match &mut this.input {
             Some(input) => input,
             None => {
                 // Without a buffer while nothing comes.
@@ -82,16 +81,25 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncRead for Io<S> {
                 if ready!(this.stream.poll_read(cx, &mut input))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                if this.guard.as_ref().is_some_and(|guard| !guard.received(input.filled())) {
-                    return Poll::Pending;
+                if let Some(guard) = &this.guard {
+                    guard.received(input.filled());
                 }
-                input
+                this.input.insert(input)
             }
         };
-        let count = out.remaining().min(input.len());
+        let cut = this.guard.as_ref().is_some_and(|guard| guard.verdict().is_some());
+        let most = if cut { this.preface } else { input.len() };
+        let count = out.remaining().min(input.len()).min(most);
+        if count == 0 {
+            // Its owner looks at the guard after each turn, and ends the connection.
+            return Poll::Pending;
+        }
+        this.preface = this.preface.saturating_sub(count);
         out.put_slice(input.filled().get(..count).unwrap_or_default());
         input.consume(count);
-        this.input = Some(input).filter(|input| !input.is_empty());
+        if input.is_empty() {
+            this.input = None;
+        }
         Poll::Ready(Ok(()))
     }
 }

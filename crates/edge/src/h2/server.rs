@@ -167,9 +167,9 @@ impl Driver<'_> {
         if self.stage == Stage::Cut {
             return false;
         }
-        if self.guard.is_tripped() {
-            tracing::debug!(peer = %client.peer, "a flood of frames");
-            return self.cut(Reason::ENHANCE_YOUR_CALM);
+        if let Some(verdict) = self.guard.verdict() {
+            tracing::debug!(peer = %client.peer, %verdict, "a connection of HTTP/2 has to end");
+            return self.cut(verdict);
         }
         if self.stage != Stage::Leaving && client.worker.is_closing() {
             return self.leave();
