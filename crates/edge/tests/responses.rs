@@ -86,6 +86,58 @@ fn hashed_files_of_the_frontend_live_a_year() {
     assert_eq!(edge.get("a.test", "/").header("Cache-Control"), None);
 }
 
+// req: STAT-13
+#[test]
+fn every_hosted_answer_carries_the_headers_of_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<h1>the app</h1>").unwrap();
+    std::fs::write(folder.path().join("script.js"), "code()").unwrap();
+    std::fs::create_dir(folder.path().join("docs")).unwrap();
+    std::fs::write(folder.path().join("docs/index.html"), "docs").unwrap();
+    let mut route = files("/*", folder.path());
+    if let wire::snapshot::Handler::Static(spec) = &mut route.handler {
+        spec.spa = Some("index.html".to_owned());
+    }
+    let for_paths = |paths: &[&str], spec| HeaderSpec {
+        paths: paths.iter().map(|&path| path.to_owned()).collect(),
+        ..spec
+    };
+    route.policy.response_headers = security();
+    route.policy.response_headers.push(for_paths(&["**/*.js"], header("X-Code", "1")));
+    route.policy.response_headers.push(for_paths(&["/deep/*"], header("X-Deep", "1")));
+    let mut table = snapshot(1, vec![site(1, &["a.test"], vec![route])], Vec::new());
+    table.trusted = vec!["127.0.0.1/32".parse().unwrap()];
+    let edge = Edge::start(&table);
+    let ask = |path: &str, more: &str| {
+        edge.request(&format!(
+            "GET {path} HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n{more}\r\n"
+        ))
+    };
+    let navigation = "Accept: text/html\r\n";
+    let tag = ask("/script.js", "").header("ETag").unwrap();
+    let unchanged = format!("If-None-Match: {tag}\r\n");
+    for (path, more, status, special) in [
+        ("/", navigation, 200, None),
+        ("/deep/link", navigation, 200, Some("X-Deep")),
+        ("/script.js", "", 200, Some("X-Code")),
+        ("/script.js", &unchanged, 304, Some("X-Code")),
+        ("/deep/missing.js", "", 404, Some("X-Code")),
+        ("/.env", "", 404, None),
+        ("/docs", "", 301, None),
+    ] {
+        let reply = ask(path, more);
+        assert_eq!(reply.status, status, "{path}: {}", reply.head);
+        for spec in security() {
+            assert_eq!(count(&reply.head, &spec.name), 1, "{path}: {} in {}", spec.name, reply.head);
+        }
+        for name in ["X-Code", "X-Deep"] {
+            let expected = special == Some(name) || path.starts_with("/deep/") && name == "X-Deep";
+            assert_eq!(count(&reply.head, name) == 1, expected, "{path}: {name} in {}", reply.head);
+        }
+        assert_eq!(reply.text().contains("the app"), status == 200 && path != "/script.js", "{path}");
+    }
+}
+
 #[test]
 fn answers_of_the_edges_own_carry_the_headers_too() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
