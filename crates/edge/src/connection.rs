@@ -11,6 +11,7 @@
 
 use crate::buffer::Buffer;
 use crate::exchange;
+use crate::guard::ClientKey;
 use crate::h2;
 use crate::stream::Stream;
 use crate::timer::Timer;
@@ -79,7 +80,7 @@ pub enum Next {
 pub async fn serve(open: Open, stream: TcpStream, peer: SocketAddr) {
     let worker = Rc::clone(open.worker());
     let peer = peer.ip().to_canonical();
-    let timer = worker.wheel.timer();
+    let timer = worker.wheel.timer(ClientKey::of(peer));
     let peer_text = peer.to_string().into();
     let mut client = Client { stream: Stream::Tcp(stream), timer, worker, peer, peer_text, pending: None };
     poll_fn(|cx| {
@@ -87,7 +88,7 @@ pub async fn serve(open: Open, stream: TcpStream, peer: SocketAddr) {
         Poll::Ready(())
     })
     .await;
-    client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
+    client.timer.set_waiting(Instant::now(), client.worker.deadlines.head_ms);
     while poll_fn(|cx| client.poll_work(cx)).await {
         match Box::pin(exchange::run(&mut client)).await {
             // Refusals of requests sent ahead wait for nothing: others get their turn all the same.
@@ -110,7 +111,7 @@ impl Client {
     pub fn child(&self, stream: Stream, head: Buffer) -> Self {
         Self {
             stream,
-            timer: self.worker.wheel.timer(),
+            timer: self.worker.wheel.timer(ClientKey::of(self.peer)),
             worker: Rc::clone(&self.worker),
             peer: self.peer,
             peer_text: Rc::clone(&self.peer_text),

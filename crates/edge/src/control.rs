@@ -9,6 +9,7 @@
 //! thread.
 
 use crate::access_log::AccessLog;
+use crate::bounds::Bounds;
 use crate::compile::Compiler;
 use crate::connection::Deadlines;
 use crate::files::Files;
@@ -70,7 +71,7 @@ impl Control {
         socket: UnixListener,
         lifetime: Option<OwnedFd>,
         workers: usize,
-        max_connections: usize,
+        bounds: Bounds,
         deadlines: Deadlines,
         log: AccessLog,
     ) -> io::Result<Self> {
@@ -91,7 +92,7 @@ impl Control {
             guard: Arc::clone(&guard),
             metrics: Arc::clone(&metrics),
             files: Arc::new(Files::start()?),
-            max_connections,
+            bounds,
             deadlines,
         };
         let workers =

@@ -39,7 +39,7 @@ pub async fn run(client: &mut Client) -> Next {
     };
     let now = Instant::now();
     record.ended = Some(now);
-    client.timer.set(now, client.worker.deadlines.idle_ms);
+    client.timer.set_waiting(now, client.worker.deadlines.idle_ms);
     next
 }
 
@@ -72,7 +72,7 @@ fn receive(client: &mut Client, reading: &mut Reading, cx: &mut Context<'_>) -> 
             }
             reading.buffer = Some(buffer);
             if !std::mem::replace(&mut reading.timed, true) {
-                client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
+                client.timer.set_waiting(Instant::now(), client.worker.deadlines.head_ms);
             }
         }
         let mut buffer = reading.buffer.take().unwrap_or_else(Buffer::small);

@@ -11,7 +11,7 @@
 //! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
 //! - [`guard`]: what clients are held to, and bans; [`metrics`]: figures
 //!
-//! Below: [`worker`] (a thread and its runtime), [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
+//! Below: [`worker`] (a thread and its runtime), [`bounds`], [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
 //! which speaks with the keeper.
 //!
 //! Invariants: no lock on the request path; an idle connection holds no buffer and no timer of its own; every wait has a
@@ -21,6 +21,7 @@ mod access_log;
 mod admit;
 mod answer;
 mod body;
+mod bounds;
 mod buffer;
 mod coding;
 mod compile;
@@ -51,10 +52,10 @@ mod trace;
 mod upstream;
 mod worker;
 
+pub use bounds::Bounds;
 pub use connection::Deadlines;
 use control::Control;
 pub use files::decode as decode_file_path;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -62,10 +63,6 @@ use telemetry::rotate::RotatingFile;
 
 /// Bounds on heads and chunk framing, of both sides.
 pub(crate) const LIMITS: http1::Limits = http1::Limits::DEFAULT;
-
-/// Descriptors that are not for connections: of the process, and of each worker (its pipes).
-const OTHER_DESCRIPTORS: u64 = 128 + files::DESCRIPTORS as u64;
-const WORKER_DESCRIPTORS: u64 = 2 * pipe::MAX_LENT as u64;
 
 /// How the edge is started.
 #[derive(Debug)]
@@ -91,14 +88,14 @@ pub struct Options {
 /// # Errors
 /// Where the control socket, the access log or a thread cannot be had; nothing was served then.
 pub fn run(options: Options) -> io::Result<()> {
-    run_with(options, Deadlines::default())
+    run_with(options, Deadlines::default(), None)
 }
 
-/// The same with other deadlines for clients.
+/// The same with other deadlines for clients, and other bounds of each worker than the machine's.
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn run_with(options: Options, deadlines: Deadlines) -> io::Result<()> {
+pub fn run_with(options: Options, deadlines: Deadlines, bounds: Option<Bounds>) -> io::Result<()> {
     let workers = options.workers.unwrap_or_else(cores).max(1);
     let path = options.log_dir.join("access.log");
     let named =
@@ -109,8 +106,9 @@ pub fn run_with(options: Options, deadlines: Deadlines) -> io::Result<()> {
         Some(listener) => listener.into(),
         None => sys::unix_socket::bind(&options.socket, 0o600)?,
     };
-    let connections = max_connections(workers);
-    let control = Control::start(socket, options.lifetime, workers, connections, deadlines, log)?;
+    let bounds = bounds.unwrap_or_else(|| Bounds::of_system(workers));
+    let connections = bounds.connections;
+    let control = Control::start(socket, options.lifetime, workers, bounds, deadlines, log)?;
     tracing::info!(workers, connections, socket = %options.socket.display(), "the edge is up");
     control.run()?;
     // All fronts of the log are gone with the workers: what is left is written, then the thread ends.
@@ -119,14 +117,4 @@ pub fn run_with(options: Options, deadlines: Deadlines) -> io::Result<()> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Raises the limit on open files as far as it goes; each connection may need two.
-fn max_connections(workers: usize) -> usize {
-    let Rlimit { maximum, current } = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: maximum, maximum };
-    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { maximum } else { current };
-    let each = limit.unwrap_or(1 << 20).saturating_sub(OTHER_DESCRIPTORS) / workers as u64;
-    let each = each.saturating_sub(WORKER_DESCRIPTORS) / 2;
-    usize::try_from(each).unwrap_or(usize::MAX).max(16)
 }

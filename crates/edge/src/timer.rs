@@ -4,11 +4,16 @@
 //! timer waits in, it enters another bucket. When a bucket's time has come, each timer in it has either expired (its
 //! task is woken and finds [`Timer::expired`]) or was set anew meanwhile and moves on to where its deadline is now.
 //!
+//! A timer also knows whether its connection *waits* (idle, or a head on its way: nothing is lost when it ends) and since when:
+//! where room is needed, [`Wheel::evict`] lets those expire first.
+//!
 //! Invariants: a timer with a deadline is in at least one bucket that is not later than it (or at the horizon); entries
 //! whose generation or bucket no longer fit are leftovers and ignored. [`Wheel::run`] sleeps until the next bucket with
 //! something in it, and without end when there is none.
 
+use crate::guard::ClientKey;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -20,10 +25,16 @@ const TICKS_PER_SECOND: u64 = 1_000_000_000 / TICK.subsec_nanos() as u64;
 
 /// Buckets; deadlines beyond them wait in the last and move on from there.
 const BUCKETS: u32 = 1024;
+/// Timers that [`Wheel::evict`] looks at: some milliseconds of work at most.
+const LOOKED_AT: usize = 1 << 16;
 /// No tick: not queued, no deadline, nothing to wait for.
 const NEVER: u32 = u32::MAX;
 
 struct Entry {
+    /// Whose connection it is.
+    client: ClientKey,
+    /// Since this tick it waits; [`NEVER`]: it does not.
+    waits: u32,
     deadline: u32,
     queued: u32,
     generation: u32,
@@ -68,13 +79,18 @@ impl Wheel {
         })
     }
 
-    /// A timer without a deadline.
-    pub fn timer(self: &Rc<Self>) -> Timer {
+    /// A timer without a deadline, for a connection of this client.
+    pub fn timer(self: &Rc<Self>, client: ClientKey) -> Timer {
         let mut entries = self.entries.borrow_mut();
         let key = match entries.free.pop() {
-            Some(key) => key,
+            Some(key) => {
+                entries.list.get_mut(key as usize).into_iter().for_each(|entry| entry.client = client);
+                key
+            }
             None => {
                 entries.list.push(Entry {
+                    client,
+                    waits: NEVER,
                     deadline: NEVER,
                     queued: NEVER,
                     generation: 0,
@@ -92,6 +108,28 @@ impl Wheel {
         let wakers: Vec<Waker> =
             self.entries.borrow().list.iter().filter_map(|entry| entry.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Lets up to `most` waiting timers expire: of the clients with most of them first, of each one the oldest first. Gives their
+    /// number. Where very many wait, a part of them is looked at.
+    pub fn evict(&self, most: usize) -> usize {
+        let mut entries = self.entries.borrow_mut();
+        let from = entries.list.len().checked_sub(LOOKED_AT).map_or(0, |spare| fastrand::usize(..=spare));
+        let looked_at = (from..).zip(entries.list.iter().skip(from).take(LOOKED_AT));
+        let waiting = looked_at.filter(|(_, entry)| entry.waits != NEVER);
+        let mut found: Vec<_> = waiting.map(|(at, entry)| (entry.client, entry.waits, at)).collect();
+        let mut counts: HashMap<ClientKey, usize> = HashMap::new();
+        found.iter().for_each(|(client, ..)| *counts.entry(*client).or_default() += 1);
+        let count = |client: ClientKey| std::cmp::Reverse(counts.get(&client).copied().unwrap_or_default());
+        found.sort_unstable_by_key(|(client, waits, _)| (count(*client), *waits));
+        let mut wakers = Vec::new();
+        for (_, _, at) in found.iter().take(most) {
+            let Some(entry) = entries.list.get_mut(*at) else { continue };
+            (entry.waits, entry.deadline, entry.expired) = (NEVER, NEVER, true);
+            wakers.extend(entry.waker.clone());
+        }
+        drop(entries);
+        wakers.into_iter().map(Waker::wake).count()
     }
 
     /// Turns the wheel for as long as the worker lives.
@@ -196,11 +234,21 @@ impl Timer {
         }
     }
 
-    /// Sets the deadline to `millis` after `now`, whatever it was before.
+    /// Sets the deadline to `millis` after `now`, whatever it was before. The connection is at work.
     pub fn set(&self, now: Instant, millis: u64) {
+        self.put(now, millis, false);
+    }
+
+    /// Likewise; the connection waits for its client, and may be made to end for others' sake.
+    pub fn set_waiting(&self, now: Instant, millis: u64) {
+        self.put(now, millis, true);
+    }
+
+    fn put(&self, now: Instant, millis: u64, waits: bool) {
         let tick = self.wheel.tick(now + Duration::from_millis(millis.min(1 << 40))).saturating_add(1);
         let mut entries = self.wheel.entries.borrow_mut();
         let Some(entry) = entries.list.get_mut(self.key as usize) else { return };
+        entry.waits = if waits { self.wheel.tick(now) } else { NEVER };
         entry.deadline = tick;
         entry.expired = false;
         if tick < entry.queued {
@@ -221,6 +269,7 @@ impl Drop for Timer {
             entry.generation = entry.generation.wrapping_add(1);
             entry.deadline = NEVER;
             entry.queued = NEVER;
+            entry.waits = NEVER;
             entry.expired = false;
             let waker = entry.waker.take();
             entries.free.push(self.key);
@@ -239,10 +288,35 @@ mod tests {
         wheel.origin + Duration::from_millis(millis)
     }
 
+    fn client(last: u8) -> ClientKey {
+        ClientKey::of([192, 0, 2, last].into())
+    }
+
+    #[test]
+    fn whoever_has_most_connections_waiting_loses_the_oldest_first() {
+        let wheel = Wheel::new();
+        let timer = |last, millis| {
+            let timer = wheel.timer(client(last));
+            timer.bind(Waker::noop());
+            timer.set_waiting(after(&wheel, millis), 60_000);
+            timer
+        };
+        let modest = timer(1, 0);
+        let many: Vec<Timer> = (0..5).map(|n| timer(2, 1000 - n * 100)).collect();
+        let busy = timer(2, 0);
+        busy.set(after(&wheel, 0), 60_000);
+        assert_eq!(wheel.evict(3), 3);
+        let expired: Vec<bool> = many.iter().map(Timer::expired).collect();
+        assert_eq!(expired, [false, false, true, true, true]);
+        assert!(!modest.expired() && !busy.expired());
+        assert_eq!(wheel.evict(9), 3, "those who waited and were not told yet");
+        assert!(modest.expired() && !busy.expired());
+    }
+
     #[test]
     fn a_deadline_expires_once_and_not_before_its_time() {
         let wheel = Wheel::new();
-        let timer = wheel.timer();
+        let timer = wheel.timer(client(1));
         timer.set(after(&wheel, 0), 1000);
         wheel.advance(after(&wheel, 999));
         assert!(!timer.expired());
@@ -255,7 +329,7 @@ mod tests {
     #[test]
     fn a_deadline_moves_both_ways() {
         let wheel = Wheel::new();
-        let timer = wheel.timer();
+        let timer = wheel.timer(client(1));
         timer.set(after(&wheel, 0), 60_000);
         timer.set(after(&wheel, 0), 500);
         wheel.advance(after(&wheel, 700));
@@ -271,10 +345,10 @@ mod tests {
     #[test]
     fn a_freed_place_is_not_hit_by_its_former_deadline() {
         let wheel = Wheel::new();
-        let first = wheel.timer();
+        let first = wheel.timer(client(1));
         first.set(after(&wheel, 0), 500);
         drop(first);
-        let second = wheel.timer();
+        let second = wheel.timer(client(1));
         second.set(after(&wheel, 0), 5000);
         wheel.advance(after(&wheel, 1000));
         assert!(!second.expired());

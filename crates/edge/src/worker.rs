@@ -1,9 +1,12 @@
 //! A worker: one thread, one single-threaded runtime, its own accept queues, upstream pool, wheel and log buffer. No work
 //! moves between workers, so everything here is `Rc` and `Cell`; what they share is in [`Shared`].
 //!
-//! Accepting is bounded: at the limit a worker leaves new connections in the kernel's queue until one of its own has ended.
+//! Accepting is bounded. Near the limit the connections that wait longest of the clients who have most of them waiting are
+//! closed, so that newcomers find room; where all are at work, new connections stay in the kernel's queue until one has ended.
+//! Requests beyond what memory and descriptors allow ([`Bounds`]) are refused at once, so that those under way come to their end.
 
 use crate::access_log::{AccessLog, LogBuffer};
+use crate::bounds::Bounds;
 use crate::connection::{self, Deadlines};
 use crate::error_page::Refusal;
 use crate::files::Files;
@@ -19,6 +22,7 @@ use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -28,6 +32,12 @@ use wire::edge::Listener;
 pub const COMMANDS: usize = 64;
 /// Pause after the process or the system ran out of descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+/// Waiting connections that are closed then.
+const DESCRIPTORS: usize = 64;
+/// Shortest time between two searches for connections to close.
+const EVICTIONS: Duration = Duration::from_millis(10);
+/// Seconds after which who was refused for want of room may come again.
+const RETRY_AFTER: u32 = 1;
 
 /// What the control thread tells a worker.
 pub enum Command {
@@ -52,8 +62,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Files that are kept.
     pub files: Arc<Files>,
-    /// Most connections of one worker.
-    pub max_connections: usize,
+    /// Of one worker.
+    pub bounds: Bounds,
     /// Of its clients.
     pub deadlines: Deadlines,
 }
@@ -81,7 +91,9 @@ pub struct Worker {
     /// Of its clients.
     pub deadlines: Deadlines,
     connections: Cell<usize>,
-    max_connections: usize,
+    bounds: Bounds,
+    /// When room was made last.
+    evicted: Cell<Option<Instant>>,
     closing: Cell<bool>,
     freed: Notify,
 }
@@ -122,7 +134,8 @@ impl Worker {
             files: Arc::clone(&shared.files),
             scratch: Cell::default(),
             connections: Cell::new(0),
-            max_connections: shared.max_connections,
+            bounds: shared.bounds,
+            evicted: Cell::new(None),
             deadlines: shared.deadlines,
             closing: Cell::new(false),
             freed: Notify::new(),
@@ -155,7 +168,33 @@ impl Worker {
 
     /// Whether nothing at all is done for a request of this client, and what it is told.
     pub fn turns_away(&self, client: IpAddr) -> Option<Refusal> {
+        if self.stats.buffers.get() > self.bounds.buffers
+            || self.stats.in_flight.get() > self.bounds.in_flight
+        {
+            self.guard.refusals.overload.fetch_add(1, Ordering::Relaxed);
+            let refusal = Refusal::closing(503, "too many requests are under way");
+            return Some(Refusal { retry_after: Some(RETRY_AFTER), ..refusal });
+        }
         self.guard.is_banned(client).then(|| Refusal::closing(403, "the address is banned"))
+    }
+
+    /// Closes waiting connections when few places are left, at most every [`EVICTIONS`].
+    fn make_room(&self, now: Instant) {
+        let most = self.bounds.connections;
+        let crowded = self.connections.get() + most / 16 >= most;
+        let again = self.evicted.get().is_none_or(|last| now.saturating_duration_since(last) >= EVICTIONS);
+        if !crowded || !again {
+            return;
+        }
+        self.evicted.set(Some(now));
+        let count = self.wheel.evict((most / 32).max(1));
+        let before = self.guard.refusals.evicted.fetch_add(count as u64, Ordering::Relaxed);
+        if count > 0 && before == 0 {
+            tracing::warn!(
+                connections = self.connections.get(),
+                "nearly full: waiting connections are closed"
+            );
+        }
     }
 
     /// No new requests are taken: connections end after what they are at.
@@ -166,14 +205,19 @@ impl Worker {
     async fn accept(self: Rc<Self>, listener: TcpListener) {
         let mut warned = false;
         loop {
-            while self.connections.get() >= self.max_connections {
-                self.freed.notified().await;
+            while self.connections.get() >= self.bounds.connections {
+                self.make_room(Instant::now());
+                // Who falls idle meanwhile does not say so: looked for again soon.
+                let _ = tokio::time::timeout(EVICTIONS, self.freed.notified()).await;
             }
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     warned = false;
                     match self.open(peer.ip()) {
-                        Ok(open) => drop(tokio::task::spawn_local(connection::serve(open, stream, peer))),
+                        Ok(open) => {
+                            tokio::task::spawn_local(connection::serve(open, stream, peer));
+                            self.make_room(Instant::now());
+                        }
                         Err(refused) => self.guard.turn_away(stream.into_std(), peer.ip(), refused),
                     }
                 }
@@ -182,6 +226,10 @@ impl Worker {
                     if !std::mem::replace(&mut warned, true) {
                         tracing::error!(%error, "no connection can be accepted");
                     }
+                    self.guard
+                        .refusals
+                        .evicted
+                        .fetch_add(self.wheel.evict(DESCRIPTORS) as u64, Ordering::Relaxed);
                     tokio::time::sleep(EXHAUSTED).await;
                 }
             }

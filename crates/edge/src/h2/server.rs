@@ -85,7 +85,7 @@ pub async fn serve(mut client: Client) {
     let ahead = client.pending.take();
     let front = Rc::new(Front { client, running: Cell::new(0), driver: RefCell::new(None) });
     let client = &front.client;
-    client.timer.set(Instant::now(), client.worker.deadlines.head_ms);
+    client.timer.set_waiting(Instant::now(), client.worker.deadlines.head_ms);
     let io = Io::new(Socket(Rc::clone(&front)), ahead, Some(Rc::clone(&guard)));
     let connection = {
         let mut handshake = pin!(builder().handshake::<_, Bytes>(io));
@@ -194,7 +194,11 @@ impl Driver<'_> {
     fn wait(&mut self, stage: Stage, millis: u64) {
         self.stage = stage;
         self.taken = self.guard.taken();
-        self.front.client.timer.set(Instant::now(), millis);
+        let timer = &self.front.client.timer;
+        match stage {
+            Stage::Idle => timer.set_waiting(Instant::now(), millis),
+            _ => timer.set(Instant::now(), millis),
+        }
     }
 
     fn leave(&mut self) -> bool {

@@ -82,9 +82,9 @@ impl Scrape {
             sums.iter_mut().zip(figures.iter()).for_each(|(sum, figures)| sum.add(figures));
         }
         let asked = |(_, sum): &(&Box<str>, &Sum)| sum.classes.iter().any(|count| *count > 0);
-        let sites: Vec<(&Box<str>, &Sum)> = names.iter().zip(&sums).filter(asked).collect();
-        let site = |name: &Box<str>| [("site", name.to_string())];
-        let of = |name: &Box<str>, key, value: &str| [("site", name.to_string()), (key, value.to_owned())];
+        let sites: Vec<_> = names.iter().zip(&sums).filter(asked).collect();
+        let site = |name: &str| [("site", name.to_string())];
+        let of = |name: &str, key, value: &str| [("site", name.to_string()), (key, value.to_owned())];
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         let requests = sites.iter().flat_map(|(name, sum)| {
             classes.iter().zip(sum.classes).map(move |(class, count)| (of(name, "status", class), count))

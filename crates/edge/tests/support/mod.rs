@@ -37,6 +37,15 @@ impl Edge {
     }
 
     pub fn with_deadlines(deadlines: edge::Deadlines, workers: usize, snapshot: &Snapshot) -> Self {
+        Self::with_bounds(None, deadlines, workers, snapshot)
+    }
+
+    pub fn with_bounds(
+        bounds: Option<edge::Bounds>,
+        deadlines: edge::Deadlines,
+        workers: usize,
+        snapshot: &Snapshot,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (read, write) = sys::pipe::lifetime().unwrap();
         let options = edge::Options {
@@ -48,7 +57,7 @@ impl Edge {
             workers: Some(workers),
             lifetime: Some(read),
         };
-        let thread = std::thread::spawn(move || edge::run_with(options, deadlines));
+        let thread = std::thread::spawn(move || edge::run_with(options, deadlines, bounds));
         let queues = u32::try_from(workers).unwrap();
         let listeners = sys::listen::bind(([127, 0, 0, 1], 0).into(), queues, 1024).unwrap();
         let address = listeners[0].local_addr().unwrap();
