@@ -13,6 +13,7 @@ use crate::proxy::Job;
 use crate::record::{Place, Record};
 use crate::request_id;
 use crate::table::{Found, Handler, Table};
+use crate::tls::misplaced;
 use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,8 +50,12 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         address = named.to_canonical();
         record.client = address.to_string().into();
     }
-    record.facts.https =
-        trusted && head.value(FieldId::XForwardedProto, buffer.filled()) == Some(b"https".as_slice());
+    record.tls = client.secure.as_ref().map(|secure| secure.version);
+    record.facts.https = match head.value(FieldId::XForwardedProto, buffer.filled()).filter(|_| trusted) {
+        Some(b"https") => true,
+        Some(b"http") => false,
+        _ => client.secure.is_some(),
+    };
     let mut made = [0; request_id::LEN];
     let taken =
         head.value(FieldId::XRequestId, buffer.filled()).filter(|id| trusted && request_id::is_sane(id));
@@ -59,7 +64,9 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         &made
     });
     let turned_away = worker.turns_away(address);
-    let found = match turned_away.map_or_else(|| route(&table, buffer.filled(), head), Err) {
+    let found = match turned_away
+        .map_or_else(|| route(client, &table, record.facts.https, buffer.filled(), head), Err)
+    {
         Ok(found) => found,
         Err(refusal) => {
             let json = wants_json(head.value(FieldId::Accept, buffer.filled()).unwrap_or_default());
@@ -140,7 +147,13 @@ fn begin_body(
 }
 
 /// The route, or why there is none.
-fn route<'t>(table: &'t Table, buf: &[u8], head: &RequestHead) -> Result<Found<'t>, Refusal> {
+fn route<'t>(
+    client: &Client,
+    table: &'t Table,
+    https: bool,
+    buf: &[u8],
+    head: &RequestHead,
+) -> Result<Found<'t>, Refusal> {
     // What is refused with a body still to come ends the connection: nobody will read that body.
     let refusal = |status, cause| Refusal { close: !head.body.is_empty(), ..Refusal::new(status, cause) };
     if matches!(head.method, Method::Connect | Method::Trace) {
@@ -150,6 +163,9 @@ fn route<'t>(table: &'t Table, buf: &[u8], head: &RequestHead) -> Result<Found<'
     let path = path_of(buf, head);
     if has_dot_segment(path) {
         return Err(Refusal::closing(400, "the path contains a dot segment"));
+    }
+    if let Some(misplaced) = misplaced(client, table, https, buf, head) {
+        return Err(Refusal { close: !head.body.is_empty(), ..misplaced });
     }
     let host = head.host.map(|host| host.of(buf));
     let found = table.find(host, path).ok_or(refusal(404, "no site or route matches"))?;

@@ -10,6 +10,7 @@ use crate::metrics::SiteNumbers;
 use crate::policy::Policy;
 use crate::router::Router;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
+use crate::tls;
 use crate::upstream::Upstream;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct Compiler {
     cursors: HashMap<String, Arc<AtomicU32>>,
     sites: HashMap<u64, Arc<Site>>,
     draining: Vec<Leaving>,
+    tls: tls::Builder,
 }
 
 struct Leaving {
@@ -46,6 +48,9 @@ pub enum CompileError {
         /// The id that is missing.
         upstream: String,
     },
+    /// The TLS library refuses every configuration.
+    #[error("no TLS: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 impl Compiler {
@@ -58,12 +63,14 @@ impl Compiler {
             cursors: HashMap::new(),
             sites: HashMap::new(),
             draining: Vec::new(),
+            tls: tls::Builder::new(),
         }
     }
 
     /// Compiles; nothing has changed when it fails. Draining begins with [`Compiler::drain`], once the table is published.
     pub fn table(&mut self, snapshot: &Snapshot) -> Result<Table, CompileError> {
         check(snapshot)?;
+        let tls = self.tls.tls(snapshot)?;
         let upstreams: HashMap<&str, Arc<Upstream>> = snapshot
             .upstreams
             .iter()
@@ -72,6 +79,8 @@ impl Compiler {
         let mut table = Table {
             revision: snapshot.revision,
             trusted: snapshot.trusted.clone().into(),
+            doors: snapshot.doors.clone().into(),
+            tls,
             ..Table::default()
         };
         let mut sites = HashMap::new();
@@ -86,7 +95,7 @@ impl Compiler {
             let number = self.numbers.number(site.hosts.first().map_or("other", String::as_str));
             let upstreams = compiled.routes.iter().map(target).collect();
             table.sites.push(SiteEntry { site: compiled, upstreams, number });
-            add_hosts(&mut table, &site.hosts, place);
+            site.hosts.iter().for_each(|host| table.hosts.insert(host, place));
         }
         table.upstreams = upstreams.into_values().collect();
         self.sites = sites;
@@ -217,21 +226,6 @@ fn compile_site(site: &wire::snapshot::Site) -> Site {
     Site {
         router: Router::new(site.routes.iter().map(|route| route.path.as_str())),
         routes: site.routes.iter().map(route).collect(),
-    }
-}
-
-fn add_hosts(table: &mut Table, hosts: &[String], place: usize) {
-    for host in hosts {
-        match host.strip_prefix("*.") {
-            Some(rest) => {
-                table.wildcard.entry(rest.as_bytes().into()).or_insert(place);
-            }
-            None if host == "*" => {
-                table.any.get_or_insert(place);
-            }
-            None => {
-                table.exact.entry(host.as_bytes().into()).or_insert(place);
-            }
-        }
+        https_redirect: site.https_redirect,
     }
 }

@@ -15,6 +15,7 @@ use crate::guard::ClientKey;
 use crate::h2;
 use crate::stream::Stream;
 use crate::timer::Timer;
+use crate::tls::{Door, Secure, welcome};
 use crate::worker::{Open, Worker};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +62,8 @@ pub struct Client {
     pub peer_text: Rc<str>,
     /// What it sent ahead: the next request, or its beginning.
     pub pending: Option<Buffer>,
+    /// Its TLS, if it came over one.
+    pub secure: Option<Rc<Secure>>,
 }
 
 /// What becomes of the connection after an exchange.
@@ -76,37 +79,60 @@ pub enum Next {
     Http2,
 }
 
-/// Serves one connection until it ends.
-pub async fn serve(open: Open, stream: TcpStream, peer: SocketAddr) {
-    let worker = Rc::clone(open.worker());
-    let peer = peer.ip().to_canonical();
-    let timer = worker.wheel.timer(ClientKey::of(peer));
-    let peer_text = peer.to_string().into();
-    let mut client = Client { stream: Stream::Tcp(stream), timer, worker, peer, peer_text, pending: None };
-    poll_fn(|cx| {
-        client.timer.bind(cx.waker());
-        Poll::Ready(())
-    })
-    .await;
-    client.timer.set_waiting(Instant::now(), client.worker.deadlines.head_ms);
-    while poll_fn(|cx| client.poll_work(cx)).await {
-        match Box::pin(exchange::run(&mut client)).await {
-            // Refusals of requests sent ahead wait for nothing: others get their turn all the same.
-            Next::Again => tokio::task::consume_budget().await,
-            Next::Close => break,
-            Next::Http2 => {
-                Box::pin(h2::serve(client)).await;
-                break;
+/// Serves one connection until it ends. The door: where more than plain HTTP is spoken.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async function keeps its arguments beside the variables they are moved to"
+)]
+pub fn serve(mut open: Open, mut client: Client, door: Option<Box<Door>>) -> impl Future<Output = ()> {
+    async move {
+        poll_fn(|cx| {
+            client.timer.bind(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
+        client.timer.set_waiting(Instant::now(), client.worker.deadlines.head_ms);
+        if let Some(door) = door {
+            match Box::pin(welcome(&mut open, client, door)).await {
+                Some(welcomed) => client = welcomed,
+                None => return,
             }
-            Next::Linger => {
-                Box::pin(linger(&mut client)).await;
-                break;
+        }
+        if client.secure.as_ref().is_some_and(|secure| secure.h2) {
+            return Box::pin(h2::serve(client)).await;
+        }
+        while poll_fn(|cx| client.poll_work(cx)).await {
+            match Box::pin(exchange::run(&mut client)).await {
+                // Refusals of requests sent ahead wait for nothing: others get their turn all the same.
+                Next::Again => tokio::task::consume_budget().await,
+                Next::Close => break,
+                Next::Http2 => {
+                    return Box::pin(h2::serve(client)).await;
+                }
+                Next::Linger => {
+                    Box::pin(linger(&mut client)).await;
+                    break;
+                }
             }
         }
     }
 }
 
 impl Client {
+    /// One that has just connected.
+    pub fn new(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) -> Self {
+        let peer = peer.ip().to_canonical();
+        Self {
+            stream: Stream::Tcp(stream),
+            timer: worker.wheel.timer(ClientKey::of(peer)),
+            worker: Rc::clone(worker),
+            peer,
+            peer_text: peer.to_string().into(),
+            pending: None,
+            secure: None,
+        }
+    }
+
     /// A client of its own for one of its streams, with the head of its request.
     pub fn child(&self, stream: Stream, head: Buffer) -> Self {
         Self {
@@ -116,6 +142,7 @@ impl Client {
             peer: self.peer,
             peer_text: Rc::clone(&self.peer_text),
             pending: Some(head),
+            secure: self.secure.clone(),
         }
     }
 
@@ -200,7 +227,7 @@ async fn linger(client: &mut Client) {
 mod tests {
     use super::*;
 
-    fn idle_size<F: Future>(_: impl FnOnce(Open, TcpStream, SocketAddr) -> F) -> usize {
+    fn idle_size<F: Future>(_: impl FnOnce(Open, Client, Option<Box<Door>>) -> F) -> usize {
         size_of::<F>()
     }
 

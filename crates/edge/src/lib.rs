@@ -3,7 +3,8 @@
 //!
 //! A request's way, file by file:
 //! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`]), one handler
-//! - [`table`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
+//! - [`tls`], [`proxy_protocol`]: what comes before HTTP where a door asks for it
+//! - [`table`], [`hosts`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`files`], [`answer`] and [`error_page`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
@@ -34,6 +35,7 @@ mod files;
 mod guard;
 mod h2;
 mod headers;
+mod hosts;
 mod instance;
 mod log_line;
 mod metrics;
@@ -41,6 +43,7 @@ mod pipe;
 mod policy;
 mod pool;
 mod proxy;
+mod proxy_protocol;
 mod record;
 mod relay;
 mod request_id;
@@ -48,6 +51,7 @@ mod router;
 mod stream;
 mod table;
 mod timer;
+mod tls;
 mod trace;
 mod upstream;
 mod worker;

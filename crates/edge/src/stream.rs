@@ -9,21 +9,24 @@
 use crate::buffer::Buffer;
 use crate::h2::Channel;
 use crate::pipe::Pipe;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-use std::io;
+use crate::tls::Session;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A connected socket.
+/// A connected socket, or what takes a socket's place.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.
     Tcp(TcpStream),
     /// A unix stream socket.
     Unix(UnixStream),
+    /// TLS over a socket.
+    Tls(Box<Session>),
     /// A stream of an HTTP/2 connection.
     H2(Box<Channel>),
 }
@@ -42,17 +45,19 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(session) => session.poll_read_ready(cx),
             Self::H2(channel) => channel.poll_read_ready(cx),
         }
     }
 
+    /// Ready when a write to the socket is worth a try; registers the task otherwise.
     #[inline]
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
-            // Asked only after an attempt on a descriptor, and a channel has none.
-            Self::H2(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+            // Asked only after an attempt on a descriptor.
+            Self::Tls(_) | Self::H2(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
         }
     }
 
@@ -70,13 +75,21 @@ impl Stream {
     /// Reads from a socket that was just found ready. `None`: it was not.
     #[inline]
     pub fn read(&self, buffer: &mut Buffer) -> Option<io::Result<usize>> {
-        if let Self::H2(channel) = self {
-            return channel.read(buffer);
+        match self {
+            Self::Tls(session) => session.read(buffer),
+            Self::H2(channel) => channel.read(buffer),
+            _ => self.read_at_most(buffer, usize::MAX),
         }
+    }
+
+    /// The same, and no more than so many bytes; of sockets only.
+    #[inline]
+    pub fn read_at_most(&self, buffer: &mut Buffer, most: usize) -> Option<io::Result<usize>> {
         let free = buffer.free();
-        let wanted = free.len();
+        let wanted = free.len().min(most);
+        let free = free.get_mut(..wanted).unwrap_or_default();
         let result = self.attempt(Interest::READABLE, |fd| {
-            let (_, count) = recv(fd, &mut *free, RecvFlags::empty())?;
+            let (_, count) = recv(fd, free, RecvFlags::empty())?;
             Ok(Moved { count, drained: 0 < count && count < wanted })
         });
         if let Some(Ok(count)) = result {
@@ -91,6 +104,7 @@ impl Stream {
         let peeked = match self {
             Self::Tcp(stream) => peek(stream.as_fd()),
             Self::Unix(stream) => peek(stream.as_fd()),
+            Self::Tls(session) => return session.is_silent(),
             Self::H2(_) => return true,
         };
         peeked.is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
@@ -104,8 +118,10 @@ impl Stream {
 
     #[inline]
     fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8], flags: SendFlags) -> Poll<io::Result<usize>> {
-        if let Self::H2(channel) = self {
-            return channel.poll_write(cx, bytes);
+        match self {
+            Self::Tls(session) => return session.poll_write(cx, bytes, flags.contains(SendFlags::MORE)),
+            Self::H2(channel) => return channel.poll_write(cx, bytes),
+            _ => {}
         }
         loop {
             // Nearly always it is writable: asking first would cost more than failing now and then.
@@ -151,6 +167,20 @@ impl Stream {
         }
     }
 
+    /// Writes what the socket takes of these, in one system call. `None`: nothing, and the runtime knows it now. Of sockets only.
+    pub fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
+        let all: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.attempt(Interest::WRITABLE, |fd| {
+            let count = sendmsg(fd, pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?;
+            Ok(Moved { count, drained: 0 < count && count < all })
+        })
+    }
+
+    /// Whether bytes can be moved to and from it without coming into the process: it is a descriptor, and nothing wraps it.
+    pub fn can_splice(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
     /// Moves up to `most` bytes into the pipe, which is empty; 0 is the peer's end.
     pub fn poll_splice_into(
         &self,
@@ -179,11 +209,6 @@ impl Stream {
         }
     }
 
-    /// Whether bytes can be moved to and from it without coming into the process: it is a descriptor, and nothing wraps it.
-    pub fn can_splice(&self) -> bool {
-        matches!(self, Self::Tcp(_) | Self::Unix(_))
-    }
-
     /// Makes a call that was found (or is hoped) to be possible. `None`: it is not, and the runtime knows it now.
     #[inline]
     fn attempt(
@@ -201,7 +226,7 @@ impl Stream {
             Self::Tcp(stream) => stream.try_io(interest, || outcome(call(stream.as_fd()))),
             Self::Unix(stream) => stream.try_io(interest, || outcome(call(stream.as_fd()))),
             // What a call on its descriptor would say: the caller copies instead.
-            Self::H2(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::InvalidInput.into()),
         };
         match (moved, result) {
             (Some(count), _) => Some(Ok(count)),
@@ -215,6 +240,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(session) => session.poll_shutdown(cx),
             Self::H2(channel) => channel.poll_shutdown(cx),
         }
     }

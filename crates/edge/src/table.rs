@@ -3,19 +3,18 @@
 //! Made by the control thread, never on a request thread, and dropped there too. What was compiled from a site is used
 //! again as long as its hash is the same; instances are the same objects as in the former table.
 //!
-//! Host names: an exact one first, then `*.rest` with exactly one more label, then `*`.
+//! Host names are found as [`crate::hosts`] says.
 
 use crate::files::Root;
+use crate::hosts::Hosts;
 use crate::policy::Policy;
 use crate::router::Router;
+use crate::tls::{Door, Tls};
 use crate::upstream::Upstream;
 use ipnet::IpNet;
-use std::collections::HashMap;
-use std::net::IpAddr;
+use model::site::DoorSpec;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-
-/// Longest host name looked up (RFC 1035 section 2.3.4 allows 253).
-const MAX_HOST: usize = 255;
 
 /// Everything a request needs to find its answer.
 #[derive(Debug, Default)]
@@ -26,14 +25,14 @@ pub struct Table {
     pub trusted: Box<[IpNet]>,
     /// Sites, in the snapshot's order.
     pub sites: Vec<SiteEntry>,
-    /// Host name to place in `sites`; wildcards under their part behind `*.`.
-    pub exact: HashMap<Box<[u8]>, usize>,
-    /// Likewise, for `*.rest`.
-    pub wildcard: HashMap<Box<[u8]>, usize>,
-    /// The site of `*`.
-    pub any: Option<usize>,
     /// All upstreams, also those that no route points to.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Host name to place in `sites`.
+    pub hosts: Hosts<usize>,
+    /// Listening addresses on which more than plain HTTP is spoken.
+    pub doors: Box<[DoorSpec]>,
+    /// For those that speak TLS: there if any does.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// A site and what its routes point to now.
@@ -54,6 +53,8 @@ pub struct Site {
     pub router: Router,
     /// Routes, in order.
     pub routes: Box<[Route]>,
+    /// Plain HTTP is led to HTTPS.
+    pub https_redirect: bool,
 }
 
 /// A route, compiled.
@@ -107,7 +108,7 @@ pub struct Found<'t> {
 impl Table {
     /// The route for a host (no port, any case) and a path (no query); `None`: 404.
     pub fn find(&self, host: Option<&[u8]>, path: &[u8]) -> Option<Found<'_>> {
-        let entry = self.sites.get(self.site(host.unwrap_or_default())?)?;
+        let entry = self.sites.get(*self.hosts.find(host.unwrap_or_default())?)?;
         let place = entry.site.router.find(path)?;
         Some(Found {
             route: entry.site.routes.get(place)?,
@@ -116,26 +117,18 @@ impl Table {
         })
     }
 
-    fn site(&self, host: &[u8]) -> Option<usize> {
-        let host = host.strip_suffix(b".").unwrap_or(host);
-        let mut lower = [0; MAX_HOST];
-        let host = if host.iter().any(u8::is_ascii_uppercase) {
-            let lower = lower.get_mut(..host.len())?;
-            lower.copy_from_slice(host);
-            lower.make_ascii_lowercase();
-            lower
-        } else {
-            host
-        };
-        self.exact.get(host).copied().or_else(|| self.wildcard_site(host)).or(self.any)
+    /// What is spoken on a listening address; `None`: plain HTTP.
+    pub fn door(&self, address: SocketAddr) -> Option<Box<Door>> {
+        let spec = self.doors.iter().find(|door| door.address == address)?;
+        let tls = self.tls.as_ref().filter(|_| spec.tls).map(Arc::clone);
+        Some(Box::new(Door { tls, proxy: spec.proxy_protocol }))
     }
 
-    fn wildcard_site(&self, host: &[u8]) -> Option<usize> {
-        if self.wildcard.is_empty() {
-            return None;
-        }
-        let dot = host.iter().position(|&byte| byte == b'.').filter(|&at| at > 0)?;
-        self.wildcard.get(host.get(dot + 1..)?).copied()
+    /// Whether plain HTTP for a host is to be led to HTTPS, and to which port.
+    pub fn https_port(&self, host: &[u8]) -> Option<u16> {
+        let port = self.doors.iter().find(|door| door.tls)?.address.port();
+        let entry = self.sites.get(*self.hosts.find(host)?)?;
+        entry.site.https_redirect.then_some(port)
     }
 
     /// Whether forwarded headers of this peer are believed.

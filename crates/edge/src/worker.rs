@@ -7,7 +7,7 @@
 
 use crate::access_log::{AccessLog, LogBuffer};
 use crate::bounds::Bounds;
-use crate::connection::{self, Deadlines};
+use crate::connection::{self, Client, Deadlines};
 use crate::error_page::Refusal;
 use crate::files::Files;
 use crate::guard::{Guard, Offence, Refused, Ticket};
@@ -19,7 +19,7 @@ use arc_swap::{ArcSwap, Cache};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -101,10 +101,16 @@ pub struct Worker {
 /// A connection is open as long as this lives.
 pub struct Open {
     worker: Rc<Worker>,
-    _ticket: Ticket,
+    ticket: Ticket,
 }
 
 impl Open {
+    /// The connection was found to be this client's, behind a trusted peer: it counts as his, if he may have one more.
+    pub fn belongs_to(&mut self, client: IpAddr) -> Result<(), Refused> {
+        self.ticket = self.worker.guard.connect(client)?;
+        Ok(())
+    }
+
     /// Whose connection it is.
     pub fn worker(&self) -> &Rc<Worker> {
         &self.worker
@@ -152,7 +158,7 @@ impl Worker {
         let ticket = self.guard.connect(peer)?;
         self.connections.set(self.connections.get() + 1);
         self.stats.connections.add(1);
-        Ok(Open { worker: Rc::clone(self), _ticket: ticket })
+        Ok(Open { worker: Rc::clone(self), ticket })
     }
 
     /// Notes what a client is banned for when it goes on like this (`EdgeSpec::ban`). The client's own address, not that of
@@ -202,7 +208,7 @@ impl Worker {
         self.closing.get()
     }
 
-    async fn accept(self: Rc<Self>, listener: TcpListener) {
+    async fn accept(self: Rc<Self>, address: SocketAddr, listener: TcpListener) {
         let mut warned = false;
         loop {
             while self.connections.get() >= self.bounds.connections {
@@ -215,7 +221,9 @@ impl Worker {
                     warned = false;
                     match self.open(peer.ip()) {
                         Ok(open) => {
-                            tokio::task::spawn_local(connection::serve(open, stream, peer));
+                            let door = self.table.borrow_mut().load().door(address);
+                            let client = Client::new(&self, stream, peer);
+                            drop(tokio::task::spawn_local(connection::serve(open, client, door)));
                             self.make_room(Instant::now());
                         }
                         Err(refused) => self.guard.turn_away(stream.into_std(), peer.ip(), refused),
@@ -293,7 +301,7 @@ async fn run(worker: Rc<Worker>, mut commands: mpsc::Receiver<Command>) {
         match command {
             Command::Listen(name, listener) => match TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    let task = tokio::task::spawn_local(Rc::clone(&worker).accept(listener));
+                    let task = tokio::task::spawn_local(Rc::clone(&worker).accept(name.address, listener));
                     accepting.insert(name, task);
                 }
                 Err(error) => tracing::error!(%error, address = %name.address, "cannot listen"),

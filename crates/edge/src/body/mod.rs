@@ -254,7 +254,7 @@ impl Pump {
         }
         self.buffer = None;
         let failed = |error: io::Error| PumpError::Source(error.kind());
-        if self.splicing || self.left >= SPLICE && sink.can_splice() {
+        if self.splicing || self.left >= SPLICE && source.can_splice() && sink.can_splice() {
             match ready!(self.poll_splice(cx, source)) {
                 Spliced::Bytes => return Poll::Ready(Ok(())),
                 Spliced::Failed(kind) => return Poll::Ready(Err(PumpError::Source(kind))),

@@ -1,8 +1,10 @@
 //! An edge in a thread of the test, driven over its real socket by a keeper made for tests; backends are plain threads.
 #![allow(dead_code)]
 
+pub mod tls;
+
 use model::policy::PolicySpec;
-use model::site::{Balance, StaticSpec};
+use model::site::{Balance, DoorSpec, StaticSpec};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,8 +20,16 @@ use wire::snapshot::{Endpoint, Handler, Route, Site, Snapshot, Upstream, Upstrea
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What is spoken on one more address of an [`Edge`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Door {
+    pub tls: bool,
+    pub proxy_protocol: bool,
+}
+
 pub struct Edge {
     pub address: SocketAddr,
+    pub doors: Vec<DoorSpec>,
     pub folder: tempfile::TempDir,
     keeper: Mutex<Option<FrameSocket>>,
     lifetime: Option<OwnedFd>,
@@ -37,13 +47,33 @@ impl Edge {
     }
 
     pub fn with_deadlines(deadlines: edge::Deadlines, workers: usize, snapshot: &Snapshot) -> Self {
-        Self::with_bounds(None, deadlines, workers, snapshot)
+        Self::with_all(None, deadlines, workers, &[], snapshot)
     }
 
     pub fn with_bounds(
         bounds: Option<edge::Bounds>,
         deadlines: edge::Deadlines,
         workers: usize,
+        snapshot: &Snapshot,
+    ) -> Self {
+        Self::with_all(bounds, deadlines, workers, &[], snapshot)
+    }
+
+    /// Listens beside its address on one more for each of these, and says in the snapshot what is spoken there.
+    pub fn with_doors(
+        deadlines: edge::Deadlines,
+        workers: usize,
+        doors: &[Door],
+        snapshot: &Snapshot,
+    ) -> Self {
+        Self::with_all(None, deadlines, workers, doors, snapshot)
+    }
+
+    fn with_all(
+        bounds: Option<edge::Bounds>,
+        deadlines: edge::Deadlines,
+        workers: usize,
+        doors: &[Door],
         snapshot: &Snapshot,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -59,17 +89,41 @@ impl Edge {
         };
         let thread = std::thread::spawn(move || edge::run_with(options, deadlines, bounds));
         let queues = u32::try_from(workers).unwrap();
-        let listeners = sys::listen::bind(([127, 0, 0, 1], 0).into(), queues, 1024).unwrap();
-        let address = listeners[0].local_addr().unwrap();
-        let edge =
-            Self { address, folder, keeper: Mutex::new(None), lifetime: Some(write), thread: Some(thread) };
+        let mut listeners = Vec::new();
+        let mut names = Vec::new();
+        for _ in 0..=doors.len() {
+            let bound = sys::listen::bind(([127, 0, 0, 1], 0).into(), queues, 1024).unwrap();
+            let address = bound[0].local_addr().unwrap();
+            names.extend((0..queues).map(|queue| Listener { address, queue }));
+            listeners.extend(bound);
+        }
+        let doors = doors.iter().zip(names.iter().skip(workers).step_by(workers));
+        let doors = doors.map(|(door, name)| DoorSpec {
+            address: name.address,
+            tls: door.tls,
+            proxy_protocol: door.proxy_protocol,
+        });
+        let edge = Self {
+            address: names[0].address,
+            doors: doors.collect(),
+            folder,
+            keeper: Mutex::new(None),
+            lifetime: Some(write),
+            thread: Some(thread),
+        };
         let hello = edge.connect_keeper();
         assert!(matches!(hello, FromEdge::Hello { revision: 0, .. }), "{hello:?}");
-        let names = (0..queues).map(|queue| Listener { address, queue }).collect();
         let fds: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
         edge.say(&ToEdge::Listen { listeners: names }, &fds);
-        edge.apply(snapshot);
+        edge.apply(&edge.with_its_doors(snapshot));
         edge
+    }
+
+    /// The snapshot with this edge's doors.
+    pub fn with_its_doors(&self, snapshot: &Snapshot) -> Snapshot {
+        let mut snapshot = snapshot.clone();
+        snapshot.doors.extend(&self.doors);
+        snapshot
     }
 
     /// A new keeper; gives what it is greeted with.

@@ -1,0 +1,87 @@
+//! Certificates and the names they are served for.
+
+use crate::hosts::Hosts;
+use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+
+/// Of everything a certificate was given with.
+pub type Digest = [u8; SHA256_OUTPUT_LEN];
+
+/// A certificate, ready to be served.
+#[derive(Debug)]
+pub struct Certificate {
+    /// Names it is served for, as in [`crate::hosts`].
+    pub hosts: Box<[String]>,
+    key: Arc<CertifiedKey>,
+}
+
+/// Why a certificate cannot be used. Says nothing of the key.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// No PEM, or not what it should hold.
+    #[error("the chain is not PEM with a certificate")]
+    Chain,
+    /// Likewise.
+    #[error("the key is not PEM with a private key")]
+    Key,
+    /// The key is of a kind that is not supported, or not the certificate's.
+    #[error(transparent)]
+    Pair(#[from] rustls::Error),
+}
+
+impl Certificate {
+    /// Reads PEM, and makes sure that key and certificate are a pair.
+    pub fn parse(
+        given: &wire::snapshot::Certificate,
+        provider: &CryptoProvider,
+    ) -> Result<Self, CertificateError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(given.chain.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|_| CertificateError::Chain)?;
+        if chain.is_empty() {
+            return Err(CertificateError::Chain);
+        }
+        let key = PrivateKeyDer::from_pem_slice(given.key.as_bytes()).map_err(|_| CertificateError::Key)?;
+        let key = Arc::new(CertifiedKey::from_der(chain, key, provider)?);
+        Ok(Self { hosts: given.hosts.clone().into(), key })
+    }
+}
+
+/// By which a certificate that did not change is known again, without its key being kept in words.
+pub fn digest(given: &wire::snapshot::Certificate) -> Digest {
+    let mut context = Context::new(&SHA256);
+    for text in given.hosts.iter().chain([&given.chain, &given.key]) {
+        context.update(&(text.len() as u64).to_le_bytes());
+        context.update(text.as_bytes());
+    }
+    let mut digest = Digest::default();
+    if let Some(bytes) = context.finish().as_ref().get(..SHA256_OUTPUT_LEN) {
+        digest.copy_from_slice(bytes);
+    }
+    digest
+}
+
+/// Finds the certificate for the name a client asks for (RFC 6066 section 3).
+#[derive(Debug)]
+pub struct Resolver {
+    /// By host.
+    pub names: Hosts<Arc<Certificate>>,
+}
+
+impl Resolver {
+    /// A client without a name gets what is served for any.
+    pub fn find(&self, name: Option<&str>) -> Option<&Arc<Certificate>> {
+        self.names.find(name.unwrap_or_default().as_bytes())
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find(hello.server_name()).map(|found| Arc::clone(&found.key))
+    }
+}
