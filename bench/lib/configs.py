@@ -62,6 +62,26 @@ def nginx(name: str, port: int, backend: int, files: int, log: str = "buffer=64k
 """
 
 
+def nginx_files(port: int, files: int, headers: dict[str, str]) -> str:
+    """nginx with the run's files: descriptors and heads kept open, access log the cheap way, these headers added."""
+    fields = ",".join(f'"{key}":"{value}"' for key, value in _LOG_FIELDS.items())
+    added = "\n".join(f'        add_header {name} "{value}" always;' for name, value in headers.items())
+    return _NGINX_COMMON.format(name="nginx", files=files) + f"""
+    open_file_cache max=1000 inactive=60s;
+    open_file_cache_valid 1s;
+    log_format json escape=json '{{{fields}}}';
+    access_log /mnt/nginx.access.log json buffer=64k flush=1s;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        server_name {HOST};
+        root /mnt/files;
+        add_header X-Request-Id $request_id always;
+{added}
+    }}
+}}
+"""
+
+
 def nginx_backend(port: int, files: int) -> str:
     """nginx as the server behind: 100 bytes of JSON, files from the run's tmpfs, and `/echo`, which says what reached it."""
     echo = "\\n".join(f"{name}=$http_{name.replace('-', '_')}" for name in ECHOED)

@@ -35,8 +35,8 @@ def ensure() -> None:
     subprocess.run(["cargo", "build", "--release", "-p", "mainstay"], cwd=REPOSITORY, check=True)
 
 
-def start(port: int, backend: int = BACKEND_PORT, path: str = "/json") -> Side:
-    """Start it and wait for its first answer."""
+def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: str = "") -> Side:
+    """Start it and wait for its first answer. `route`: what answers in place of the server behind, as in the manifest."""
     folder = WORK / "mainstay"
     shutil.rmtree(folder, ignore_errors=True)  # what a start before this one left
     folder.mkdir()
@@ -45,7 +45,8 @@ def start(port: int, backend: int = BACKEND_PORT, path: str = "/json") -> Side:
         argv, version = [word.format(**words) for word in shlex.split(COMMAND)], "development"
     else:
         (folder / "mainstay.toml").write_text(
-            f'stack = "bench"\n\n[[site]]\nhosts = ["{HOST}"]\n[[site.route]]\npath = "/*"\nproxy = "127.0.0.1:{backend}"\n'
+            f'stack = "bench"\n\n[[site]]\nhosts = ["{HOST}"]\n[[site.route]]\npath = "/*"\n'
+            + (route or f'proxy = "127.0.0.1:{backend}"') + "\n"
         )
         argv = [str(binary()), "up", "-f", str(folder), "--http", f"127.0.0.1:{port}"]
         version = subprocess.run([argv[0], "version"], capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]

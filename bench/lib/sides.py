@@ -54,6 +54,14 @@ def nginx(name: str, port: int, note: str = "", backend: int = BACKEND_PORT, pat
     return Side(name, peers.version(peers.NGINX), port, process, log, note)
 
 
+def nginx_files(port: int, headers: dict[str, str], note: str = "") -> Side:
+    """nginx that serves the run's files, with these headers added."""
+    process = peers.start(peers.NGINX, "nginx", configs.nginx_files(port, FILES, headers), PROXY_CORE)
+    log = AccessLog(lambda: [WORK / "nginx.access.log"], truncate=True)
+    wait_until_up("nginx", process, lambda: answers(port, "/1k"))
+    return Side("nginx", peers.version(peers.NGINX), port, process, log, note)
+
+
 def haproxy(port: int, note: str = "", backend: int = BACKEND_PORT, path: str = "/json", extra: str = "") -> Side:
     """HAProxy as a proxy; `extra` as in `configs.haproxy`."""
     config = configs.haproxy(port, backend, FILES // 2 - 100, extra)
