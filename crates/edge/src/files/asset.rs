@@ -169,7 +169,7 @@ impl Asset {
             asked: AtomicU8::new(0),
             checked: AtomicU64::new(now),
             checking: AtomicBool::new(false),
-            used: AtomicBool::new(true),
+            used: AtomicBool::new(false),
         }
     }
 

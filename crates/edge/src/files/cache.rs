@@ -1,8 +1,8 @@
 //! Files that were asked for lately: one for all workers, because what is prepared once should serve every core.
 //!
 //! Sixteen shards, each behind a lock that is held for one look into a map. Bounded by memory and by open descriptors, both
-//! counted for as long as an asset lives (also when it has left the map and is still being sent). At the bound the shard that
-//! gets something lets go what nobody wanted since its hand last passed (a clock, as second-chance paging has it), then the others do.
+//! counted for as long as an asset lives (also when it has left the map and is still being sent). At the bound the shards let go,
+//! one after the other, what nobody wanted since they were last looked through (second-chance paging).
 
 use super::asset::Asset;
 use std::collections::{HashMap, VecDeque};
@@ -164,9 +164,10 @@ impl Cache {
         self.used.memory.load(Ordering::Relaxed) > self.memory
     }
 
-    /// Lets go until it fits, shard by shard from `key`'s on; what was used since is spared the first time round.
+    /// Lets go until it fits, shard by shard from the one behind `key`'s on: what was just put in is the last to be looked at.
+    /// What was used since is spared the first time round.
     fn shrink(&self, key: u64) {
-        for next in 0..2 * SHARDS as u64 {
+        for next in 1..=2 * SHARDS as u64 {
             if !self.is_over() {
                 return;
             }
@@ -192,8 +193,8 @@ impl Cache {
         }
     }
 
-    /// Bytes of memory in use.
-    pub fn memory(&self) -> usize {
+    #[cfg(test)]
+    fn memory(&self) -> usize {
         self.used.memory.load(Ordering::Relaxed)
     }
 }

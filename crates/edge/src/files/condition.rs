@@ -195,6 +195,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::single_range_in_vec_init)] // a list of one range is meant
     #[test]
     fn ranges_are_bounded_sorted_and_joined() {
         let parts = |ranges: &[Range<u64>]| Extent::Parts(ranges.to_vec());

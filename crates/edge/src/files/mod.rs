@@ -97,11 +97,6 @@ impl Files {
         let cache = Arc::new(Cache::new(cache::MEMORY, DESCRIPTORS));
         Ok(Self { compressor: Compressor::start(Arc::downgrade(&cache))?, cache })
     }
-
-    /// Bytes of memory in use.
-    pub fn memory(&self) -> usize {
-        self.cache.memory()
-    }
 }
 
 /// Where a request's file is looked for.

@@ -1,7 +1,11 @@
 //! An edge in a thread of the test, driven over its real socket by a keeper made for tests; backends are plain threads.
 #![allow(dead_code)]
 
+<<<<<<< HEAD
 pub mod tls;
+=======
+pub mod folder;
+>>>>>>> 5e852e1 (edge: the path decoder is fuzzed; tests of sites in two files; bench and changelog)
 
 use model::policy::PolicySpec;
 use model::site::{Balance, DoorSpec, StaticSpec};
