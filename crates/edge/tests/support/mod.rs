@@ -1,11 +1,8 @@
 //! An edge in a thread of the test, driven over its real socket by a keeper made for tests; backends are plain threads.
 #![allow(dead_code)]
 
-<<<<<<< HEAD
-pub mod tls;
-=======
 pub mod folder;
->>>>>>> 5e852e1 (edge: the path decoder is fuzzed; tests of sites in two files; bench and changelog)
+pub mod tls;
 
 use model::policy::PolicySpec;
 use model::site::{Balance, DoorSpec, StaticSpec};
