@@ -186,9 +186,10 @@ Content-Length: {total}\r\n{lines}{about}"
 }
 
 /// The head of a whole file, as its policy has it, from where it is kept if nothing in it depends on the request but its
-/// path; it is kept only for the path that is the file's own.
-pub fn whole(out: &mut Vec<u8>, asset: &Asset, variant: &Variant, record: &Record, own: bool) {
+/// path; it is kept only for the path that is the file's own (not for a fallback, nor where a policy has rewritten the path).
+pub fn whole(out: &mut Vec<u8>, asset: &Asset, variant: &Variant, record: &Record) {
     let asked = Answering::of(record);
+    let own = asked.path.strip_prefix(b"/").is_some_and(|path| path == asset.path.as_bytes());
     let keep = own && asked.origin.is_none();
     if keep && let Some(kept) = variant.finished(record.policy.as_ref(), asked.https) {
         out.extend_from_slice(&kept.bytes);

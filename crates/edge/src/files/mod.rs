@@ -115,8 +115,6 @@ enum Name {
 pub struct FileRequest {
     root: Arc<Root>,
     name: Name,
-    /// The path was sent as it is decoded.
-    own: bool,
     method: Method,
     weights: Weights,
     conditions: Option<Box<Conditions>>,
@@ -136,7 +134,6 @@ impl FileRequest {
         now: Instant,
     ) -> Self {
         let decoded = decode(path);
-        let own = matches!(decoded, Some(std::borrow::Cow::Borrowed(_)));
         let name = match decoded {
             None => Name::Refused,
             Some(name) => match files.cache.get(root.id, &name).filter(|asset| asset.is_fresh(millis(now))) {
@@ -147,7 +144,6 @@ impl FileRequest {
         let accept = head.value(FieldId::Accept, buf).unwrap_or_default();
         Self {
             root: Arc::clone(root),
-            own,
             method: head.method,
             weights: Weights::of_head(buf, head),
             conditions: Conditions::of(buf, head),

@@ -32,12 +32,11 @@ pub async fn run(client: &mut Client, record: &mut Record, request: &FileRequest
     let Some(bytes) = hot(client, record, request) else {
         return Box::pin(cold(client, record, request)).await;
     };
-    let sent = send::bytes(client, &bytes, false).await;
-    let length = bytes.len();
-    if length <= KEEP {
+    let sent = send::bytes(client, &bytes, false, &mut record.sent).await;
+    if bytes.capacity() <= KEEP {
         client.worker.scratch.set(bytes);
     }
-    end(client, record, request, length as u64, sent)
+    end(client, record, request, sent)
 }
 
 /// The whole answer, where it lies in memory.
@@ -56,7 +55,7 @@ fn hot(client: &Client, record: &mut Record, request: &FileRequest) -> Option<Ve
     record.status = 200;
     let mut out = client.worker.scratch.take();
     out.clear();
-    head::whole(&mut out, asset, variant, record, request.own);
+    head::whole(&mut out, asset, variant, record);
     finish(&mut out, client, record, request);
     out.extend_from_slice(body);
     Some(out)
@@ -147,19 +146,18 @@ async fn send_asset(
     record.status = form.status();
     let mut out = Vec::with_capacity(1024);
     if form == Form::Whole {
-        head::whole(&mut out, &asset, variant, record, request.own && matches!(request.name, Name::Hit(_)));
+        head::whole(&mut out, &asset, variant, record);
     } else {
         head::write(&mut out, &asset, variant, &form);
         change_head(record, &mut out, 0);
     }
     finish(&mut out, client, record, request);
     let segments = if request.method == Method::Head { &[][..] } else { &segments };
-    let sent = match send::bytes(client, &out, !segments.is_empty()).await {
-        Ok(()) => send::segments(client, variant, segments).await,
+    let sent = match send::bytes(client, &out, !segments.is_empty(), &mut record.sent).await {
+        Ok(()) => send::segments(client, variant, segments, &mut record.sent).await,
         error => error,
     };
-    let body: u64 = segments.iter().map(Segment::length).sum();
-    end(client, record, request, out.len() as u64 + body, sent)
+    end(client, record, request, sent)
 }
 
 /// The coding to send, prepared for this client if it can be had soon. `None`: the file as it is.
@@ -262,19 +260,11 @@ fn finish(out: &mut Vec<u8>, client: &Client, record: &Record, request: &FileReq
     head::finish(out, record, client.worker.log.wall(record.started), keeps(client, record, request));
 }
 
-/// What becomes of the connection after the answer of so many bytes.
-fn end(
-    client: &Client,
-    record: &mut Record,
-    request: &FileRequest,
-    length: u64,
-    sent: Result<(), SendError>,
-) -> Next {
+/// What becomes of the connection after the answer.
+fn end(client: &Client, record: &mut Record, request: &FileRequest, sent: Result<(), SendError>) -> Next {
     match sent {
-        Ok(()) => {
-            record.sent += length;
-            if keeps(client, record, request) { Next::Again } else { Next::Linger }
-        }
+        Ok(()) if keeps(client, record, request) => Next::Again,
+        Ok(()) => Next::Linger,
         Err(error) => {
             // Only the connection's end can tell that the rest is missing.
             record.cause = Some(error.to_string().into());

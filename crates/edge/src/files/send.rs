@@ -55,8 +55,8 @@ pub enum SendError {
     Read(io::Error),
 }
 
-/// Sends `bytes`; `more`: others follow at once, so that the kernel may wait for them to fill a packet.
-pub async fn bytes(client: &mut Client, bytes: &[u8], more: bool) -> Result<(), SendError> {
+/// Sends `bytes` and adds to `total` what was taken; `more`: others follow at once, so that the kernel may wait for them to fill a packet.
+pub async fn bytes(client: &mut Client, bytes: &[u8], more: bool, total: &mut u64) -> Result<(), SendError> {
     let (mut sent, mut timed) = (0, false);
     poll_fn(|cx| {
         while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
@@ -69,6 +69,7 @@ pub async fn bytes(client: &mut Client, bytes: &[u8], more: bool) -> Result<(), 
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(SendError::Client)),
                 Poll::Ready(Ok(count)) => {
                     sent += count;
+                    *total += count as u64;
                     timed = false;
                 }
                 Poll::Pending => return wait(client, &mut timed),
@@ -89,21 +90,26 @@ fn wait(client: &Client, timed: &mut bool) -> Poll<Result<(), SendError>> {
 }
 
 /// Sends the segments of a body.
-pub async fn segments(client: &mut Client, variant: &Variant, segments: &[Segment]) -> Result<(), SendError> {
+pub async fn segments(
+    client: &mut Client,
+    variant: &Variant,
+    segments: &[Segment],
+    total: &mut u64,
+) -> Result<(), SendError> {
     for (place, segment) in segments.iter().enumerate() {
         let more = place + 1 < segments.len();
         match (segment, &variant.body) {
-            (Segment::Bytes(own), _) => bytes(client, own, more).await?,
+            (Segment::Bytes(own), _) => bytes(client, own, more, total).await?,
             (Segment::Slice(range), Body::Memory(all)) => {
                 let place = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
                 let slice = all.get(place(range.start)..place(range.end)).unwrap_or_default();
-                bytes(client, slice, more).await?;
+                bytes(client, slice, more, total).await?;
             }
             (Segment::Slice(range), Body::Disk(file)) if client.stream.takes_files() => {
-                by_sendfile(client, file, &variant.stamp, range.clone()).await?;
+                by_sendfile(client, file, &variant.stamp, range.clone(), total).await?;
             }
             (Segment::Slice(range), Body::Disk(file)) => {
-                in_pieces(client, file, &variant.stamp, range.clone()).await?;
+                in_pieces(client, file, &variant.stamp, range.clone(), total).await?;
             }
         }
     }
@@ -121,6 +127,7 @@ async fn by_sendfile(
     file: &Arc<OwnedFd>,
     stamp: &Stamp,
     range: Range<u64>,
+    total: &mut u64,
 ) -> Result<(), SendError> {
     let (mut at, mut timed) = (range.start, false);
     while at < range.end {
@@ -136,6 +143,7 @@ async fn by_sendfile(
         .await?;
         timed = false;
         at += count as u64;
+        *total += count as u64;
         tokio::task::consume_budget().await;
     }
     Ok(())
@@ -146,6 +154,7 @@ async fn in_pieces(
     file: &Arc<OwnedFd>,
     stamp: &Stamp,
     range: Range<u64>,
+    total: &mut u64,
 ) -> Result<(), SendError> {
     let mut at = range.start;
     while at < range.end {
@@ -155,7 +164,7 @@ async fn in_pieces(
             return Err(SendError::Changed);
         }
         at += piece.len() as u64;
-        bytes(client, piece.filled(), at < range.end).await?;
+        bytes(client, piece.filled(), at < range.end, total).await?;
     }
     Ok(())
 }
