@@ -77,7 +77,8 @@ impl LocalAuthority {
             source,
             next: "give the folder back to the keeper's user, or remove it: a new authority is made then",
         };
-        sys::folder::make(folder, 0o700, None).map_err(unusable)?;
+        // The root is for everybody to read, wherever the home itself can be entered.
+        sys::folder::make(folder, 0o711, None).map_err(unusable)?;
         match std::fs::read_to_string(&cert_path) {
             Ok(root) => Self::load(root, &cert_path, &key_path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

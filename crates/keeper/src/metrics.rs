@@ -69,15 +69,12 @@ impl Keeper {
                 [("stack", app.stack.to_string()), ("app", app.app.to_string()), ("slot", slot.to_string())];
             restarts.get_or_create(&labels).set(record.restarts.into());
         }
-        let bans: Gauge = Gauge::default();
-        bans.set(i64::try_from(self.bans.len()).unwrap_or(i64::MAX));
         registry.register("instances", "Instances by state", instances);
         registry.register(
             "instance_restarts",
             "Starts of a slot after its first, since the keeper began",
             restarts,
         );
-        registry.register("bans", "Addresses and networks that are refused", bans);
         let mut text = String::new();
         if encode(&mut text, &registry).is_err() {
             text.clear(); // it writes to memory

@@ -41,8 +41,8 @@ impl Response {
 
 /// One connection.
 #[derive(Debug)]
-pub struct Connection {
-    stream: BufReader<TcpStream>,
+pub struct Connection<S: Read = TcpStream> {
+    stream: BufReader<S>,
 }
 
 impl Connection {
@@ -61,15 +61,27 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// The socket itself.
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// On what was opened already.
+    pub fn over(stream: S) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// What it runs on.
+    pub fn stream(&self) -> &S {
+        self.stream.get_ref()
+    }
+
     /// Sends these bytes.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap_or_else(|error| panic!("send: {error}"));
-    }
-
-    /// The socket itself.
-    pub fn socket(&self) -> &TcpStream {
-        self.stream.get_ref()
     }
 
     /// A line without its end; none at the end of the stream.

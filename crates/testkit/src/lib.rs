@@ -4,6 +4,7 @@
 //! - [`Sandbox`]: a stack, a home, commands; when it is dropped it ends what lives on it and says if it had to.
 //! - [`Running`]: a started command whose output can be waited for.
 //! - [`http`]: bytes out, a response in; [`backend`]: the other side of a proxy, with a ledger.
+//! - [`tls`]: the same over TLS; certificates of a test's own.
 //! - [`FrontDoor`]: a stack that is up, to send traffic through.
 //! - [`wait_until`]: a condition with a deadline, in place of sleeping.
 //!
@@ -16,6 +17,7 @@ mod front_door;
 pub mod http;
 mod running;
 mod sandbox;
+pub mod tls;
 
 pub use binary::binary;
 pub use front_door::{FrontDoor, HOST};

@@ -42,7 +42,8 @@ fn addresses(
     let mut own = Vec::new();
     for (place, text) in items(place, file) {
         match values::listen(text) {
-            Ok(address) if seen.contains(&address) => {
+            // Port 0 is another port each time.
+            Ok(address) if address.port() != 0 && seen.contains(&address) => {
                 let found = context.report.error("listen::twice", format!("{text} is listed twice"));
                 found.at(place.span(), "again here").help("remove it");
             }
