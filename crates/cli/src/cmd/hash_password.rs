@@ -33,7 +33,7 @@ pub fn run(context: &Context) -> Result<(), Failure> {
 
 fn ask() -> Result<String, Failure> {
     let (first, second) = sys::terminal::without_echo(|| {
-        let mut ask = |prompt: &str| {
+        let ask = |prompt: &str| {
             eprint!("{prompt}");
             let line = line(&mut io::stdin().lock());
             eprintln!();
