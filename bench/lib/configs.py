@@ -30,8 +30,9 @@ http {{
 """
 
 
-def nginx(name: str, port: int, backend: int, files: int, log: str = "buffer=64k flush=1s", extra: str = "") -> str:
-    """nginx as a proxy; `log` are the options of its access log, `extra` goes into the location."""
+def nginx(name: str, port: int, backend: int, files: int, log: str = "buffer=64k flush=1s", extra: str = "",
+          server: str = "") -> str:
+    """nginx as a proxy; `log` are the options of its access log, `extra` goes into the location, `server` before it."""
     fields = ",".join(f'"{key}":"{value}"' for key, value in _LOG_FIELDS.items())
     return _NGINX_COMMON.format(name=name, files=files) + f"""
     log_format json escape=json '{{{fields}}}';
@@ -45,6 +46,7 @@ def nginx(name: str, port: int, backend: int, files: int, log: str = "buffer=64k
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         server_name {HOST};
+        {server}
         location / {{
             proxy_pass http://backend;
             proxy_http_version 1.1;

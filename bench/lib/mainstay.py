@@ -35,8 +35,9 @@ def ensure() -> None:
     subprocess.run(["cargo", "build", "--release", "-p", "mainstay"], cwd=REPOSITORY, check=True)
 
 
-def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: str = "") -> Side:
-    """Start it and wait for its first answer. `route`: what answers in place of the server behind, as in the manifest."""
+def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: str = "", head: str = "", routes: str = "") -> Side:
+    """Start it and wait for its first answer. `route`: what answers in place of the server behind, as in the manifest; `head` and `routes`
+    go into the manifest, the latter before that route."""
     folder = WORK / "mainstay"
     shutil.rmtree(folder, ignore_errors=True)  # what a start before this one left
     folder.mkdir()
@@ -45,7 +46,7 @@ def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: st
         argv, version = [word.format(**words) for word in shlex.split(COMMAND)], "development"
     else:
         (folder / "mainstay.toml").write_text(
-            f'stack = "bench"\n\n[[site]]\nhosts = ["{HOST}"]\n[[site.route]]\npath = "/*"\n'
+            f'stack = "bench"\n{head}\n[[site]]\nhosts = ["{HOST}"]\n{routes}[[site.route]]\npath = "/*"\n'
             + (route or f'proxy = "127.0.0.1:{backend}"') + "\n"
         )
         argv = [str(binary()), "up", "-f", str(folder), "--http", f"127.0.0.1:{port}"]

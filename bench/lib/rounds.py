@@ -6,12 +6,13 @@ p99 and the proxy core's share are a second look: the load core often fills firs
 
 import statistics
 from dataclasses import dataclass
+from typing import Callable
 
 from . import command
 from .errors import Void
 from .process import cpu_between
 from .sides import Side
-from .wrk import wrk
+from .wrk import Load, wrk
 
 RETRIES = 2
 
@@ -27,6 +28,7 @@ class Case:
     base: str
     limit: float
     shown: tuple[str, ...] = ()
+    load: Callable[[int, str, int, float], Load] = wrk
 
 
 @dataclass
@@ -50,7 +52,7 @@ def run(case: Case, sides: list[Side], once: list[Side], rounds: int, seconds: f
     """All rounds of a case, each side warmed up for a second before. Sides in `once` join the first round only."""
     for side in sides + once:
         side.log.begin()
-        load = wrk(side.port, case.path, case.connections, 1)
+        load = case.load(side.port, case.path, case.connections, 1)
         side.log.end(at_least=load.requests)
     figures = []
     for number in range(1, rounds + 1):
@@ -77,7 +79,7 @@ def _repeat_if_void(case: Case, number: int, side: Side, seconds: float, say) ->
 def _one(case: Case, number: int, side: Side, seconds: float) -> Figure:
     side.log.begin()
     before, faults = side.process.cpu(), side.process.faults()
-    load = wrk(side.port, case.path, case.connections, seconds)
+    load = case.load(side.port, case.path, case.connections, seconds)
     spent = cpu_between(before, side.process.cpu())
     faults = side.process.faults() - faults
     lines = side.log.end(at_least=load.requests)
