@@ -9,9 +9,11 @@ use crate::error_page::{Refusal, wants_json};
 use crate::files::FileRequest;
 use crate::guard::Offence;
 use crate::headers::{self, Facts, Peer};
+use crate::metrics::Version;
 use crate::proxy::Job;
 use crate::record::{Place, Record};
 use crate::request_id;
+use crate::stream::Stream;
 use crate::table::{Found, Handler, Table};
 use crate::tls::misplaced;
 use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
@@ -43,6 +45,9 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     let started = Instant::now();
     let mut record = Record::new(&worker, started, &client.peer_text);
     record.facts = Facts::from(head);
+    if matches!(client.stream, Stream::H2(_)) {
+        record.version = Version::Http2;
+    }
     let table = worker.table();
     let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
     let mut address = client.peer;

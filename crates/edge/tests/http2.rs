@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::*;
 use tokio::net::TcpStream;
@@ -711,4 +712,29 @@ fn a_reader_with_a_small_window_gets_everything_and_a_silent_one_costs_no_more_t
         assert!(first.len() <= 1_000);
     });
     until(|| edge.in_flight("s/a.1#1") == 0);
+}
+
+#[test]
+fn a_request_that_the_application_has_not_looked_at_goes_again() {
+    let asked = AtomicUsize::new(0);
+    let app = h2_app(move |request, mut respond| {
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if number == 1 {
+                respond.send_reset(Reason::REFUSED_STREAM);
+                return;
+            }
+            let answer = Response::builder().header("x-method", request.method().as_str()).body(()).unwrap();
+            respond.send_response(answer, true).unwrap();
+        }
+    });
+    let edge = Edge::start(&over_h2(app));
+    run(async {
+        let client = open(edge.address).await;
+        ask(&client, get("/")).await;
+        // One that may not run twice, had anybody begun to run it.
+        let (answer, ..) = ask(&client, to(Method::POST, "/")).await;
+        assert_eq!((answer.status().as_u16(), answer.headers()["x-method"].as_bytes()), (200, &b"POST"[..]));
+    });
+    assert_eq!(edge.log(2)[1]["status"], 200);
 }
