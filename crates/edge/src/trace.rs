@@ -44,16 +44,24 @@ fn is_valid(value: &[u8]) -> bool {
 /// A trace that begins here.
 pub fn begin() -> [u8; LEN] {
     let mut value = *b"00-................................-................-01";
-    let mut write = |range: std::ops::Range<usize>, mut bits: u128| {
-        for digit in value.get_mut(range).unwrap_or_default() {
-            *digit = *b"0123456789abcdef".get((bits & 15) as usize).unwrap_or(&b'0');
-            bits >>= 4;
-        }
-    };
-    // Zero stands for none.
-    write(ID, fastrand::u128(1..));
-    write(PARENT, u128::from(fastrand::u64(1..)));
+    let digits = value.get_mut(ID.start..PARENT.end).unwrap_or_default();
+    let (id, rest) = digits.split_at_mut(ID.len());
+    let parent = rest.get_mut(1..).unwrap_or_default();
+    for eight in id.chunks_exact_mut(8).chain(parent.chunks_exact_mut(8)) {
+        // All zeros would stand for none.
+        eight.copy_from_slice(&hex(fastrand::u32(1..)));
+    }
     value
+}
+
+/// Eight digits at once: each half byte gets a byte of its own, then what makes it a digit or a letter.
+fn hex(bits: u32) -> [u8; 8] {
+    let mut spread = u64::from(bits);
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (spread + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (spread + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -65,6 +73,13 @@ mod tests {
         let (first, second) = (begin(), begin());
         assert!(is_valid(&first) && is_valid(&second), "{}", String::from_utf8_lossy(&first));
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn digits_are_hexadecimal() {
+        for bits in [0, 1, 0x0123_4567, 0x89ab_cdef, u32::MAX] {
+            assert_eq!(std::str::from_utf8(&hex(bits)).unwrap(), format!("{bits:08x}"));
+        }
     }
 
     #[test]

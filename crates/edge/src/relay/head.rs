@@ -9,7 +9,7 @@ use crate::buffer::Buffer;
 use crate::error_page::Refusal;
 use crate::headers::{self, Connection, Response};
 use crate::policy::response::compress::Verdict;
-use crate::policy::response::{change_head, lines};
+use crate::policy::response::{Answering, lines};
 use http1::{BodyFraming, FieldId, FieldSet, HeadWriter, Reject, ResponseHead, parse_response};
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -125,12 +125,12 @@ impl Relay<'_> {
         let mut out = self.client.worker.scratch.take();
         out.clear();
         headers::to_client(&mut out, buffer.filled(), head, response, |out| {
+            // Where another protocol begins there is nothing to protect, and nobody who would read it.
+            if let Some(policy) = policy.filter(|_| !head.upgrade) {
+                policy.change_forwarded(out, Answering::of(self.record), buffer.filled(), &head.fields);
+            }
             if varies {
                 lines::add_vary(out, 0, b"Accept-Encoding");
-            }
-            // Another protocol begins: there is nothing to protect, and nobody who would read it.
-            if !head.upgrade {
-                change_head(self.record, out, 0);
             }
         });
         buffer.consume(head.len);

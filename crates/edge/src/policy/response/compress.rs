@@ -51,18 +51,19 @@ impl Compress {
     /// Decides about the answer to a request whose client takes `facts.coding`.
     pub fn judge(&self, facts: Facts, buf: &[u8], head: &ResponseHead) -> Verdict {
         let Some(kind) = head.value(FieldId::ContentType, buf) else { return Verdict::Plain };
+        let length = match head.body {
+            BodyFraming::Length(length) if length < self.min.max(1) => return Verdict::Plain,
+            BodyFraming::Length(length) => Some(length),
+            BodyFraming::None | BodyFraming::Chunked | BodyFraming::UntilClose => None,
+        };
         if head.upgrade || matches!(head.status, 204..=206 | 304) || !self.takes(kind) || is_fixed(buf, head)
         {
             return Verdict::Plain;
         }
-        let length = match head.body {
-            BodyFraming::Length(length) if length < self.min.max(1) => return Verdict::Plain,
-            BodyFraming::Length(length) => Some(length),
-            // An answer to `HEAD`.
-            BodyFraming::None => return Verdict::Varies,
-            BodyFraming::Chunked | BodyFraming::UntilClose => None,
+        // An answer to `HEAD` says what one to `GET` would.
+        let Some(coding) = facts.coding.filter(|_| head.body != BodyFraming::None) else {
+            return Verdict::Varies;
         };
-        let Some(coding) = facts.coding else { return Verdict::Varies };
         match Encoding::begin(coding, length, !facts.http10) {
             Some(encoding) => Verdict::Encoded(encoding),
             None => Verdict::Varies,

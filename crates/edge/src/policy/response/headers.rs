@@ -10,6 +10,7 @@
 
 use super::lines;
 use super::paths::Paths;
+use http1::Field;
 use model::policy::{HeaderChange, HeaderSpec};
 use smallvec::SmallVec;
 
@@ -85,8 +86,15 @@ impl HeaderChanges {
         Self { folded, paths: lists.into_iter().map(Paths::new).collect(), changes: changes.into() }
     }
 
-    /// Changes the head at `start`.
-    pub fn apply(&self, out: &mut Vec<u8>, start: usize, https: bool, path: &[u8]) {
+    /// Changes the head at `start`. `came`: the parsed head whose lines these are, if they are one's; it spares looking for them.
+    pub fn apply(
+        &self,
+        out: &mut Vec<u8>,
+        start: usize,
+        https: bool,
+        path: &[u8],
+        came: Option<(&[u8], &[Field])>,
+    ) {
         let mut matched = SmallVec::<[bool; 8]>::new();
         let mut key = usize::from(https);
         for (list, paths) in self.paths.iter().enumerate() {
@@ -94,7 +102,10 @@ impl HeaderChanges {
             key |= usize::from(matched.last() == Some(&true)) << (list + 1).min(FEW + 1);
         }
         match self.folded.get(key) {
-            Some(folded) => folded.apply(out, start),
+            Some(folded) => match came {
+                Some((buf, fields)) if !folded.names_any(buf, fields) => out.extend_from_slice(&folded.fresh),
+                _ => folded.apply(out, start),
+            },
             None if self.changes.is_empty() => {}
             None => {
                 let holds = |list| matched.get(list) == Some(&true);
@@ -140,16 +151,23 @@ impl Folded {
                 effect.take(&change.change);
             }
         }
-        let lengths = effects.iter().fold(0, |lengths, effect| lengths | length_bit(effect.name.as_bytes()));
+        let lengths = effects.iter().fold(0, |lengths, effect| lengths | length_bit(effect.name.len()));
         let fresh = effects.iter().flat_map(|effect| &effect.absent).copied().collect();
         Self { effects: effects.into(), lengths, fresh }
+    }
+
+    /// Whether one of the names is among the fields.
+    fn names_any(&self, buf: &[u8], fields: &[Field]) -> bool {
+        fields.iter().any(|field| {
+            self.lengths & length_bit(field.name.len()) != 0 && self.place(field.name.of(buf)).is_some()
+        })
     }
 
     fn apply(&self, out: &mut Vec<u8>, start: usize) {
         let mut present = SmallVec::<[usize; 16]>::new();
         for line in lines::lines(out, start) {
             let name = line.name(out);
-            if self.lengths & length_bit(name) != 0
+            if self.lengths & length_bit(name.len()) != 0
                 && let Some(place) = self.place(name)
                 && !present.contains(&place)
             {
@@ -175,8 +193,8 @@ impl Folded {
     }
 }
 
-fn length_bit(name: &[u8]) -> u64 {
-    1 << name.len().min(63)
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 impl Effect {
@@ -231,7 +249,7 @@ mod tests {
 
     fn changed(specs: &[HeaderSpec], head: &str, https: bool, path: &str) -> String {
         let mut out = format!("HTTP/1.1 200 OK\r\n{head}").into_bytes();
-        HeaderChanges::new(specs).apply(&mut out, 0, https, path.as_bytes());
+        HeaderChanges::new(specs).apply(&mut out, 0, https, path.as_bytes(), None);
         String::from_utf8(out).unwrap().split_off("HTTP/1.1 200 OK\r\n".len())
     }
 

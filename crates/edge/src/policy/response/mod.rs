@@ -19,6 +19,7 @@ use compress::Compress;
 use cors::Cors;
 use error_pages::ErrorPages;
 use headers::HeaderChanges;
+use http1::Field;
 use model::policy::PolicySpec;
 
 /// Compiled.
@@ -87,7 +88,16 @@ impl ResponsePolicy {
     /// Changes the answer's head that `out` holds from `start` on: a status line and header lines, each with its line end,
     /// without the empty line.
     pub fn change_head(&self, out: &mut Vec<u8>, start: usize, asked: Answering<'_>) {
-        self.headers.apply(out, start, asked.https, asked.path);
+        self.change(out, start, asked, None);
+    }
+
+    /// The same for the head of an application's answer, of which `out` has no line that is not one of `fields`.
+    pub fn change_forwarded(&self, out: &mut Vec<u8>, asked: Answering<'_>, buf: &[u8], fields: &[Field]) {
+        self.change(out, 0, asked, Some((buf, fields)));
+    }
+
+    fn change(&self, out: &mut Vec<u8>, start: usize, asked: Answering<'_>, came: Option<(&[u8], &[Field])>) {
+        self.headers.apply(out, start, asked.https, asked.path, came);
         if let Some(cors) = &self.cors {
             cors.apply(out, start, asked.origin);
         }
