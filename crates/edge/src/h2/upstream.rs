@@ -125,7 +125,7 @@ impl Connections {
         self.entries.borrow_mut().retain(|_, entry| {
             entry.open.retain(|shared| {
                 let idle = now.saturating_duration_since(shared.idle_since.get()) >= IDLE;
-                !shared.gone.get() && !(idle && shared.streams.get() == 0)
+                !(shared.gone.get() || idle && shared.streams.get() == 0)
             });
             !entry.open.is_empty() || entry.opening > 0
         });
