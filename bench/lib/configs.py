@@ -64,8 +64,15 @@ def nginx(name: str, port: int, backend: int, files: int, log: str = "buffer=64k
 """
 
 
-def nginx_files(port: int, files: int, headers: dict[str, str]) -> str:
-    """nginx with the run's files: descriptors and heads kept open, access log the cheap way, these headers added."""
+def nginx_files(port: int, files: int, headers: dict[str, str], https: int | None = None) -> str:
+    """nginx with the run's files: descriptors and heads kept open, access log the cheap way, these headers added; with `https`
+    also over TLS on that port."""
+    tls = f"""
+        listen 127.0.0.1:{https} ssl backlog=4096;
+        ssl_certificate /mnt/tls/cert.pem;
+        ssl_certificate_key /mnt/tls/key.pem;
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_tickets on;""" if https else ""
     fields = ",".join(f'"{key}":"{value}"' for key, value in _LOG_FIELDS.items())
     added = "\n".join(f'        add_header {name} "{value}" always;' for name, value in headers.items())
     return _NGINX_COMMON.format(name="nginx", files=files) + f"""
@@ -74,7 +81,7 @@ def nginx_files(port: int, files: int, headers: dict[str, str]) -> str:
     log_format json escape=json '{{{fields}}}';
     access_log /mnt/nginx.access.log json buffer=64k flush=1s;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096;{tls}
         server_name {HOST};
         root /mnt/files;
         add_header X-Request-Id $request_id always;
@@ -143,3 +150,15 @@ backend back
     http-reuse always
     server one 127.0.0.1:{backend} pool-max-conn -1
 """
+
+
+def haproxy_tls(plain: int, port: int, connections: int) -> str:
+    """HAProxy answering the small file over TLS."""
+    front = haproxy(plain, plain, connections)
+    return front.replace(
+        f"bind 127.0.0.1:{plain} backlog 4096",
+        f"bind 127.0.0.1:{plain} backlog 4096\n    bind 127.0.0.1:{port} ssl crt /mnt/tls/both.pem alpn http/1.1 backlog 4096",
+    ).replace(
+        "default_backend back",
+        "http-request return status 200 content-type application/octet-stream file /mnt/files/1k\n    default_backend back",
+    )

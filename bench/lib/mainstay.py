@@ -35,9 +35,10 @@ def ensure() -> None:
     subprocess.run(["cargo", "build", "--release", "-p", "mainstay"], cwd=REPOSITORY, check=True)
 
 
-def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: str = "", head: str = "", routes: str = "") -> Side:
-    """Start it and wait for its first answer. `route`: what answers in place of the server behind, as in the manifest; `head` and `routes`
-    go into the manifest, the latter before that route."""
+def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: str = "", head: str = "", routes: str = "",
+          https: int | None = None) -> Side:
+    """Start it and wait for its first answer over HTTP. `route`: what answers in place of the server behind, as in the manifest; `head` and
+    `routes` go into the manifest, the latter before that route; `https`: a port for HTTPS."""
     folder = WORK / "mainstay"
     shutil.rmtree(folder, ignore_errors=True)  # what a start before this one left
     folder.mkdir()
@@ -50,6 +51,7 @@ def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: st
             + (route or f'proxy = "127.0.0.1:{backend}"') + "\n"
         )
         argv = [str(binary()), "up", "-f", str(folder), "--http", f"127.0.0.1:{port}"]
+        argv += ["--https", f"127.0.0.1:{https}"] if https else []
         version = subprocess.run([argv[0], "version"], capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]
     process = Process(argv, PROXY_CORE, WORK / "mainstay.out", same_program=not COMMAND, cwd=str(folder))
     log = AccessLog(lambda: found(folder, "access.log*"), truncate=False)

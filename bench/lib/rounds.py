@@ -20,7 +20,7 @@ RETRIES = 2
 @dataclass
 class Case:
     """What is asked for, how, and what must hold: `base` is the side the demand compares with, `limit` the highest ratio.
-    `shown` are sides whose comparison is printed too, without a demand."""
+    `shown` are sides whose comparison is printed too, without a demand. `load` takes port, path, connections and seconds."""
 
     name: str
     path: str

@@ -54,9 +54,9 @@ def nginx(name: str, port: int, note: str = "", backend: int = BACKEND_PORT, pat
     return Side(name, peers.version(peers.NGINX), port, process, log, note)
 
 
-def nginx_files(port: int, headers: dict[str, str], note: str = "") -> Side:
-    """nginx that serves the run's files, with these headers added."""
-    process = peers.start(peers.NGINX, "nginx", configs.nginx_files(port, FILES, headers), PROXY_CORE)
+def nginx_files(port: int, headers: dict[str, str], note: str = "", https: int | None = None) -> Side:
+    """nginx that serves the run's files, with these headers added; `https` as in `configs.nginx_files`."""
+    process = peers.start(peers.NGINX, "nginx", configs.nginx_files(port, FILES, headers, https), PROXY_CORE)
     log = AccessLog(lambda: [WORK / "nginx.access.log"], truncate=True)
     wait_until_up("nginx", process, lambda: answers(port, "/1k"))
     return Side("nginx", peers.version(peers.NGINX), port, process, log, note)

@@ -117,9 +117,18 @@ impl Table {
         })
     }
 
+    /// Whether it is known what is spoken on a listening address. It is not before the first snapshot, nor while a new
+    /// address was bound for a snapshot that is still to come: what is spoken there is not for guessing.
+    pub fn knows(&self, address: SocketAddr) -> bool {
+        self.revision > 0 && (self.doors.is_empty() || self.doors.iter().any(|door| door.address == address))
+    }
+
     /// What is spoken on a listening address; `None`: plain HTTP.
     pub fn door(&self, address: SocketAddr) -> Option<Box<Door>> {
         let spec = self.doors.iter().find(|door| door.address == address)?;
+        if !spec.tls && !spec.proxy_protocol {
+            return None;
+        }
         let tls = self.tls.as_ref().filter(|_| spec.tls).map(Arc::clone);
         Some(Box::new(Door { tls, proxy: spec.proxy_protocol }))
     }

@@ -30,6 +30,8 @@ use wire::edge::Listener;
 
 /// Commands that may wait for a worker.
 pub const COMMANDS: usize = 64;
+/// Pause while it is not known what is spoken on an address.
+const UNKNOWN: Duration = Duration::from_millis(10);
 /// Pause after the process or the system ran out of descriptors.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 /// Waiting connections that are closed then.
@@ -215,6 +217,9 @@ impl Worker {
                 self.make_room(Instant::now());
                 // Who falls idle meanwhile does not say so: looked for again soon.
                 let _ = tokio::time::timeout(EVICTIONS, self.freed.notified()).await;
+            }
+            while !self.table.borrow_mut().load().knows(address) {
+                tokio::time::sleep(UNKNOWN).await;
             }
             match listener.accept().await {
                 Ok((stream, peer)) => {

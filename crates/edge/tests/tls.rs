@@ -414,6 +414,64 @@ fn a_client_that_has_said_its_end_gets_its_answer() {
     until(|| edge.stats().connections == 0);
 }
 
+#[test]
+fn http2_is_spoken_where_both_sides_know_it() {
+    let (given, der) = pair(&["a.test"]);
+    let edge = behind(&[SECURE], &echoing(&[&given]));
+    let mut config = ClientConfig::clone(&client(&[&der], &[TLS13]));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let arrived = runtime.block_on(async {
+        let socket = tokio::net::TcpStream::connect(edge.doors[0].address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("a.test").unwrap();
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let ask = |host: &str| http::Request::get(format!("https://{host}/x")).body(()).unwrap();
+        let (answer, _) = send.clone().ready().await.unwrap().send_request(ask("b.test"), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 421);
+        let (answer, _) = send.clone().ready().await.unwrap().send_request(ask("a.test"), true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut body = answer.into_body();
+        let mut arrived = Vec::new();
+        while let Some(piece) = body.data().await {
+            let piece = piece.unwrap();
+            let _ = body.flow_control().release_capacity(piece.len());
+            arrived.extend_from_slice(&piece);
+        }
+        drop(send);
+        driver.abort();
+        String::from_utf8(arrived).unwrap()
+    });
+    assert!(arrived.contains("X-Forwarded-Proto: https\r\n"), "{arrived}");
+    assert_eq!(edge.log(2)[1]["tls"], "TLSv1.3");
+    // A client that knows no other protocol than these speaks HTTP/1.1 without a word about it.
+    let mut stream = connect(&client(&[&der], &[TLS13]), edge.doors[0].address, "a.test").unwrap();
+    assert_eq!(exchange(&mut stream, &get("a.test", "/")).status, 200);
+}
+
+#[test]
+fn nobody_is_accepted_where_it_is_not_known_what_is_spoken() {
+    let (given, der) = pair(&["a.test"]);
+    let mut table = echoing(&[&given]);
+    let edge = behind(&[SECURE], &table);
+    // As a reload does it: the address is bound before the snapshot that says what is spoken there.
+    let late = sys::listen::bind(([127, 0, 0, 1], 0).into(), 1, 16).unwrap();
+    let named = |address| wire::edge::Listener { address, queue: 0 };
+    let address = late[0].local_addr().unwrap();
+    let names = vec![named(address)];
+    edge.say(&wire::edge::ToEdge::Listen { listeners: names }, &[std::os::fd::AsFd::as_fd(&late[0])]);
+    let config = client(&[&der], &[TLS13]);
+    let waiting = std::thread::spawn(move || connect(&config, address, "a.test").map(drop));
+    edge.stats(); // the listener was taken
+    table.revision = 2;
+    table.doors = vec![model::site::DoorSpec { address, tls: true, proxy_protocol: false }];
+    edge.apply(&table);
+    waiting.join().unwrap().unwrap();
+}
+
 fn noise(length: usize) -> Vec<u8> {
     let mut random = 88172645463325252_u64;
     let step = |_| {

@@ -22,7 +22,7 @@ pub struct Snapshot {
     pub sites: Vec<Site>,
     /// Everything that routes point to.
     pub upstreams: Vec<Upstream>,
-    /// What is spoken on which listening address; on one that is not named: plain HTTP.
+    /// What is spoken on which listening address; empty: plain HTTP on all. Else nobody is accepted on one that is not named.
     pub doors: Vec<DoorSpec>,
     /// For TLS; a host name is looked up like a site's.
     pub certificates: Vec<Certificate>,

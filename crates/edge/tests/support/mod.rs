@@ -31,6 +31,8 @@ pub struct Door {
 
 pub struct Edge {
     pub address: SocketAddr,
+    plain: DoorSpec,
+    /// Beside its address.
     pub doors: Vec<DoorSpec>,
     pub folder: tempfile::TempDir,
     keeper: Mutex<Option<FrameSocket>>,
@@ -99,15 +101,17 @@ impl Edge {
             names.extend((0..queues).map(|queue| Listener { address, queue }));
             listeners.extend(bound);
         }
-        let doors = doors.iter().zip(names.iter().skip(workers).step_by(workers));
-        let doors = doors.map(|(door, name)| DoorSpec {
+        let plain = DoorSpec { address: names[0].address, tls: false, proxy_protocol: false };
+        let others = doors.iter().zip(names.iter().skip(workers).step_by(workers));
+        let others = others.map(|(door, name)| DoorSpec {
             address: name.address,
             tls: door.tls,
             proxy_protocol: door.proxy_protocol,
         });
         let edge = Self {
             address: names[0].address,
-            doors: doors.collect(),
+            plain,
+            doors: others.collect(),
             folder,
             keeper: Mutex::new(None),
             lifetime: Some(write),
@@ -124,7 +128,10 @@ impl Edge {
     /// The snapshot with this edge's doors.
     pub fn with_its_doors(&self, snapshot: &Snapshot) -> Snapshot {
         let mut snapshot = snapshot.clone();
-        snapshot.doors.extend(&self.doors);
+        if !self.doors.is_empty() {
+            snapshot.doors.push(self.plain);
+            snapshot.doors.extend(&self.doors);
+        }
         snapshot
     }
 
