@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 from . import configs, mainstay, peers, sides
@@ -97,6 +98,7 @@ def same_work(all_sides: list[Side], large: list[Side], say) -> list[str]:
         for name in (SMALL, LARGE) if side in large else (SMALL,):
             if _body(side.port, f"/{name}") != hashlib.sha256((WORK / "files" / name).read_bytes()).digest():
                 problems.append(f"{side.name}: /{name} is not the file")
+        time.sleep(1.5)  # lines of what was asked until now are written within a second
         side.log.begin()
         count = _run("full", side.port, f"/{SMALL}", 1, 0.5)[0].requests
         lines = side.log.end(at_least=count)
