@@ -1,20 +1,28 @@
-//! What can be decided about a request without waiting, in this order: log guard, trusted peer, id, ambiguity, route, limits;
-//! then the forwarded head is written and the body's first bytes are given to its pump.
+//! What can be decided about a request without waiting, in this order: log guard, trusted peer, id, ambiguity, route, limits,
+//! policies; then the forwarded head is written and the body's first bytes are given to its pump.
+//!
+//! ```text
+//!   admit ──▶ prepare: everything that is made of the head ──▶ finish: what came behind it ──▶ a step
+//!     └─────▶ gate (waits) ──▶ prepare …
+//! ```
 
-use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
 use crate::coding;
 use crate::connection::Client;
 use crate::error_page::{Refusal, wants_json};
 use crate::files::FileRequest;
+use crate::gate::Waiting;
 use crate::guard::Offence;
-use crate::headers::{self, Facts, Peer};
+use crate::headers::{self, Facts};
 use crate::metrics::Version;
+use crate::policy::request::{Asked, Granted, Verdict};
+use crate::policy::response::cors::Preflight;
+use crate::prepare::{Entry, describe, finish, prepare};
 use crate::proxy::Job;
-use crate::record::{Place, Record};
+use crate::record::Record;
 use crate::request_id;
 use crate::stream::Stream;
-use crate::table::{Found, Handler, Table};
+use crate::table::{Found, Table};
 use crate::tls::misplaced;
 use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
 use std::rc::Rc;
@@ -27,7 +35,7 @@ const PASSED_ON: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// What was decided about a request.
 pub enum Step {
     /// It is refused; the flag: in JSON.
-    Refuse(Refusal, bool),
+    Refuse(Box<Refusal>, bool),
     /// An upstream answers.
     Proxy(Job),
     /// A file answers.
@@ -37,6 +45,17 @@ pub enum Step {
         /// The connection ends with it.
         close: bool,
     },
+    /// It is a preflight; the flag: the connection ends.
+    Preflight(Box<Preflight>, bool),
+    /// Somebody has to be waited for.
+    Wait(Box<Waiting>),
+}
+
+impl Step {
+    /// A refusal; boxed, because every other exchange would be as large.
+    pub fn refuse(refusal: Refusal, json: bool) -> Self {
+        Self::Refuse(Box::new(refusal), json)
+    }
 }
 
 /// Decides about a request whose head is whole.
@@ -74,12 +93,11 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     {
         Ok(found) => found,
         Err(refusal) => {
-            let json = wants_json(head.value(FieldId::Accept, buffer.filled()).unwrap_or_default());
+            let json = json_wanted(buffer.filled(), head);
             describe(&mut record, buffer.filled(), head, id);
-            // Where the connection goes on, so do the requests behind this one.
             buffer.consume(head.len);
-            client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
-            return (record, Step::Refuse(refusal, json));
+            give_back(client, buffer);
+            return (record, Step::refuse(refusal, json));
         }
     };
     record.policy = Some(Arc::clone(&found.route.policy));
@@ -87,68 +105,78 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         record.facts.coding = coding::choose(buffer.filled(), head, &compress.codings);
     }
     record.site = found.number;
-    let step = match (&found.route.handler, found.upstream) {
-        (Handler::Static(root), _) => {
-            describe(&mut record, buffer.filled(), head, id);
-            let request = FileRequest::new(
-                &worker.files,
-                root,
-                path_of(buffer.filled(), head),
-                buffer.filled(),
-                head,
-                started,
-            );
-            buffer.consume(head.len);
-            client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
-            Step::File(Box::new(request))
+    let mut granted = Granted::default();
+    if let Some(rules) = found.route.policy.request.rules() {
+        let buf = buffer.filled();
+        let asked = Asked { buf, head, path: path_of(buf, head), client: address };
+        let verdict = rules.decide(&asked, found.route.policy.response.cors.as_ref(), started);
+        if !matches!(verdict, Verdict::Pass(_)) {
+            describe(&mut record, buf, head, id);
         }
-        (Handler::Proxy(_), Some(upstream)) => {
-            let https = record.facts.https;
-            let who = Peer { peer: &client.peer_text, trusted, https, client: &record.client, id };
-            let trace = headers::to_instance(&mut record.text, buffer.filled(), head, who);
-            record.trace = Place::new(trace.start, trace.end);
-            describe_forwarded(&mut record, buffer.filled(), head, id.len());
-            buffer.consume(head.len);
-            match begin_body(client, &record, found.route.limits.body, head, buffer) {
-                Ok(body) => {
-                    Step::Proxy(Job { upstream: Arc::clone(upstream), limits: found.route.limits, body })
-                }
-                Err(refusal) => Step::Refuse(refusal, false),
+        let stopped = match verdict {
+            Verdict::Pass(passed) => {
+                granted = passed;
+                None
             }
-        }
-        (Handler::Metrics, _) => {
-            describe(&mut record, buffer.filled(), head, id);
+            Verdict::Wait(credentials, granted) => {
+                let (trusted, text, id) =
+                    (trusted, buf.get(..head.len).unwrap_or_default().into(), id.into());
+                let (table, head) = (Arc::clone(&table), head.clone());
+                let rest = None;
+                Some(Step::Wait(Box::new(Waiting {
+                    table,
+                    text,
+                    rest,
+                    head,
+                    trusted,
+                    address,
+                    id,
+                    credentials,
+                    granted,
+                })))
+            }
+            Verdict::Refuse(refusal) => {
+                Some(Step::refuse(closing_with_body(refusal, head), json_wanted(buf, head)))
+            }
+            Verdict::Limit { refusal, cause, offence } => {
+                record.cause = Some(cause.into());
+                offence.into_iter().for_each(|offence| worker.offend(address, offence));
+                Some(Step::refuse(closing_with_body(refusal, head), json_wanted(buf, head)))
+            }
+            Verdict::Preflight(preflight) => {
+                Some(Step::Preflight(Box::new(preflight), !head.body.is_empty()))
+            }
+        };
+        if let Some(mut step) = stopped {
             buffer.consume(head.len);
-            client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
-            Step::Metrics { close: !head.body.is_empty() }
+            match &mut step {
+                // Behind a head without a body is the next request: the client's end is looked for behind that.
+                Step::Wait(waiting) if !head.body.is_empty() => waiting.rest = Some(buffer),
+                _ => give_back(client, buffer),
+            }
+            return (record, step);
         }
-        (Handler::Redirect(_), _) => Step::Refuse(Refusal::closing(501, ""), false),
-        (Handler::Proxy(_), None) => Step::Refuse(Refusal::closing(502, "the upstream is not there"), false),
-    };
+    }
+    let entry = Entry { found, trusted, address, id };
+    let prepared = prepare(client, &mut record, buffer.filled(), head, entry, granted);
+    buffer.consume(head.len);
+    let step = finish(client, &record, prepared, head, Some(buffer));
     (record, step)
 }
 
-/// A pump for the body, fed with its first bytes and led by the forwarded head; what is behind a request without a body
-/// goes back to the client.
-fn begin_body(
-    client: &mut Client,
-    record: &Record,
-    limit: u64,
-    head: &RequestHead,
-    buffer: Buffer,
-) -> Result<Option<Box<Pump>>, Refusal> {
-    if head.body.is_empty() {
-        client.pending = Some(buffer).filter(|buffer| !buffer.is_empty());
-        return Ok(None);
-    }
-    let mut body = Box::new(Pump::new(head.body, Form::Raw, limit));
-    match body.feed(buffer) {
-        Ok(()) => {
-            body.lead(record.head());
-            Ok(Some(body))
-        }
-        Err(reject) => Err(Refusal::closing(reject.status(), "the body is malformed or too large")),
-    }
+/// Where the connection goes on, so do the requests behind this one.
+pub fn give_back(client: &mut Client, rest: Buffer) {
+    client.pending = Some(rest).filter(|rest| !rest.is_empty());
+}
+
+/// What is refused with a body still to come ends the connection: nobody will read that body.
+pub fn closing_with_body(refusal: Refusal, head: &RequestHead) -> Refusal {
+    Refusal { close: refusal.close || !head.body.is_empty(), ..refusal }
+}
+
+/// Whether the client of a request wants JSON where the edge refuses it.
+pub fn json_wanted(buf: &[u8], head: &RequestHead) -> bool {
+    wants_json(head.value(FieldId::Accept, buf).unwrap_or_default())
 }
 
 /// The route, or why there is none.
@@ -159,8 +187,6 @@ fn route<'t>(
     buf: &[u8],
     head: &RequestHead,
 ) -> Result<Found<'t>, Refusal> {
-    // What is refused with a body still to come ends the connection: nobody will read that body.
-    let refusal = |status, cause| Refusal { close: !head.body.is_empty(), ..Refusal::new(status, cause) };
     if matches!(head.method, Method::Connect | Method::Trace) {
         let refusal = Refusal::method(PASSED_ON, "a method that is not passed on");
         return Err(Refusal { close: true, ..refusal });
@@ -170,10 +196,12 @@ fn route<'t>(
         return Err(Refusal::closing(400, "the path contains a dot segment"));
     }
     if let Some(misplaced) = misplaced(client, table, https, buf, head) {
-        return Err(Refusal { close: !head.body.is_empty(), ..misplaced });
+        return Err(closing_with_body(misplaced, head));
     }
     let host = head.host.map(|host| host.of(buf));
-    let found = table.find(host, path).ok_or(refusal(404, "no site or route matches"))?;
+    let found = table
+        .find(host, path)
+        .ok_or_else(|| closing_with_body(Refusal::new(404, "no site or route matches"), head))?;
     match head.body {
         BodyFraming::Length(length) if length > found.route.limits.body => {
             Err(Refusal::closing(413, "the body is larger than the route allows"))
@@ -183,7 +211,7 @@ fn route<'t>(
 }
 
 /// The path to route by: `/` where the target names only a host, `*` for `OPTIONS *`.
-fn path_of<'b>(buf: &'b [u8], head: &RequestHead) -> &'b [u8] {
+pub fn path_of<'b>(buf: &'b [u8], head: &RequestHead) -> &'b [u8] {
     match head.form {
         TargetForm::Asterisk => b"*",
         _ if head.path.is_empty() => b"/",
@@ -194,7 +222,7 @@ fn path_of<'b>(buf: &'b [u8], head: &RequestHead) -> &'b [u8] {
 /// `.` or `..` as a segment, however it is spelled: percent-encoded, between encoded slashes or backslashes, before a parameter
 /// (`/..;x/`). Routed by one reading and answered by another, such a path would lead around every rule. Clients resolve
 /// dot segments before they send (RFC 3986 section 5.2.4).
-fn has_dot_segment(path: &[u8]) -> bool {
+pub fn has_dot_segment(path: &[u8]) -> bool {
     if memchr::memchr2(b'.', b'%', path).is_none() {
         return false;
     }
@@ -223,41 +251,6 @@ fn has_dot_segment(path: &[u8]) -> bool {
     is_dots(dots)
 }
 
-/// Texts for the log of a request that is not forwarded.
-fn describe(record: &mut Record, buf: &[u8], head: &RequestHead, id: &[u8]) {
-    record.method = record.add(head.method_span.of(buf));
-    record.target = record.add(head.target.of(buf));
-    record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
-    record.id = record.add(id);
-    record.note(buf, head);
-    note_origin(record, buf, head);
-}
-
-/// For answers whose head depends on it.
-fn note_origin(record: &mut Record, buf: &[u8], head: &RequestHead) {
-    if record.policy.as_ref().is_some_and(|policy| policy.response.cors.is_some())
-        && let Some(origin) = head.value(FieldId::Origin, buf)
-    {
-        record.origin = record.add(origin);
-    }
-}
-
-/// Finds the texts in the forwarded head, and adds the host.
-fn describe_forwarded(record: &mut Record, buf: &[u8], head: &RequestHead, id_len: usize) {
-    record.head_len = record.text.len();
-    let method = head.method_span.len();
-    let target = record.text.get(method + 1..).unwrap_or_default();
-    let length = target.iter().position(|&byte| byte == b' ').unwrap_or_default();
-    record.method = Place::new(0, method);
-    record.target = Place::new(method + 1, method + 1 + length);
-    // `X-Request-Id` is the last line: its value stands before two line ends.
-    let end = record.head_len.saturating_sub(b"\r\n\r\n".len());
-    record.id = Place::new(end.saturating_sub(id_len), end);
-    record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));
-    record.note(buf, head);
-    note_origin(record, buf, head);
-}
-
 /// A request that breaks the protocol: answered, then closed.
 pub fn malformed(client: &Client, reject: Reject) -> (Record, Step) {
     client.worker.offend(client.peer, Offence::Malformed);
@@ -274,7 +267,7 @@ pub fn unreadable(client: &Client, refusal: Refusal) -> (Record, Step) {
     request_id::generate(client.worker.log.wall(started), &mut id);
     record.id = record.add(&id);
     record.facts.keep_alive = false;
-    (record, Step::Refuse(refusal, false))
+    (record, Step::refuse(refusal, false))
 }
 
 #[cfg(test)]

@@ -42,19 +42,24 @@ pub async fn refuse(client: &mut Client, record: &mut Record, refusal: &Refusal,
     if let Some(cause) = refusal.cause.filter(|cause| !cause.is_empty()) {
         record.cause.get_or_insert(Cow::Borrowed(cause));
     }
-    let policy = record.policy.clone();
-    let id = record.get(record.id);
-    let pages = policy.as_ref().and_then(|policy| policy.response.pages.as_ref()).filter(|_| !json);
-    let (kind, body) = pages
-        .and_then(|pages| pages.body(refusal.status, id))
-        .unwrap_or_else(|| error_page::body(refusal.status, id, json));
-    let mut lines = format!("Content-Type: {kind}\r\nCache-Control: no-store\r\n").into_bytes();
+    let mut lines = Vec::new();
     if let Some(seconds) = refusal.retry_after {
         // Writing to a vector cannot fail.
         let _ = write!(lines, "Retry-After: {seconds}\r\n");
     }
     lines.extend_from_slice(refusal.lines.as_deref().unwrap_or_default());
     let (status, close) = (refusal.status, refusal.close);
+    if let Some(body) = &refusal.body {
+        return answer(client, record, Answer { status, lines: &lines, body, close, fixed: b"" }).await;
+    }
+    let policy = record.policy.clone();
+    let id = record.get(record.id);
+    let pages = policy.as_ref().and_then(|policy| policy.response.pages.as_ref()).filter(|_| !json);
+    let (kind, body) = pages
+        .and_then(|pages| pages.body(refusal.status, id))
+        .unwrap_or_else(|| error_page::body(refusal.status, id, json));
+    // Writing to a vector cannot fail.
+    let _ = write!(lines, "Content-Type: {kind}\r\nCache-Control: no-store\r\n");
     answer(client, record, Answer { status, lines: &lines, body: body.as_bytes(), close, fixed: b"" }).await
 }
 

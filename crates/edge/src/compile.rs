@@ -7,7 +7,9 @@
 use crate::files::Root;
 use crate::instance::{Drained, Instance};
 use crate::metrics::SiteNumbers;
-use crate::policy::Policy;
+use crate::policy::Policies;
+use crate::policy::request::ZoneFigures;
+use crate::redirect::Redirect;
 use crate::router::Router;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
 use crate::tls;
@@ -15,7 +17,11 @@ use crate::upstream::Upstream;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
 use wire::snapshot::{Endpoint, Snapshot};
+
+/// Between two sweeps.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// What makes tables, and lasts from one to the next.
 pub struct Compiler {
@@ -24,6 +30,8 @@ pub struct Compiler {
     instances: HashMap<String, Arc<Instance>>,
     cursors: HashMap<String, Arc<AtomicU32>>,
     sites: HashMap<u64, Arc<Site>>,
+    policies: Policies,
+    swept: Instant,
     draining: Vec<Leaving>,
     tls: tls::Builder,
 }
@@ -62,6 +70,8 @@ impl Compiler {
             instances: HashMap::new(),
             cursors: HashMap::new(),
             sites: HashMap::new(),
+            policies: Policies::default(),
+            swept: Instant::now(),
             draining: Vec::new(),
             tls: tls::Builder::new(),
         }
@@ -85,16 +95,19 @@ impl Compiler {
         };
         let mut sites = HashMap::new();
         for (place, site) in snapshot.sites.iter().enumerate() {
-            let compiled =
-                self.sites.get(&site.hash).map_or_else(|| Arc::new(compile_site(site)), Arc::clone);
+            let known = self.sites.get(&site.hash).map(Arc::clone);
+            let compiled = known.unwrap_or_else(|| Arc::new(compile_site(site, &mut self.policies)));
             sites.insert(site.hash, Arc::clone(&compiled));
             let target = |route: &Route| match &route.handler {
                 Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
                 Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics => None,
             };
             let number = self.numbers.number(site.hosts.first().map_or("other", String::as_str));
+            let asked = |route: &Route| upstreams.get(route.auth.as_deref()?).map(Arc::clone);
+            let asks = compiled.routes.iter().any(|route| route.auth.is_some());
+            let auth = if asks { compiled.routes.iter().map(asked).collect() } else { Box::default() };
             let upstreams = compiled.routes.iter().map(target).collect();
-            table.sites.push(SiteEntry { site: compiled, upstreams, number });
+            table.sites.push(SiteEntry { site: compiled, upstreams, auth, number });
             site.hosts.iter().for_each(|host| table.hosts.insert(host, place));
         }
         table.upstreams = upstreams.into_values().collect();
@@ -180,6 +193,24 @@ impl Compiler {
         self.draining.iter_mut().for_each(|leaving| leaving.reported = false);
     }
 
+    /// Forgets policies nobody uses any more, and what their limits need not remember; not more often than every [`SWEEP`].
+    pub fn sweep(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.policies.sweep();
+        }
+    }
+
+    /// Whether [`Compiler::sweep`] has to be called now and then.
+    pub fn counts_rates(&self) -> bool {
+        self.policies.zones.counts_rates()
+    }
+
+    /// Figures of the limits, by zone.
+    pub fn zones(&self) -> Vec<ZoneFigures> {
+        self.policies.zones.figures()
+    }
+
     /// Counters of all instances.
     pub fn stats(&self) -> Vec<wire::edge::InstanceStats> {
         let leaving = self.draining.iter().map(|leaving| &leaving.instance);
@@ -195,25 +226,30 @@ fn check(snapshot: &Snapshot) -> Result<(), CompileError> {
     let known: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
     for site in &snapshot.sites {
         for route in &site.routes {
-            if let wire::snapshot::Handler::Proxy { upstream } = &route.handler
-                && !known.contains(upstream.as_str())
-            {
-                let host = site.hosts.first().cloned().unwrap_or_default();
-                return Err(CompileError::NoUpstream { host, upstream: upstream.clone() });
+            let target = match &route.handler {
+                wire::snapshot::Handler::Proxy { upstream } => Some(upstream),
+                _ => None,
+            };
+            let asked = route.policy.forward_auth.as_ref().map(|auth| &auth.upstream);
+            for upstream in target.into_iter().chain(asked) {
+                if !known.contains(upstream.as_str()) {
+                    let host = site.hosts.first().cloned().unwrap_or_default();
+                    return Err(CompileError::NoUpstream { host, upstream: upstream.clone() });
+                }
             }
         }
     }
     Ok(())
 }
 
-fn compile_site(site: &wire::snapshot::Site) -> Site {
+fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
     let handler = |handler: &wire::snapshot::Handler| match handler {
         wire::snapshot::Handler::Proxy { upstream } => Handler::Proxy(upstream.as_str().into()),
         wire::snapshot::Handler::Static(spec) => Handler::Static(Arc::new(Root::new(spec))),
-        wire::snapshot::Handler::Redirect(spec) => Handler::Redirect(spec.clone()),
+        wire::snapshot::Handler::Redirect(spec) => Handler::Redirect(Redirect::new(spec)),
         wire::snapshot::Handler::Metrics => Handler::Metrics,
     };
-    let route = |route: &wire::snapshot::Route| Route {
+    let mut route = |route: &wire::snapshot::Route| Route {
         handler: handler(&route.handler),
         limits: Limits {
             connect_ms: route.connect_ms,
@@ -221,11 +257,12 @@ fn compile_site(site: &wire::snapshot::Site) -> Site {
             read_ms: route.read_ms,
             body: route.body_limit,
         },
-        policy: Arc::new(Policy::new(&route.policy)),
+        policy: policies.get(&route.policy),
+        auth: route.policy.forward_auth.as_ref().map(|auth| auth.upstream.as_str().into()),
     };
     Site {
         router: Router::new(site.routes.iter().map(|route| route.path.as_str())),
-        routes: site.routes.iter().map(route).collect(),
+        routes: site.routes.iter().map(&mut route).collect(),
         https_redirect: site.https_redirect,
     }
 }

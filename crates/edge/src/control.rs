@@ -137,6 +137,7 @@ impl Control {
             }
             self.retired.retain(|table| Arc::strong_count(table) > 1);
             self.guard.sweep();
+            self.compiler.sweep(Instant::now());
         }
         Ok(())
     }
@@ -151,6 +152,7 @@ impl Control {
             (true, _) => Some(pause(20_000_000, 0)),
             (false, false) => Some(pause(0, 1)),
             (false, true) if self.guard.has_traces() => Some(pause(0, 1)),
+            (false, true) if self.compiler.counts_rates() => Some(pause(0, 10)),
             (false, true) => None,
         };
         match poll(&mut fds, timeout.as_ref()) {

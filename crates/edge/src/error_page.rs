@@ -13,6 +13,8 @@ pub struct Refusal {
     pub retry_after: Option<u32>,
     /// Lines for its head, each with its line end (`Allow`, `WWW-Authenticate`).
     pub lines: Option<Arc<[u8]>>,
+    /// In place of a page of the edge's; `lines` say what it is.
+    pub body: Option<Arc<Vec<u8>>>,
     /// The connection ends with this answer.
     pub close: bool,
 }
@@ -20,7 +22,7 @@ pub struct Refusal {
 impl Refusal {
     /// An answer after which the connection may go on.
     pub fn new(status: u16, cause: &'static str) -> Self {
-        Self { status, cause: Some(cause), retry_after: None, lines: None, close: false }
+        Self { status, cause: Some(cause), retry_after: None, lines: None, body: None, close: false }
     }
 
     /// 405, with the methods that may be used (`GET, HEAD`), as RFC 9110 section 15.5.6 wants.

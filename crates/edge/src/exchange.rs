@@ -1,21 +1,21 @@
 //! A request's way, top to bottom.
 //!
 //! [`receive`] reads until there is a head; [`admit`] decides everything that can be decided without waiting: id, trusted
-//! peer, log guard, snapshot (loaded once), ambiguity, route, limits; then one handler runs. The exchange ends when the
+//! peer, log guard, snapshot (loaded once), ambiguity, route, limits, policies; [`gate`] what has to be waited for; then one handler runs. The exchange ends when the
 //! *body* has ended, and its [`Record`] logs it once, however it ended.
 
 use crate::LIMITS;
 use crate::admit::{Step, admit, malformed, unreadable};
-use crate::answer::refuse;
+use crate::answer::{preflight, refuse};
 use crate::buffer::Buffer;
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
 use crate::files;
+use crate::gate;
 use crate::h2;
-use crate::metrics::{self, Version};
+use crate::metrics;
 use crate::proxy;
 use crate::record::Record;
-use crate::stream::Stream;
 use http1::{Reject, parse_request};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -27,14 +27,20 @@ pub async fn run(client: &mut Client) -> Next {
     let Some((mut record, mut step)) = poll_fn(|cx| receive(client, &mut reading, cx)).await else {
         return if client.pending.is_some() { Next::Http2 } else { Next::Close };
     };
-    if matches!(client.stream, Stream::H2(_)) {
-        record.version = Version::Http2;
+    if let Step::Wait(waiting) = &mut step {
+        match Box::pin(gate::pass(client, &mut record, waiting)).await {
+            Some(passed) => step = passed,
+            None => return Next::Close,
+        }
     }
     // By reference: moved out, each would take its place in this future twice.
     let next = match &mut step {
         Step::Proxy(job) => proxy::run(client, &mut record, job).await,
         Step::File(request) => files::run(client, &mut record, request).await,
         Step::Metrics { close } => Box::pin(metrics::run(client, &mut record, *close)).await,
+        Step::Preflight(answer, close) => Box::pin(preflight(client, &mut record, answer, *close)).await,
+        // It has waited.
+        Step::Wait(_) => Next::Close,
         Step::Refuse(refusal, json) => Box::pin(refuse(client, &mut record, refusal, *json)).await,
     };
     let now = Instant::now();

@@ -56,8 +56,23 @@ pub struct Peer<'a> {
     pub id: &'a [u8],
 }
 
+/// What policies have a head go on with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Forwarded<'a> {
+    /// Path and query in place of the ones that came.
+    pub target: Option<&'a [u8]>,
+    /// Lines beside those that came.
+    pub lines: &'a [u8],
+}
+
 /// Writes the head for the instance; gives the place of the trace id in it.
-pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<'_>) -> Range<usize> {
+pub fn to_instance(
+    out: &mut Vec<u8>,
+    buf: &[u8],
+    head: &RequestHead,
+    who: Peer<'_>,
+    forwarded: Forwarded<'_>,
+) -> Range<usize> {
     let mut dropped = OURS;
     if !who.trusted {
         dropped = dropped.union(FORWARDED);
@@ -69,38 +84,51 @@ pub fn to_instance(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<
         dropped = dropped.with(FieldId::Expect);
     }
     out.reserve(head.len + 400);
-    let mut writer = HeadWriter::request(out, buf, head).keep(&head.fields, dropped);
+    let writer = match forwarded.target {
+        Some(target) => HeadWriter::request_to(out, buf, head, target),
+        None => HeadWriter::request(out, buf, head),
+    };
+    drop(writer.keep(&head.fields, dropped));
     if head.upgrade {
-        writer = writer.lines(b"Connection: upgrade\r\n");
+        out.extend_from_slice(b"Connection: upgrade\r\n");
     }
-    let host = head.value(FieldId::Host, buf);
-    if host.is_none() {
+    if head.field(FieldId::Host).is_none() {
         // HTTP/1.0 may go without, HTTP/1.1 to the instance may not.
-        writer = writer.lines(b"Host: localhost\r\n");
+        out.extend_from_slice(b"Host: localhost\r\n");
     }
+    out.extend_from_slice(forwarded.lines);
+    let trace = asking_lines(out, buf, head, who);
+    out.extend_from_slice(b"\r\n");
+    trace
+}
+
+/// Who asks, and by what ids: the lines that the edge says itself, the request's id the last. Gives the place of the trace id.
+pub fn asking_lines(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer<'_>) -> Range<usize> {
     let believed = |id| head.value(id, buf).filter(|_| who.trusted);
     let proto: &[u8] = if who.https { b"https" } else { b"http" };
-    let host = believed(FieldId::XForwardedHost).or(host).unwrap_or(b"localhost");
+    let host = believed(FieldId::XForwardedHost).or(head.value(FieldId::Host, buf)).unwrap_or(b"localhost");
     let begun = trace::begin();
     let trace = trace::of(buf, head).unwrap_or(&begun);
     // Addresses, an id that was checked, and values of a head that was: no control character can be among them.
-    writer = writer.lines(b"X-Real-IP: ").lines(who.client.as_bytes()).lines(b"\r\nX-Forwarded-For: ");
+    let mut say = |part: &[u8]| out.extend_from_slice(part);
+    say(b"X-Real-IP: ");
+    say(who.client.as_bytes());
+    say(b"\r\nX-Forwarded-For: ");
     for field in head.fields.iter().filter(|field| field.id == FieldId::XForwardedFor) {
-        writer = writer.lines(field.value.of(buf)).lines(b", ");
+        say(field.value.of(buf));
+        say(b", ");
     }
-    writer
-        .lines(who.peer.as_bytes())
-        .lines(b"\r\nX-Forwarded-Proto: ")
-        .lines(proto)
-        .lines(b"\r\nX-Forwarded-Host: ")
-        .lines(host)
-        .lines(b"\r\ntraceparent: ")
-        .lines(trace)
-        .lines(b"\r\nX-Request-Id: ")
-        .lines(who.id)
-        .lines(b"\r\n")
-        .finish();
-    let behind = b"\r\nX-Request-Id: ".len() + who.id.len() + b"\r\n\r\n".len();
+    say(who.peer.as_bytes());
+    say(b"\r\nX-Forwarded-Proto: ");
+    say(proto);
+    say(b"\r\nX-Forwarded-Host: ");
+    say(host);
+    say(b"\r\ntraceparent: ");
+    say(trace);
+    say(b"\r\nX-Request-Id: ");
+    say(who.id);
+    say(b"\r\n");
+    let behind = b"\r\nX-Request-Id: ".len() + who.id.len() + b"\r\n".len();
     let start = out.len().saturating_sub(behind + trace.len());
     start + trace::ID.start..start + trace::ID.end
 }

@@ -2,11 +2,11 @@
 //! from one immutable snapshot that the keeper sends, and serves on when the keeper is gone.
 //!
 //! A request's way, file by file:
-//! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`]), one handler
+//! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`], [`gate`], [`prepare`]), one handler
 //! - [`tls`], [`proxy_protocol`]: what comes before HTTP where a door asks for it
 //! - [`table`], [`hosts`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
-//! - [`files`], [`answer`] and [`error_page`]: answers of the edge's own
+//! - [`files`], [`redirect`], [`answer`] and [`error_page`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
 //! - [`policy`]: what applies beside the handler; [`policy::response`] sees the head of every answer; [`coding`]: who takes which
 //! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
@@ -32,6 +32,7 @@ mod control;
 mod error_page;
 mod exchange;
 mod files;
+mod gate;
 mod guard;
 mod h2;
 mod headers;
@@ -42,9 +43,11 @@ mod metrics;
 mod pipe;
 mod policy;
 mod pool;
+mod prepare;
 mod proxy;
 mod proxy_protocol;
 mod record;
+mod redirect;
 mod relay;
 mod request_id;
 mod router;

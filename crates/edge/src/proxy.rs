@@ -19,6 +19,7 @@ use crate::stream::Stream;
 use crate::table::Limits;
 use crate::upstream::{Pick, Tried, Upstream};
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::snapshot::UpstreamState;
@@ -49,11 +50,12 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
     let mut tried = Tried::new();
     let mut fresh = false;
     let mut moved = false;
-    loop {
+    // Out of the loop, so that nothing of it takes a place in the future beside the answer.
+    let refusal = loop {
         let leg = match reach(client, record, job, &mut tried, fresh).await {
             Ok(leg) => leg,
             Err(Stop::ClientGone) => return Next::Close,
-            Err(Stop::Refused(refusal)) => return fail(client, record, &refusal).await,
+            Err(Stop::Refused(refusal)) => break refusal,
         };
         let elsewhere = !moved && job.upstream.instances.len() > tried.len();
         let end = {
@@ -65,7 +67,7 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
             End::Done => return Next::Again,
             End::Close => return Next::Close,
             End::Linger => return Next::Linger,
-            End::Refused(refusal) => return fail(client, record, &refusal).await,
+            End::Refused(refusal) => break refusal,
             // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
             End::Repeat if leg.reused => {
                 fresh = true;
@@ -73,12 +75,20 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
             }
             End::Repeat => moved = true,
         }
-    }
+    };
+    fail(client, record, refusal).await
 }
 
-async fn fail(client: &mut Client, record: &mut Record, refusal: &Refusal) -> Next {
-    let json = forwarded_wants_json(record);
-    Box::pin(refuse(client, record, refusal, json)).await
+/// Answers with a refusal. Boxed with it: it would take its place in every exchange's future.
+fn fail<'a>(
+    client: &'a mut Client,
+    record: &'a mut Record,
+    refusal: Refusal,
+) -> Pin<Box<dyn Future<Output = Next> + 'a>> {
+    Box::pin(async move {
+        let json = forwarded_wants_json(record);
+        refuse(client, record, &refusal, json).await
+    })
 }
 
 enum Stop {

@@ -9,6 +9,7 @@ use crate::instance::{Claim, Instance};
 use crate::log_line;
 use crate::metrics::{CacheStatus, Ended, Version};
 use crate::policy::Policy;
+use crate::policy::request::Held;
 use crate::trace;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -103,6 +104,8 @@ pub struct Record {
     pub facts: Facts,
     /// What applies to its route, once that is known.
     pub policy: Option<Arc<Policy>>,
+    /// Places in limits on requests at a time, given back with it.
+    pub held: Option<Box<Held>>,
     /// What went wrong, if anything did.
     pub cause: Option<Cow<'static, str>>,
 }
@@ -138,6 +141,7 @@ impl Record {
             ended: None,
             facts: Facts::default(),
             policy: None,
+            held: None,
             cause: None,
         }
     }

@@ -8,6 +8,7 @@
 use crate::files::Root;
 use crate::hosts::Hosts;
 use crate::policy::Policy;
+use crate::redirect::Redirect;
 use crate::router::Router;
 use crate::tls::{Door, Tls};
 use crate::upstream::Upstream;
@@ -44,6 +45,8 @@ pub struct SiteEntry {
     pub upstreams: Box<[Option<Arc<Upstream>>]>,
     /// Of the site, in the metrics.
     pub number: u32,
+    /// Likewise the servers that are asked first (`PolicySpec::forward_auth`); empty where no route has one.
+    pub auth: Box<[Option<Arc<Upstream>>]>,
 }
 
 /// A site, compiled.
@@ -66,6 +69,8 @@ pub struct Route {
     pub limits: Limits,
     /// What applies beside the handler.
     pub policy: Arc<Policy>,
+    /// Id of the upstream that is asked first.
+    pub auth: Option<Box<str>>,
 }
 
 /// What answers.
@@ -76,7 +81,7 @@ pub enum Handler {
     /// Files.
     Static(Arc<Root>),
     /// The client is sent elsewhere.
-    Redirect(model::spec::RedirectSpec),
+    Redirect(Redirect),
     /// Prometheus metrics.
     Metrics,
 }
@@ -103,6 +108,8 @@ pub struct Found<'t> {
     pub upstream: Option<&'t Arc<Upstream>>,
     /// Of the site, in the metrics.
     pub number: u32,
+    /// The server that is asked first, if one is.
+    pub auth: Option<&'t Arc<Upstream>>,
 }
 
 impl Table {
@@ -114,6 +121,7 @@ impl Table {
             route: entry.site.routes.get(place)?,
             upstream: entry.upstreams.get(place).and_then(Option::as_ref),
             number: entry.number,
+            auth: entry.auth.get(place).and_then(Option::as_ref),
         })
     }
 

@@ -12,7 +12,7 @@ pub mod cors;
 pub mod error_pages;
 mod headers;
 pub mod lines;
-mod paths;
+pub mod paths;
 
 use crate::record::Record;
 use compress::Compress;

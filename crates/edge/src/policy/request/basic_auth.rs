@@ -1,0 +1,217 @@
+//! Name and password (RFC 7617), against argon2 hashes.
+//!
+//! ```text
+//!   Authorization ──▶ look: seen lately? ──▶ passes at once
+//!                       │ not yet
+//!                       ▼
+//!                     check: argon2 on the blocking pool ──▶ passes, and is remembered │ 401
+//! ```
+//! A hash takes tens of milliseconds and some megabytes by design, so few run at a time ([`HASHING`]), few wait ([`QUEUE`]), and what
+//! was right is remembered for [`KEPT`] by a keyed digest, never by itself. What was wrong is not remembered: it costs every time. An
+//! unknown name costs as much as a known one.
+//!
+//! The application does not get `Authorization`: the password is the edge's business. It learns the name by `X-Forwarded-User`,
+//! which no client can set.
+
+use super::shards::Shards;
+use crate::error_page::Refusal;
+use argon2::Argon2;
+use argon2::password_hash::PasswordVerifier;
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use model::policy::BasicAuthSpec;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// How long a name and password that were right pass without a hash.
+const KEPT: Duration = Duration::from_secs(300);
+/// Hashes at a time, of all workers.
+static HASHING: Semaphore = Semaphore::const_new(2);
+/// Requests that wait for one, or have it; beyond: 503.
+static QUEUE: Semaphore = Semaphore::const_new(64);
+
+/// Compiled.
+pub struct BasicAuth {
+    challenge: Arc<[u8]>,
+    /// Name to PHC string.
+    users: HashMap<Box<str>, Box<str>>,
+    /// Computed for a name that is not there.
+    decoy: Box<str>,
+    /// What was right is remembered under this key. None where the generator of random numbers failed: then nobody passes.
+    key: Option<hmac::Key>,
+    seen: Shards<Seen>,
+}
+
+/// Somebody who passed.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    digest: [u8; 32],
+    at: Instant,
+}
+
+/// A name and a password that were not checked yet.
+pub struct Credentials {
+    user: Box<str>,
+    password: Box<[u8]>,
+    digest: [u8; 32],
+}
+
+/// What can be said at once.
+pub enum Look {
+    /// This user passes.
+    Passed(Box<str>),
+    /// Nobody knows yet.
+    Unknown(Credentials),
+    /// There is no name and password.
+    Refused(Refusal),
+}
+
+impl std::fmt::Debug for BasicAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BasicAuth").field("users", &self.users.len()).finish_non_exhaustive()
+    }
+}
+
+impl BasicAuth {
+    /// With nobody remembered.
+    pub fn new(spec: &BasicAuthSpec) -> Self {
+        // Within quotes: what would end them is escaped, and no control character passes.
+        let realm: String = spec.realm.chars().filter(|&letter| !letter.is_control()).collect();
+        let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let challenge = format!("WWW-Authenticate: Basic realm=\"{realm}\", charset=\"UTF-8\"\r\n");
+        let sound = |name: &str| !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
+        let users = spec.users.iter().filter(|user| sound(&user.name));
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new());
+        Self {
+            challenge: challenge.into_bytes().into(),
+            users: users.map(|user| (user.name.as_str().into(), user.hash.as_str().into())).collect(),
+            decoy: spec.users.first().map(|user| user.hash.as_str().into()).unwrap_or_default(),
+            key: key.ok(),
+            seen: Shards::default(),
+        }
+    }
+
+    /// Looks at an `Authorization` value.
+    pub fn look(&self, value: Option<&[u8]>, now: Instant) -> Look {
+        let Some(credentials) = value.and_then(|value| self.read(value)) else {
+            return Look::Refused(self.refusal("no name and password"));
+        };
+        if self.is_seen(&credentials.digest, now) {
+            Look::Passed(credentials.user)
+        } else {
+            Look::Unknown(credentials)
+        }
+    }
+
+    fn read(&self, value: &[u8]) -> Option<Credentials> {
+        let (scheme, code) = value.split_at_checked(b"Basic ".len())?;
+        if !scheme.eq_ignore_ascii_case(b"Basic ") {
+            return None;
+        }
+        let text = BASE64_STANDARD.decode(code.trim_ascii()).ok()?;
+        let colon = text.iter().position(|&byte| byte == b':')?;
+        let (user, password) = text.split_at_checked(colon)?;
+        let digest = hmac::sign(self.key.as_ref()?, &text).as_ref().try_into().ok()?;
+        let user = std::str::from_utf8(user).ok()?.into();
+        Some(Credentials { user, password: password.get(1..)?.into(), digest })
+    }
+
+    fn is_seen(&self, digest: &[u8; 32], now: Instant) -> bool {
+        let seen = self.seen.of(place(digest)).get(&place(digest)).copied();
+        seen.is_some_and(|seen| seen.digest == *digest && now.saturating_duration_since(seen.at) < KEPT)
+    }
+
+    /// Checks what was not known; gives the user who passes.
+    pub async fn check(&self, credentials: Credentials) -> Result<Box<str>, Refusal> {
+        let busy =
+            || Refusal { retry_after: Some(1), ..Refusal::new(503, "too many passwords to be checked") };
+        let _place = QUEUE.try_acquire().map_err(|_| busy())?;
+        let permit = HASHING.acquire().await.map_err(|_| busy())?;
+        let Credentials { user, password, digest } = credentials;
+        // A page's many requests come together: the first one's hash is enough.
+        if self.is_seen(&digest, Instant::now()) {
+            return Ok(user);
+        }
+        let known = self.users.get(&user);
+        let hash = known.unwrap_or(&self.decoy).clone();
+        let verify = move || {
+            let _permit = permit;
+            Argon2::default().verify_password(&password, &*hash).is_ok()
+        };
+        let right = tokio::task::spawn_blocking(verify).await.unwrap_or_default();
+        if known.is_none() || !right {
+            return Err(self.refusal("a wrong name or password"));
+        }
+        let now = Instant::now();
+        let mut seen = self.seen.of(place(&digest));
+        seen.retain(|_, seen| now.saturating_duration_since(seen.at) < KEPT);
+        seen.insert(place(&digest), Seen { digest, at: now });
+        Ok(user)
+    }
+
+    fn refusal(&self, cause: &'static str) -> Refusal {
+        Refusal { lines: Some(Arc::clone(&self.challenge)), ..Refusal::new(401, cause) }
+    }
+}
+
+/// Where a digest is kept.
+fn place(digest: &[u8; 32]) -> u64 {
+    digest.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argon2::password_hash::CustomizedPasswordHasher;
+    use model::policy::UserSpec;
+
+    fn auth() -> BasicAuth {
+        let params = argon2::Params::new(8, 1, 1, None).unwrap();
+        let hash =
+            Argon2::default().hash_password_customized(b"pass:word", b"salt-of-sixteen!", None, None, params);
+        let users = vec![UserSpec { name: "eve".into(), hash: hash.unwrap().to_string() }];
+        BasicAuth::new(&BasicAuthSpec { realm: "the \"inner\"\r\n part".into(), users })
+    }
+
+    fn value(text: &str) -> Vec<u8> {
+        format!("basic {}", BASE64_STANDARD.encode(text)).into_bytes()
+    }
+
+    async fn check(auth: &BasicAuth, text: &str) -> Result<Box<str>, u16> {
+        match auth.look(Some(&value(text)), Instant::now()) {
+            Look::Unknown(credentials) => auth.check(credentials).await.map_err(|refusal| refusal.status),
+            Look::Passed(user) => Ok(user),
+            Look::Refused(refusal) => Err(refusal.status),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_right_is_remembered_and_what_was_wrong_is_not() {
+        let auth = auth();
+        let now = Instant::now();
+        for wrong in ["eve:other", "eve:", "mallory:pass:word", ":pass:word", "EVE:pass:word"] {
+            assert_eq!(check(&auth, wrong).await, Err(401), "{wrong}");
+            assert!(!matches!(auth.look(Some(&value(wrong)), now), Look::Passed(_)), "{wrong}");
+        }
+        assert_eq!(check(&auth, "eve:pass:word").await.as_deref(), Ok("eve"));
+        let again = |at| auth.look(Some(&value("eve:pass:word")), at);
+        assert!(matches!(again(Instant::now()), Look::Passed(user) if &*user == "eve"));
+        assert!(matches!(again(Instant::now() + KEPT), Look::Unknown(_)));
+    }
+
+    #[test]
+    fn what_is_no_name_and_password_is_asked_for_one() {
+        let auth = auth();
+        for value in [None, Some(&b"Bearer abc"[..]), Some(b"Basic"), Some(b"Basic ???"), Some(b"Basic YWJj")]
+        {
+            let Look::Refused(refusal) = auth.look(value, Instant::now()) else { panic!("{value:?}") };
+            let lines = String::from_utf8(refusal.lines.unwrap().to_vec()).unwrap();
+            let expected = "WWW-Authenticate: Basic realm=\"the \\\"inner\\\" part\", charset=\"UTF-8\"\r\n";
+            assert_eq!((refusal.status, lines.as_str()), (401, expected));
+        }
+        assert!(!format!("{auth:?}").contains("argon2"));
+    }
+}

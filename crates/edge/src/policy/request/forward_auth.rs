@@ -1,0 +1,318 @@
+//! Another server is asked first, by `GET` with the request's head: 2xx lets the request pass and may say who asks, any other
+//! answer is the client's.
+//!
+//! ```text
+//!   claim ──▶ connection (idle or new) ──▶ head out ──▶ head in, body in (bounded) ──▶ 2xx: lines to copy │ else: a refusal made of it
+//!     ▲                                        │
+//!     └────── once, where an idle connection had ended
+//! ```
+//! It fails closed: where nobody can be reached the client gets 502, where nobody answers in time 504. The server is claimed like
+//! an application's instance and its idle connections wait in the same pool.
+
+use super::headers::is_free;
+use crate::LIMITS;
+use crate::buffer::Buffer;
+use crate::connect::{ConnectError, connect};
+use crate::connection::Client;
+use crate::error_page::Refusal;
+use crate::headers::{Peer, asking_lines};
+use crate::stream::Stream;
+use crate::upstream::{Pick, Tried, Upstream};
+use http1::{BodyDecoder, BodyFraming, FieldId, FieldSet, Method, RequestHead, ResponseHead, parse_response};
+use model::policy::ForwardAuthSpec;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Largest body of an answer that is the client's.
+const MAX_BODY: usize = 64 << 10;
+
+/// Of the request's head: what is not asked with. What the edge says itself is added.
+const NOT_ASKED: FieldSet = FieldSet::HOP_BY_HOP
+    .with(FieldId::ContentLength)
+    .with(FieldId::Expect)
+    .with(FieldId::Forwarded)
+    .with(FieldId::Trailer)
+    .with(FieldId::Traceparent)
+    .with(FieldId::TransferEncoding)
+    .with(FieldId::UnderscoreAlias)
+    .with(FieldId::Upgrade)
+    .with(FieldId::XForwardedFor)
+    .with(FieldId::XForwardedHost)
+    .with(FieldId::XForwardedOther)
+    .with(FieldId::XForwardedPort)
+    .with(FieldId::XForwardedProto)
+    .with(FieldId::XRealIp)
+    .with(FieldId::XRequestId);
+
+/// Of the answer's head: what is not passed on to the client.
+const NOT_ANSWERED: FieldSet = FieldSet::HOP_BY_HOP
+    .with(FieldId::ContentLength)
+    .with(FieldId::Trailer)
+    .with(FieldId::TransferEncoding)
+    .with(FieldId::Upgrade)
+    .with(FieldId::XRequestId);
+
+/// Compiled.
+#[derive(Debug)]
+pub struct ForwardAuth {
+    path: Box<str>,
+    copy: Box<[Box<str>]>,
+    timeout: Duration,
+}
+
+/// What the other server said.
+pub enum Said {
+    /// The request passes, with these lines.
+    Passed(Vec<u8>),
+    /// The client gets this.
+    Refused(Refusal),
+    /// Nobody waits any more.
+    ClientGone,
+}
+
+/// An answer, whole.
+struct Answer {
+    /// Its head's bytes.
+    text: Vec<u8>,
+    head: ResponseHead,
+    body: Vec<u8>,
+    /// The connection can carry another request.
+    reusable: bool,
+}
+
+enum Failure {
+    TimedOut,
+    ClientGone,
+    Broken(&'static str),
+}
+
+impl ForwardAuth {
+    /// Of a route.
+    pub fn new(spec: &ForwardAuthSpec) -> Self {
+        Self {
+            path: spec.path.as_str().into(),
+            copy: spec.copy.iter().filter(|name| is_free(name)).map(|name| name.as_str().into()).collect(),
+            timeout: Duration::from_millis(spec.timeout_ms),
+        }
+    }
+
+    /// Headers that only the other server may say.
+    pub fn copied(&self) -> impl Iterator<Item = &str> {
+        self.copy.iter().map(|name| &**name)
+    }
+
+    /// The head to ask with.
+    pub fn question(&self, buf: &[u8], head: &RequestHead, who: Peer<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(head.len + 512);
+        for part in [b"GET ", self.path.as_bytes(), b" HTTP/1.1\r\n"] {
+            out.extend_from_slice(part);
+        }
+        for field in head.fields.iter().filter(|field| !field.hop && !NOT_ASKED.contains(field.id)) {
+            out.extend_from_slice(field.line.of(buf));
+        }
+        if head.field(FieldId::Host).is_none() {
+            out.extend_from_slice(b"Host: localhost\r\n");
+        }
+        for (name, value) in
+            [("X-Forwarded-Method", head.method_span.of(buf)), ("X-Forwarded-Uri", head.target.of(buf))]
+        {
+            super::add(&mut out, name, value);
+        }
+        let _ = asking_lines(&mut out, buf, head, who);
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+
+    /// Asks. With `watch` the client's end is noticed (not while it still sends a body).
+    pub async fn ask(&self, client: &mut Client, server: &Upstream, question: &[u8], watch: bool) -> Said {
+        let refused = |status, cause| Said::Refused(Refusal::new(status, cause));
+        let until = Instant::now() + self.timeout;
+        let mut tried = Tried::new();
+        let mut fresh = false;
+        loop {
+            let Pick::Claimed(claim) = server.claim(&mut tried) else {
+                return refused(502, "the server that signs in cannot be reached");
+            };
+            let Some(instance) = claim.instance() else { continue };
+            let idle = if fresh { None } else { client.worker.pool.take(instance.key, Instant::now(), true) };
+            let reused = idle.is_some();
+            let stream = match idle {
+                Some(stream) => Ok(stream),
+                None => connect(client, &instance.address, millis_until(until), watch).await,
+            };
+            let mut stream = match stream {
+                Ok(stream) => stream,
+                Err(ConnectError::ClientGone) => return Said::ClientGone,
+                Err(ConnectError::TimedOut) => {
+                    return refused(504, "the server that signs in does not answer");
+                }
+                Err(ConnectError::Failed(_)) => {
+                    instance.count_failure();
+                    continue;
+                }
+            };
+            client.timer.set(Instant::now(), millis_until(until));
+            let mut asking = Asking { client: &mut *client, stream: &mut stream, watch };
+            match asking.run(question).await {
+                Ok(answer) => {
+                    instance.count_request();
+                    if answer.reusable {
+                        client.worker.pool.put(instance.key, stream, Instant::now());
+                    }
+                    return self.judge(&answer);
+                }
+                Err(Failure::Broken(_)) if reused => {
+                    fresh = true;
+                    tried.pop();
+                }
+                Err(Failure::ClientGone) => return Said::ClientGone,
+                Err(Failure::TimedOut) => return refused(504, "the server that signs in does not answer"),
+                Err(Failure::Broken(cause)) => {
+                    instance.count_failure();
+                    return refused(502, cause);
+                }
+            }
+        }
+    }
+
+    fn judge(&self, answer: &Answer) -> Said {
+        let Answer { text, head, body, .. } = answer;
+        let mut lines = Vec::new();
+        if (200..300).contains(&head.status) {
+            for name in self.copied() {
+                let said = |field: &&http1::Field| field.name.of(text).eq_ignore_ascii_case(name.as_bytes());
+                for field in head.fields.iter().filter(said) {
+                    super::add(&mut lines, name, field.value.of(text));
+                }
+            }
+            return Said::Passed(lines);
+        }
+        for field in head.fields.iter().filter(|field| !field.hop && !NOT_ANSWERED.contains(field.id)) {
+            lines.extend_from_slice(field.line.of(text));
+        }
+        Said::Refused(Refusal {
+            lines: Some(lines.into()),
+            body: Some(body.clone().into()),
+            ..Refusal::new(head.status, "the server that signs in refused")
+        })
+    }
+}
+
+fn millis_until(until: Instant) -> u64 {
+    let left = until.saturating_duration_since(Instant::now()).as_millis();
+    u64::try_from(left).unwrap_or(u64::MAX).max(1)
+}
+
+/// One question on one connection; the client's timer bounds it.
+struct Asking<'a> {
+    client: &'a mut Client,
+    stream: &'a mut Stream,
+    watch: bool,
+}
+
+impl Asking<'_> {
+    async fn run(&mut self, question: &[u8]) -> Result<Answer, Failure> {
+        self.write(question).await?;
+        let mut bytes = Vec::new();
+        let head = loop {
+            match parse_response(&bytes, &LIMITS, Method::Get) {
+                Err(_) => return Err(Failure::Broken("the answer of the server that signs in is malformed")),
+                Ok(Some(head)) if head.status == 101 => {
+                    return Err(Failure::Broken("the server that signs in switched protocols"));
+                }
+                Ok(Some(head)) if head.is_interim() => drop(bytes.drain(..head.len)),
+                Ok(Some(head)) => break head,
+                Ok(None) if bytes.len() > MAX_BODY => {
+                    return Err(Failure::Broken("the answer of the server that signs in is too large"));
+                }
+                Ok(None) if self.read(&mut bytes).await? == 0 => {
+                    return Err(Failure::Broken("the server that signs in closed the connection"));
+                }
+                Ok(None) => {}
+            }
+        };
+        let rest = bytes.split_off(head.len);
+        self.body(bytes, head, rest).await
+    }
+
+    async fn body(
+        &mut self,
+        text: Vec<u8>,
+        head: ResponseHead,
+        mut rest: Vec<u8>,
+    ) -> Result<Answer, Failure> {
+        let mut decoder = BodyDecoder::new(head.body, &LIMITS);
+        let mut body = Vec::new();
+        let endless = head.body == BodyFraming::UntilClose;
+        loop {
+            let decoded = decoder
+                .decode(&rest)
+                .map_err(|_| Failure::Broken("the answer of the server that signs in is malformed"))?;
+            body.extend_from_slice(rest.get(decoded.data).unwrap_or_default());
+            rest.drain(..decoded.consumed);
+            if body.len() > MAX_BODY {
+                return Err(Failure::Broken("the answer of the server that signs in is too large"));
+            }
+            if decoded.done {
+                let reusable = head.keep_alive && !endless && rest.is_empty();
+                return Ok(Answer { text, head, body, reusable });
+            }
+            if rest.is_empty() && self.read(&mut rest).await? == 0 {
+                if endless {
+                    return Ok(Answer { text, head, body, reusable: false });
+                }
+                return Err(Failure::Broken("the server that signs in broke off its answer"));
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut sent = 0;
+        poll_fn(|cx| {
+            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                match self.stream.poll_write(cx, rest) {
+                    Poll::Ready(Ok(count)) if count > 0 => sent += count,
+                    Poll::Ready(_) => {
+                        return Poll::Ready(Err(Failure::Broken("the server that signs in stopped reading")));
+                    }
+                    Poll::Pending if self.client.timer.expired() => {
+                        return Poll::Ready(Err(Failure::TimedOut));
+                    }
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Adds what came; 0 is the end.
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, Failure> {
+        poll_fn(|cx| {
+            if let Poll::Ready(ready) = self.stream.poll_read_ready(cx) {
+                let mut buffer = Buffer::small();
+                match ready.map(|()| self.stream.poll_read(cx, &mut buffer)) {
+                    Ok(Poll::Ready(Ok(count))) => {
+                        bytes.extend_from_slice(buffer.filled());
+                        return Poll::Ready(Ok(count));
+                    }
+                    Ok(Poll::Pending) => {}
+                    Ok(Poll::Ready(Err(_))) | Err(_) => {
+                        return Poll::Ready(Err(Failure::Broken(
+                            "the server that signs in closed the connection",
+                        )));
+                    }
+                }
+            }
+            if self.client.timer.expired() {
+                return Poll::Ready(Err(Failure::TimedOut));
+            }
+            if self.watch && self.client.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
