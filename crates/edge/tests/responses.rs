@@ -1,6 +1,6 @@
 //! What the edge says on the way back: headers of the route's, CORS, the user's error pages, compression.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

@@ -130,6 +130,7 @@ fn push_escaped(out: &mut String, text: &str) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
 
