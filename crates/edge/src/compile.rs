@@ -8,7 +8,6 @@ use crate::files::Root;
 use crate::instance::{Drained, Instance};
 use crate::metrics::SiteNumbers;
 use crate::policy::Policies;
-use crate::policy::request::ZoneFigures;
 use crate::redirect::Redirect;
 use crate::router::Router;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
@@ -112,6 +111,7 @@ impl Compiler {
         }
         table.upstreams = upstreams.into_values().collect();
         self.sites = sites;
+        table.zones = self.policies.zones.all();
         Ok(table)
     }
 
@@ -204,11 +204,6 @@ impl Compiler {
     /// Whether [`Compiler::sweep`] has to be called now and then.
     pub fn counts_rates(&self) -> bool {
         self.policies.zones.counts_rates()
-    }
-
-    /// Figures of the limits, by zone.
-    pub fn zones(&self) -> Vec<ZoneFigures> {
-        self.policies.zones.figures()
     }
 
     /// Counters of all instances.

@@ -8,6 +8,7 @@
 use crate::files::Root;
 use crate::hosts::Hosts;
 use crate::policy::Policy;
+use crate::policy::request::Zone;
 use crate::redirect::Redirect;
 use crate::router::Router;
 use crate::tls::{Door, Tls};
@@ -28,6 +29,8 @@ pub struct Table {
     pub sites: Vec<SiteEntry>,
     /// All upstreams, also those that no route points to.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// What limits count in, for the metrics.
+    pub zones: Vec<Zone>,
     /// Host name to place in `sites`.
     pub hosts: Hosts<usize>,
     /// Listening addresses on which more than plain HTTP is spoken.

@@ -100,14 +100,20 @@ fn a_refusal_has_the_status_of_the_limit_and_is_logged() {
         policy.rates[0].per_ms = 3_600_000;
         policy
     };
-    let routes = vec![with("/native/*", hourly("n", 429)), with("/imported/*", hourly("i", 503))];
+    let metrics = Route { handler: Handler::Metrics, ..route("/metrics", "") };
+    let routes = vec![with("/native/*", hourly("n", 429)), with("/imported/*", hourly("i", 503)), metrics];
     let edge = Edge::start(&routed(&app, routes));
     for (path, status) in [("/native/x", 429), ("/imported/x", 503)] {
         assert_eq!(edge.get("a.test", path).status, 200);
         let refused = edge.get("a.test", path);
         assert_eq!((refused.status, refused.header("Retry-After").as_deref()), (status, Some("3600")));
     }
-    let log = edge.log(4);
+    let figures = edge.get("a.test", "/metrics").text();
+    for zone in ["n", "i"] {
+        let line = format!("mainstay_limited_total{{zone=\"{zone}\",kind=\"rate\"}} 1\n");
+        assert!(figures.contains(&line), "{figures}");
+    }
+    let log = edge.log(5);
     let refused: Vec<_> = log.iter().filter(|line| line["status"] != 200).collect();
     assert_eq!(refused.len(), 2);
     assert!(refused.iter().all(|line| line["error"].as_str().unwrap().contains("limit")), "{refused:?}");

@@ -3,6 +3,7 @@
 use super::{BOUNDS, Count, Handshake, Metrics, SiteFigures, Version, WorkerStats};
 use crate::guard::Offence;
 use crate::instance::Instance;
+use crate::policy::request::Zone;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
@@ -166,6 +167,16 @@ impl Scrape {
         let offences =
             Offence::ALL.map(|offence| ([("offence", offence.label())], refusals.offences(offence)));
         page.counters("mainstay_offences", "What clients may be banned for", offences.into_iter())?;
+        let table = self.0.table.load_full();
+        // By name: with another rate a limit is another zone for a while.
+        let mut limits: BTreeMap<(Box<str>, &str), u64> = BTreeMap::new();
+        for figures in table.zones.iter().filter_map(Zone::figures) {
+            *limits.entry((figures.zone, figures.kind)).or_default() += figures.refused;
+        }
+        let limits = limits.iter().map(|((zone, kind), count)| {
+            ([("zone", zone.to_string()), ("kind", (*kind).to_owned())], *count)
+        });
+        page.counters("mainstay_limited", "Requests refused by a limit of their route", limits)?;
         page.gauge("mainstay_bans", "Bans in force", self.0.guard.banned() as u64)
     }
 }

@@ -42,7 +42,7 @@ use rates::Rate;
 use rewrite::{Rewrite, Rewritten};
 use std::net::IpAddr;
 use std::time::Instant;
-pub use zones::{ZoneFigures, Zones};
+pub use zones::{Zone, Zones};
 
 /// Compiled.
 #[derive(Debug, Default)]

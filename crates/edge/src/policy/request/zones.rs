@@ -20,15 +20,39 @@ type RateName = (String, u32, u64, u32, KeySpec);
 /// Likewise: zone, most, key.
 type ConcurrencyName = (String, u32, KeySpec);
 
-/// A zone's figures, for metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A zone, for metrics. It does not keep it alive: a table that showed it would hand it on to the next.
+#[derive(Debug, Clone)]
+pub enum Zone {
+    /// Of a limit of rate.
+    Rate(Weak<RateZone>),
+    /// Of a limit on requests in flight.
+    Concurrency(Weak<ConcurrencyZone>),
+}
+
+/// A zone's figures.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ZoneFigures {
     /// Its name, as in the manifest's limits.
     pub zone: Box<str>,
     /// `rate` or `concurrency`.
     pub kind: &'static str,
-    /// Requests refused.
+    /// Requests refused since it came to be.
     pub refused: u64,
+}
+
+impl Zone {
+    /// As they are now, if it is still in use.
+    pub fn figures(&self) -> Option<ZoneFigures> {
+        let (zone, kind, refused) = match self {
+            Self::Rate(zone) => zone
+                .upgrade()
+                .map(|zone| (zone.name.clone(), "rate", zone.refused.load(Ordering::Relaxed)))?,
+            Self::Concurrency(zone) => zone
+                .upgrade()
+                .map(|zone| (zone.name.clone(), "concurrency", zone.refused.load(Ordering::Relaxed)))?,
+        };
+        Some(ZoneFigures { zone, kind, refused })
+    }
 }
 
 impl Zones {
@@ -61,19 +85,10 @@ impl Zones {
         !self.rates.is_empty()
     }
 
-    /// Figures of every zone in use.
-    pub fn figures(&self) -> Vec<ZoneFigures> {
-        let rates = self.rates.values().filter_map(Weak::upgrade).map(|zone| ZoneFigures {
-            zone: zone.name.clone(),
-            kind: "rate",
-            refused: zone.refused.load(Ordering::Relaxed),
-        });
-        let concurrency = self.concurrency.values().filter_map(Weak::upgrade).map(|zone| ZoneFigures {
-            zone: zone.name.clone(),
-            kind: "concurrency",
-            refused: zone.refused.load(Ordering::Relaxed),
-        });
-        rates.chain(concurrency).collect()
+    /// Every zone.
+    pub fn all(&self) -> Vec<Zone> {
+        let rates = self.rates.values().map(|zone| Zone::Rate(Weak::clone(zone)));
+        rates.chain(self.concurrency.values().map(|zone| Zone::Concurrency(Weak::clone(zone)))).collect()
     }
 }
 
@@ -98,9 +113,17 @@ mod tests {
         let next = zones.rate(&spec(0));
         assert!(asking("", |asked| next.count(asked).is_err()), "counted already");
         assert!(asking("", |asked| zones.rate(&spec(1)).count(asked).is_ok()), "another limit");
-        assert!(zones.figures().iter().any(|figures| figures.refused == 1 && &*figures.zone == "api"));
+        assert!(
+            zones
+                .all()
+                .iter()
+                .filter_map(Zone::figures)
+                .any(|zone| zone.refused == 1 && &*zone.zone == "api")
+        );
+        let shown = zones.all();
         drop((former, next));
+        assert!(shown.iter().all(|zone| zone.figures().is_none()), "who shows a zone does not keep it");
         zones.sweep();
-        assert!(zones.figures().is_empty() && !zones.counts_rates());
+        assert!(zones.all().is_empty() && !zones.counts_rates());
     }
 }
