@@ -1,3 +1,5 @@
+//! Certificates from files: pairs that belong together, and those that do not.
+
 use super::*;
 use crate::local::LocalAuthority;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! The local authority: made once, kept, and what it signs.
+
 use super::*;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};

@@ -112,11 +112,6 @@ impl Open {
         self.ticket = self.worker.guard.connect(client)?;
         Ok(())
     }
-
-    /// Whose connection it is.
-    pub fn worker(&self) -> &Rc<Worker> {
-        &self.worker
-    }
 }
 
 impl Drop for Open {

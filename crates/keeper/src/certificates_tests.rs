@@ -1,3 +1,5 @@
+//! Which certificates a snapshot gets, and when it gets others.
+
 use super::*;
 use crate::stack::tests::{app, spec, stack};
 use model::spec::{Listen, StackSpec};

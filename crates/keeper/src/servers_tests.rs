@@ -1,3 +1,5 @@
+//! Servers of others: out of rotation and back.
+
 use super::*;
 use model::spec::Probe;
 use std::io::{Read, Write};

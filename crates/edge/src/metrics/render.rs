@@ -82,8 +82,8 @@ impl Scrape {
             sums.resize_with(sums.len().max(figures.len()), Sum::default);
             sums.iter_mut().zip(figures.iter()).for_each(|(sum, figures)| sum.add(figures));
         }
-        let asked = |(_, sum): &(&Box<str>, &Sum)| sum.classes.iter().any(|count| *count > 0);
-        let sites: Vec<_> = names.iter().zip(&sums).filter(asked).collect();
+        let asked = |sum: &Sum| sum.classes.iter().any(|count| *count > 0);
+        let sites: Vec<_> = names.iter().zip(&sums).filter(|(_, sum)| asked(sum)).collect();
         let site = |name: &str| [("site", name.to_string())];
         let of = |name: &str, key, value: &str| [("site", name.to_string()), (key, value.to_owned())];
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];

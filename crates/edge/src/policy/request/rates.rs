@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn idle_keys_are_forgotten() {
         let zone = RateZone::new(&spec(1000, 1, 0, KeySpec::Client));
-        (0..1000_u64).for_each(|n| drop(zone.limiter.check_key(&(n << 40 | n + 1))));
+        (0..1000_u64).for_each(|n| drop(zone.limiter.check_key(&((n << 40) | (n + 1)))));
         crate::policy::request::tests::eventually(|| {
             zone.sweep();
             zone.keys() == 0
