@@ -88,11 +88,20 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         &made
     });
     let turned_away = worker.turns_away(address);
-    let found = match turned_away
-        .map_or_else(|| route(client, &table, record.facts.https, buffer.filled(), head), Err)
-    {
+    let routed =
+        turned_away.map_or_else(|| route(client, &table, record.facts.https, buffer.filled(), head), Err);
+    let fitting = routed.and_then(|found| {
+        // Also what is refused now is answered as the route's policies want it.
+        record.policy = Some(Arc::clone(&found.route.policy));
+        record.site = found.number;
+        fits(head, &found).map(|()| found)
+    });
+    let found = match fitting {
         Ok(found) => found,
         Err(refusal) => {
+            if refusal.status == 400 {
+                worker.offend(address, Offence::Malformed);
+            }
             let json = json_wanted(buffer.filled(), head);
             describe(&mut record, buffer.filled(), head, id);
             buffer.consume(head.len);
@@ -100,11 +109,9 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
             return (record, Step::refuse(refusal, json));
         }
     };
-    record.policy = Some(Arc::clone(&found.route.policy));
     if let Some(compress) = &found.route.policy.response.compress {
         record.facts.coding = coding::choose(buffer.filled(), head, &compress.codings);
     }
-    record.site = found.number;
     let mut granted = Granted::default();
     if let Some(rules) = found.route.policy.request.rules() {
         let buf = buffer.filled();
@@ -199,14 +206,18 @@ fn route<'t>(
         return Err(closing_with_body(misplaced, head));
     }
     let host = head.host.map(|host| host.of(buf));
-    let found = table
+    table
         .find(host, path)
-        .ok_or_else(|| closing_with_body(Refusal::new(404, "no site or route matches"), head))?;
+        .ok_or_else(|| closing_with_body(Refusal::new(404, "no site or route matches"), head))
+}
+
+/// Whether the body, as far as it is told how long it is, is one that the route takes.
+fn fits(head: &RequestHead, found: &Found<'_>) -> Result<(), Refusal> {
     match head.body {
         BodyFraming::Length(length) if length > found.route.limits.body => {
             Err(Refusal::closing(413, "the body is larger than the route allows"))
         }
-        _ => Ok(found),
+        _ => Ok(()),
     }
 }
 

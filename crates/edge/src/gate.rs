@@ -15,7 +15,7 @@ use crate::policy::request::forward_auth::Said;
 use crate::prepare::{Entry, finish, prepare};
 use crate::record::Record;
 use crate::table::{Found, Table};
-use http1::RequestHead;
+use http1::{FieldId, RequestHead};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -104,7 +104,14 @@ async fn ask(
             waiting.granted.lines = lines;
             Ok(())
         }
-        Said::Refused(refusal) => Err(Stop::Refused(refusal)),
+        Said::Refused(refusal) => {
+            // Who shows nothing is only asked to sign in; who shows what is not believed may be guessing.
+            let shown = waiting.head.value(FieldId::Authorization, &waiting.text).is_some();
+            if shown && matches!(refusal.status, 401 | 403) {
+                client.worker.offend(waiting.address, Offence::Authentication);
+            }
+            Err(Stop::Refused(refusal))
+        }
         Said::ClientGone => Err(Stop::ClientGone),
     }
 }

@@ -20,9 +20,14 @@ const BOUNDS: Bounds = Bounds { connections: 64, in_flight: 64, buffers: 1 << 30
 
 /// A connection from 127.0.0.`last`.
 fn from(last: u8, edge: &Edge) -> TcpStream {
+    connected(last, edge.address)
+}
+
+/// The same, to this address.
+fn connected(last: u8, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).unwrap();
-    socket.connect(&edge.address.into()).unwrap();
+    socket.connect(&to.into()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.into()
 }
@@ -130,7 +135,6 @@ fn offend(last: u8, edge: &Edge) {
     read_head(&mut client);
 }
 
-// req: SEC-25
 #[test]
 fn who_offends_again_and_again_is_banned_until_the_keeper_lifts_it() {
     let table = limited(banning(3));
@@ -180,4 +184,70 @@ fn behind_a_trusted_peer_the_client_is_banned_and_not_the_peer() {
     assert_eq!((&*status("192.0.2.7"), &*status("198.51.100.1")), ("403", "200"));
     (0..3).for_each(|_| offend(9, &edge));
     assert_eq!(status("198.51.100.1"), "200", "nobody bans the proxy in front");
+}
+
+/// Who is named by the balancer that 127.0.0.9 is, with a PROXY header, over one connection for each.
+#[test]
+fn whom_a_proxy_header_names_is_held_to_limits_and_bans() {
+    let spec = EdgeSpec { client_connections: 2, ..banning(2) };
+    let mut table = limited(spec);
+    table.trusted = vec!["127.0.0.9/32".parse().unwrap()];
+    let door = Door { tls: false, proxy_protocol: true };
+    let edge = Edge::with_doors(Deadlines::default(), 1, &[door], &table);
+    let named = |client: &str, request: &[u8]| {
+        let mut stream = connected(9, edge.doors[0].address);
+        let header = format!("PROXY TCP4 {client} 198.51.100.1 4711 80\r\n");
+        stream.write_all(&[header.as_bytes(), request].concat()).unwrap();
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        while !answer.windows(4).any(|window| window == b"\r\n\r\n") {
+            match stream.read(&mut piece) {
+                Ok(count) if count > 0 => answer.extend_from_slice(&piece[..count]),
+                _ => break,
+            }
+        }
+        let status = answer.get(9..12).map(|status| String::from_utf8(status.to_vec()).unwrap());
+        (stream, status.unwrap_or_default())
+    };
+    let held: Vec<_> = (0..2).map(|_| named("192.0.2.7", GET)).collect();
+    assert!(held.iter().all(|(_, status)| status == "200"), "{held:?}");
+    assert_eq!(named("192.0.2.7", GET).1, "", "the third connection of this client");
+    assert_eq!(named("192.0.2.8", GET).1, "200", "another one behind the same balancer");
+    drop(held);
+    until(|| named("192.0.2.7", GET).1 == "200");
+    for _ in 0..2 {
+        until(|| named("192.0.2.7", b"GET /\x00 HTTP/1.1\r\n\r\n").1 == "400");
+    }
+    let FromEdge::Banned(ban) = edge.hear() else { panic!("no ban") };
+    assert_eq!(ban.net.to_string(), "192.0.2.7/32");
+    assert_eq!((&*named("192.0.2.7", GET).1, &*named("192.0.2.8", GET).1), ("", "200"));
+}
+
+/// 127.0.0.`last` asks with what another server refuses, breaks HTTP/2, names what is no path; each is an offence.
+#[test]
+fn every_kind_of_offence_is_counted() {
+    let auth = Backend::answering(|_| "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_owned());
+    let mut table = limited(banning(3));
+    table.sites[0].routes[0].policy.forward_auth = Some(model::policy::ForwardAuthSpec {
+        upstream: "s/auth".into(),
+        path: "/".into(),
+        copy: Vec::new(),
+        timeout_ms: 5000,
+    });
+    table.upstreams.push(upstream("s/auth", auth.address));
+    table.trusted = vec!["127.0.0.9/32".parse().unwrap()];
+    let edge = Edge::start(&table);
+    let ask = |last: u8, bytes: &[u8]| {
+        let mut client = from(last, &edge);
+        client.write_all(bytes).unwrap();
+        let _ = client.read(&mut [0; 4096]);
+    };
+    let signed: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer guess\r\n\r\n";
+    let dots: &[u8] = b"GET /a/%2e%2e/b HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    (0..4).for_each(|_| ask(2, GET));
+    for (last, bytes) in [(3, signed), (4, dots)] {
+        (0..3).for_each(|_| ask(last, bytes));
+        let FromEdge::Banned(ban) = edge.hear() else { panic!("no ban") };
+        assert_eq!(ban.net.to_string(), format!("127.0.0.{last}/32"), "who shows nothing offends nobody");
+    }
 }

@@ -7,6 +7,7 @@ mod support;
 use std::io::{Read, Write};
 use support::http2::*;
 use support::*;
+use wire::snapshot::Handler;
 
 /// A client that sends frames of its own making.
 struct Raw(std::net::TcpStream);
@@ -74,10 +75,14 @@ impl Raw {
 
 fn is_calmed(name: &str, frames: impl FnOnce() -> Vec<u8>) {
     let app = Backend::echoing();
-    let edge = Edge::start(&trusting(proxying(&[app.address])));
+    let mut table = trusting(proxying(&[app.address]));
+    table.sites[0].routes.insert(0, handled("/metrics", Handler::Metrics));
+    let edge = Edge::start(&table);
     let mut client = Raw::open(&edge);
     client.flood(frames());
     assert_eq!(client.goodbye(), Some(ENHANCE_YOUR_CALM), "{name}");
+    let figures = edge.get("a.test", "/metrics").text();
+    assert!(figures.contains("mainstay_offences_total{offence=\"malformed\"} 1\n"), "{name}: {figures}");
     until(|| edge.in_flight("s/a.1#1") == 0);
 }
 

@@ -192,6 +192,91 @@ fn origins_are_answered_whatever_the_application_says_and_on_errors_too() {
     }
 }
 
+fn preflight(edge: &Edge, origin: &str) -> Reply {
+    edge.request(&format!(
+        "OPTIONS /events HTTP/1.1\r\nHost: a.test\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\
+Access-Control-Request-Headers: x-session, content-type\r\nConnection: close\r\n\r\n"
+    ))
+}
+
+// req: SEC-15
+#[test]
+fn only_listed_origins_are_allowed_each_echoed_with_credentials() {
+    let app = Backend::answering(|head| {
+        assert!(!head.starts_with("OPTIONS"), "a preflight is the edge's");
+        "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: 2\r\n\r\nhi".to_owned()
+    });
+    let mut table = proxying(&[app.address]);
+    table.sites[0].routes[0].policy.cors = Some(cors());
+    let edge = Edge::start(&table);
+    for origin in ["https://a.test", "https://www.a.test"] {
+        let reply = from_origin(&edge, origin);
+        assert_eq!(reply.header("Access-Control-Allow-Origin").unwrap(), origin);
+        assert_eq!(count(&reply.head, "Access-Control-Allow-Origin"), 1, "{}", reply.head);
+        assert_eq!(reply.header("Access-Control-Allow-Credentials").unwrap(), "true");
+        let reply = preflight(&edge, origin);
+        assert_eq!((reply.status, reply.body.len()), (204, 0));
+        assert_eq!(reply.header("Access-Control-Allow-Origin").unwrap(), origin);
+        assert_eq!(reply.header("Access-Control-Allow-Credentials").unwrap(), "true");
+        assert_eq!(reply.header("Access-Control-Allow-Methods").unwrap(), "GET, POST");
+        assert_eq!(reply.header("Access-Control-Allow-Headers").unwrap(), "x-session, content-type");
+        assert_eq!(reply.header("Access-Control-Max-Age").unwrap(), "600");
+    }
+    for origin in ["https://evil.test", "http://a.test", "https://a.test.evil.test", "null"] {
+        for reply in [from_origin(&edge, origin), preflight(&edge, origin)] {
+            assert!(!reply.head.to_lowercase().contains("access-control-"), "{origin}: {}", reply.head);
+        }
+        assert_eq!(preflight(&edge, origin).status, 403, "{origin}");
+    }
+}
+
+// req: SEC-16
+#[test]
+fn event_streams_say_their_origin_and_strangers_hear_of_none() {
+    let (app, connections) = driven();
+    let mut table = proxying(&[app.address]);
+    table.sites[0].routes[0].policy.cors = Some(cors());
+    let edge = Edge::start(&table);
+    for (origin, allowed) in [("https://www.a.test", true), ("https://evil.test", false)] {
+        let mut client = edge.client();
+        let request =
+            format!("GET /events HTTP/1.1\r\nHost: a.test\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).unwrap();
+        let mut instance = connections.recv_timeout(PATIENCE).unwrap();
+        next_head(&mut instance).unwrap();
+        instance
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nAccess-Control-Allow-Origin: *\r\n\r\ndata: 1\n\n")
+            .unwrap();
+        let (head, _) = read_head(&mut client);
+        assert_eq!(
+            head.contains(&format!("\r\nAccess-Control-Allow-Origin: {origin}\r\n")),
+            allowed,
+            "{head}"
+        );
+        assert!(!head.contains("Access-Control-Allow-Origin: *"), "{head}");
+        assert_eq!(head.to_lowercase().contains("access-control-"), allowed, "{head}");
+    }
+    let stranger = preflight(&edge, "https://evil.test");
+    assert!(!stranger.head.to_lowercase().contains("access-control-"), "{}", stranger.head);
+}
+
+#[test]
+fn a_body_that_is_refused_for_its_length_is_answered_as_the_route_wants_it() {
+    let app = Backend::echoing();
+    let mut table = proxying(&[app.address]);
+    let route = &mut table.sites[0].routes[0];
+    route.body_limit = 10;
+    route.policy.cors = Some(cors());
+    route.policy.response_headers = security();
+    let edge = Edge::start(&table);
+    let reply = edge.request(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nOrigin: https://a.test\r\nContent-Length: 11\r\n\r\nhello world",
+    );
+    assert_eq!(reply.status, 413);
+    assert_eq!(reply.header("Access-Control-Allow-Origin").unwrap(), "https://a.test");
+    assert_eq!(count(&reply.head, "X-Frame-Options"), 1, "{}", reply.head);
+}
+
 fn page(page: &Path, from: u16, to: u16, replace: bool) -> ErrorPageSpec {
     ErrorPageSpec { from, to, page: page.to_owned(), replace }
 }

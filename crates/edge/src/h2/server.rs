@@ -17,6 +17,7 @@ use super::{
 use crate::buffer::Buffer;
 use crate::connection::{Client, WRITE_MS};
 use crate::exchange;
+use crate::guard::Offence;
 use crate::stream::Stream;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
@@ -148,7 +149,15 @@ impl Driver<'_> {
                     start(self.front, request, respond);
                     continue;
                 }
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Ready(Some(Err(error))) => {
+                    // Not the socket's end, nor the client's own: the client broke the protocol, or went beyond the bounds.
+                    if error.is_library() {
+                        let client = &self.front.client;
+                        client.worker.offend(client.peer, Offence::Malformed);
+                    }
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
             if !self.turn() {
@@ -169,6 +178,7 @@ impl Driver<'_> {
         }
         if let Some(verdict) = self.guard.verdict() {
             tracing::debug!(peer = %client.peer, %verdict, "a connection of HTTP/2 has to end");
+            client.worker.offend(client.peer, Offence::Malformed);
             return self.cut(verdict);
         }
         if self.stage != Stage::Leaving && client.worker.is_closing() {
