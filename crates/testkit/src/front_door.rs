@@ -1,9 +1,9 @@
 //! A stack that is up under `mainstay up`, to send traffic through; it must end in peace.
 
 use crate::http::{Connection, Response};
+use crate::tls::Client;
 use crate::{Running, Sandbox, wait_until};
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Host name of the site that [`FrontDoor::to`] makes.
@@ -15,6 +15,8 @@ pub struct FrontDoor {
     up: Option<Running>,
     /// The port of 127.0.0.1 where the edge listens.
     pub port: u16,
+    /// The port of 127.0.0.1 for HTTPS; 0: none.
+    pub https: u16,
     /// Where it lives.
     pub sandbox: Sandbox,
 }
@@ -30,15 +32,50 @@ impl FrontDoor {
     /// With this manifest (which names no stack; keys of the top before the first site) and these files.
     #[track_caller]
     pub fn open(manifest: &str, files: &[(&str, &str)]) -> Self {
-        let (top, rest) = manifest.split_at(manifest.find("[[site]]").unwrap_or(manifest.len()));
-        let sandbox = Sandbox::with_manifest(&format!("stack = \"t\"\n{top}\n{rest}"));
+        Self::start(manifest, files, &[])
+    }
+
+    /// The same, with HTTPS beside it, for which the local authority gives the certificates unless the manifest does.
+    #[track_caller]
+    pub fn secure(manifest: &str, files: &[(&str, &str)]) -> Self {
+        Self::start(manifest, files, &["--https", "127.0.0.1:0"])
+    }
+
+    #[track_caller]
+    fn start(manifest: &str, files: &[(&str, &str)], more: &[&str]) -> Self {
+        let sandbox = Sandbox::with_manifest(&named(manifest));
         for (name, text) in files {
             sandbox.write(name, text);
         }
-        let mut door = Self { up: Some(sandbox.up(0)), port: 0, sandbox };
-        let listen = door.edge()["listen"][0].as_str().and_then(|address| address.parse::<SocketAddr>().ok());
-        door.port = listen.expect("where the edge listens").port();
+        let mut up = sandbox.start(["up", "--http", "127.0.0.1:0"].iter().chain(more));
+        up.wait_for(" is up: ");
+        let mut door = Self { up: Some(up), port: 0, https: 0, sandbox };
+        let status = door.sandbox.status();
+        let urls: Vec<&str> =
+            status["stacks"][0]["urls"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let port = |scheme: &str| {
+            let rest = urls.iter().find_map(|url| url.strip_prefix(scheme));
+            rest.and_then(|rest| rest.trim_end_matches('/').rsplit(':').next()?.parse().ok())
+        };
+        door.port = port("http:").expect("where the edge listens");
+        door.https = port("https:").unwrap_or(0);
         door
+    }
+
+    /// A client that trusts the stack's local authority.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        let home = self.sandbox.stack().join(".mainstay");
+        let arguments =
+            ["certs".as_ref(), "root".as_ref(), "--pem".as_ref(), "--home".as_ref(), home.as_os_str()];
+        Client::trusting(&self.sandbox.run(arguments).expect_code(0).stdout)
+    }
+
+    /// Replaces the manifest (as for [`FrontDoor::open`]) and reloads it.
+    #[track_caller]
+    pub fn reload(&self, manifest: &str) {
+        self.sandbox.write("mainstay.toml", named(manifest));
+        self.sandbox.run(["reload"]).expect_code(0);
     }
 
     /// A connection to the edge.
@@ -110,6 +147,10 @@ impl FrontDoor {
     pub fn line_of(&self, response: &Response) -> Value {
         self.log_line(response.header("x-request-id").expect("a request id"))
     }
+}
+
+fn named(manifest: &str) -> String {
+    format!("stack = \"t\"\n{manifest}")
 }
 
 impl Drop for FrontDoor {
