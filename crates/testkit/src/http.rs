@@ -1,8 +1,9 @@
 //! A raw HTTP/1.1 client on one connection: exactly these bytes out, one response in (RFC 9112). It follows the framing
 //! strictly, so that a proxy's mistake is a test's failure.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 /// A response, read to its end.
@@ -54,11 +55,28 @@ impl Connection {
 
     /// Connects, if somebody listens.
     pub fn try_open(address: impl ToSocketAddrs) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::with_patience(TcpStream::connect(address)?)
+    }
+
+    fn with_patience(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.set_write_timeout(Some(Duration::from_secs(10)))?;
         Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Connects from this address of loopback's (`127.0.0.2`): another client, for who counts them.
+    #[track_caller]
+    pub fn from(source: Ipv4Addr, port: u16) -> Self {
+        Self::try_from(source, port).unwrap_or_else(|error| panic!("connect from {source}: {error}"))
+    }
+
+    /// The same, if somebody listens.
+    pub fn try_from(source: Ipv4Addr, port: u16) -> std::io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+        Self::with_patience(socket.into())
     }
 
     /// The socket itself.

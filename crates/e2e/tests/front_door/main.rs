@@ -1,6 +1,8 @@
 //! The front door as a user has it: manifests as they would be written, the real binary, real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
+mod balance;
+mod policies;
 mod site;
 
 use testkit::FrontDoor;
