@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
 mod balance;
+mod hardening;
+mod limits;
+mod observed;
 mod policies;
 mod site;
 
