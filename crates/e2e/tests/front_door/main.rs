@@ -10,6 +10,19 @@ mod site;
 
 use testkit::FrontDoor;
 use testkit::http::Response;
+use testkit::tls::{Client, pair};
+
+/// The lines of a site whose names the local authority may not sign: a pair from files.
+const FROM_FILES: &str = "tls = { cert = \"cert.pem\", key = \"key.pem\" }\n";
+
+/// A door for public names, whose certificate is [`FROM_FILES`], and a client that trusts it.
+#[track_caller]
+fn public(hosts: &[&str], manifest: &str, files: &[(&str, &str)]) -> (FrontDoor, Client) {
+    let pair = pair(hosts);
+    let mut files = files.to_vec();
+    files.extend([("cert.pem", pair.cert.as_str()), ("key.pem", pair.key.as_str())]);
+    (FrontDoor::secure(manifest, &files), Client::trusting(&pair.root))
+}
 
 /// `GET` of a path of this host, with these header lines.
 fn ask(door: &FrontDoor, host: &str, path: &str, lines: &str) -> Response {

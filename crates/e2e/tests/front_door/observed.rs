@@ -44,7 +44,7 @@ fn requests_bytes_hits_and_time_of_each_site() {
     stranger.send("GET /figures HTTP/1.1\r\nHost: two.localhost\r\n\r\n");
     assert_eq!(stranger.response().status, 403);
     for text in [told, route.text()] {
-        let of = |name: &str, site: &str, more: &str| figure(&text, &format!("mainstay_{name}{{site=\"t/{site}.localhost\"{more}}}"));
+        let of = |name: &str, site: &str, more: &str| figure(&text, &format!("mainstay_{name}{{site=\"{site}.localhost\"{more}}}"));
         assert_eq!(of("requests_total", "one", ",status=\"2xx\""), 10.0);
         assert_eq!(of("requests_total", "one", ",status=\"4xx\""), 1.0);
         assert_eq!(of("requests_total", "two", ",status=\"2xx\""), 3.0);

@@ -1,6 +1,6 @@
 //! What a route does beside its handler: prefixes, headers, who may ask, for what.
 
-use crate::{all, ask};
+use crate::{FROM_FILES, all, ask, public};
 use testkit::backend::Backend;
 use testkit::http::Connection;
 use testkit::{FrontDoor, HOST};
@@ -92,20 +92,21 @@ fn security_headers_without_a_word_and_never_twice() {
         )
     });
     let manifest = format!(
-        "[[site]]\nhosts = [\"shop.example.com\", \"{HOST}\"]\nhttps_redirect = false\n\
+        "[[site]]\nhosts = [\"shop.example.com\"]\nhttps_redirect = false\n{FROM_FILES}\
          [[site.route]]\npath = \"/own/*\"\nproxy = \"127.0.0.1:{own}\"\n\
          [[site.route]]\npath = \"/strict/*\"\nproxy = \"127.0.0.1:{bare}\"\n\
          headers = {{ \"X-Frame-Options\" = \"DENY\", \"Content-Security-Policy\" = {{ value = \"default-src 'none'\", paths = [\"/strict/deep/*\"] }} }}\n\
          [[site.route]]\npath = \"/none/*\"\nproxy = \"127.0.0.1:{bare}\"\nsecurity_headers = false\n\
          [[site.route]]\npath = \"/files/*\"\nstatic = \"public\"\n\
          [[site.route]]\nproxy = \"127.0.0.1:{bare}\"\n\
-         [[site]]\nhosts = [\"api.example.com\"]\nhttps_redirect = false\nheaders = {{ \"X-Frame-Options\" = \"DENY\", Server = false }}\n\
+         [[site]]\nhosts = [\"api.example.com\"]\n{FROM_FILES}https_redirect = false\nheaders = {{ \"X-Frame-Options\" = \"DENY\", Server = false }}\n\
          [[site.route]]\nproxy = \"127.0.0.1:{bare}\"\n",
         own = own.port(),
         bare = bare.port()
     );
-    let door = FrontDoor::secure(&manifest, &[("public/files/index.html", "x"), ("public/index.html", "x")]);
-    let client = door.client();
+    let manifest = format!("{manifest}[[site]]\nhosts = [\"{HOST}\"]\n[[site.route]]\nstatic = \"public\"\n");
+    let files = [("public/files/index.html", "x"), ("public/index.html", "x")];
+    let (door, client) = public(&["shop.example.com", "api.example.com"], &manifest, &files);
     let both = |host: &str, path: &str| [ask(&door, host, path, ""), client.get(door.https, host, path).unwrap()];
     const PUBLIC: &str = "shop.example.com";
     for path in ["/", "/page", "/files/", "/files/missing", "/own/x"] {
@@ -138,7 +139,7 @@ fn security_headers_without_a_word_and_never_twice() {
     let [plain, _] = both("api.example.com", "/");
     assert_eq!(all(&plain, "x-frame-options"), ["DENY"]);
     // browsers keep it for the name and all its ports: a local one is spared
-    let secure = client.get(door.https, HOST, "/").unwrap();
+    let secure = door.client().get(door.https, HOST, "/").unwrap();
     assert_eq!(all(&secure, "strict-transport-security").len(), 0);
 }
 

@@ -114,7 +114,7 @@ async fn find(client: &Client, record: &mut Record, request: &FileRequest, path:
         return Ok(Found::Asset(asset));
     }
     let (root, path) = (Arc::clone(&request.root), Box::<str>::from(path));
-    let cache = Arc::clone(cache);
+    let (cache, kept) = (Arc::clone(cache), known.clone());
     let look = move || {
         let now = millis(Instant::now());
         let found = look_up(&root, &path, known.as_ref(), now);
@@ -128,7 +128,14 @@ async fn find(client: &Client, record: &mut Record, request: &FileRequest, path:
         }
         found
     };
-    tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?
+    let found = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
+    if let (Ok(Found::Asset(asset)), Some(kept)) = (&found, &kept)
+        && Arc::ptr_eq(asset, kept)
+    {
+        // It was only asked whether it has changed: what is sent was kept.
+        record.cache = Some(CacheStatus::Hit);
+    }
+    found
 }
 
 /// Sends a file, or what its conditions make of it. `not_found`: as the page of a 404.

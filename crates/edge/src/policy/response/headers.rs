@@ -140,7 +140,8 @@ fn is_sound(spec: &HeaderSpec) -> bool {
 impl Folded {
     fn new(changes: &[Change], https: bool, matches: impl Fn(usize) -> bool) -> Self {
         let mut effects: Vec<Effect> = Vec::new();
-        let applies = |change: &&Change| (https || !change.https_only) && change.paths.is_none_or(&matches);
+        let secure = |change: &Change| https || !change.https_only || is_hsts(&change.name);
+        let applies = |change: &&Change| secure(change) && change.paths.is_none_or(&matches);
         for change in changes.iter().filter(applies) {
             let known = effects.iter().position(|effect| effect.name.eq_ignore_ascii_case(&change.name));
             let place = known.unwrap_or_else(|| {
@@ -148,7 +149,8 @@ impl Folded {
                 effects.len() - 1
             });
             if let Some(effect) = effects.get_mut(place) {
-                effect.take(&change.change);
+                let forbidden = !https && change.https_only;
+                effect.take(if forbidden { &HeaderChange::Remove } else { &change.change });
             }
         }
         let lengths = effects.iter().fold(0, |lengths, effect| lengths | length_bit(effect.name.len()));
@@ -191,6 +193,11 @@ impl Folded {
     fn place(&self, name: &[u8]) -> Option<usize> {
         self.effects.iter().position(|effect| effect.name.as_bytes().eq_ignore_ascii_case(name))
     }
+}
+
+/// The one header that an answer over plain HTTP must not have, whoever said it (RFC 6797 section 7.2).
+fn is_hsts(name: &str) -> bool {
+    name.eq_ignore_ascii_case("strict-transport-security")
 }
 
 fn length_bit(length: usize) -> u64 {
@@ -289,6 +296,16 @@ mod tests {
         assert_eq!(changed(&specs, "", true, "/"), "H: h\r\n");
         assert_eq!(changed(&specs, "", false, "/a/x"), "A: a\r\n");
         assert_eq!(changed(&specs, "", true, "/a/x"), "H: h\r\nA: a\r\nB: b\r\n");
+    }
+
+    #[test]
+    fn hsts_of_the_application_s_own_goes_on_plain_http() {
+        let name = "Strict-Transport-Security";
+        let specs = [HeaderSpec { https_only: true, ..spec(name, default("ours")) }];
+        let own = format!("{}: theirs\r\n", name.to_lowercase());
+        assert_eq!(changed(&specs, &own, true, "/"), own);
+        assert_eq!(changed(&specs, &own, false, "/"), "");
+        assert_eq!(changed(&specs, "A: 1\r\n", false, "/"), "A: 1\r\n");
     }
 
     #[test]
