@@ -27,7 +27,8 @@ fn three() -> (Vec<Backend>, Vec<Arc<AtomicBool>>) {
 }
 
 fn servers(backends: &[Backend]) -> String {
-    let names: Vec<String> = backends.iter().map(|backend| format!("\"127.0.0.1:{}\"", backend.port())).collect();
+    let names: Vec<String> =
+        backends.iter().map(|backend| format!("\"127.0.0.1:{}\"", backend.port())).collect();
     names.join(", ")
 }
 
@@ -78,7 +79,10 @@ fn weights_divide_the_requests() {
     )]);
     for keep in [true, false] {
         let counts = counts(&tally(&door, 300, keep));
-        assert!(counts.len() == 2 && counts[0].abs_diff(200) <= 2 && counts[0] + counts[1] == 300, "{counts:?}");
+        assert!(
+            counts.len() == 2 && counts[0].abs_diff(200) <= 2 && counts[0] + counts[1] == 300,
+            "{counts:?}"
+        );
     }
 }
 
@@ -87,10 +91,8 @@ fn weights_divide_the_requests() {
 fn a_sick_server_is_left_alone_until_it_is_well_and_without_any_it_is_503_at_once() {
     let (backends, well) = three();
     let health = "{ path = \"/health\", interval = \"200ms\", timeout = \"1s\", retries = 1 }";
-    let door = FrontDoor::to(&[&format!(
-        "proxy = {{ servers = [{}], health = {health} }}",
-        servers(&backends)
-    )]);
+    let door =
+        FrontDoor::to(&[&format!("proxy = {{ servers = [{}], health = {health} }}", servers(&backends))]);
     wait_until("all three answer", || (tally(&door, 6, true).len() == 3).then_some(()));
     well[1].store(false, Ordering::SeqCst);
     wait_until("b is left alone", || (!tally(&door, 12, true).contains_key("b")).then_some(()));

@@ -62,9 +62,8 @@ fn two_thousand_idle_connections_of_one_address_keep_nobody_out() {
     // counted: a hundred of one address, and no more
     let top = "[edge]\nclient = { connections = 100, connects = \"10000/s\" }";
     let door = FrontDoor::open(&manifest(top, "", &backend), &[]);
-    let mut open: Vec<Connection> = (0..MANY)
-        .filter_map(|_| Connection::try_from(ATTACKER, door.port).ok())
-        .collect();
+    let mut open: Vec<Connection> =
+        (0..MANY).filter_map(|_| Connection::try_from(ATTACKER, door.port).ok()).collect();
     healthy(&door, "while one address has all it may have");
     wait_until("a hundred stay", || (open_count(&mut open) == 100).then_some(()));
     drop(open);
@@ -125,8 +124,9 @@ fn who_fails_to_sign_in_again_and_again_is_banned_until_it_is_lifted() {
     // what the door says to this password, if anything
     let sign_in = |source: Ipv4Addr, base64: &str| -> Option<u16> {
         let mut connection = Connection::try_from(source, door.port).ok()?;
-        let request =
-            format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Basic {base64}\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Basic {base64}\r\nConnection: close\r\n\r\n"
+        );
         std::io::Write::write_all(&mut connection.socket(), request.as_bytes()).ok()?;
         (!connection.is_closed()).then(|| connection.response().status)
     };

@@ -88,7 +88,8 @@ fn each_client_has_its_own_count_and_gets_it_back() {
     let door = door(&backend);
     let status = |source: Ipv4Addr, lines: &str| {
         let mut connection = Connection::from(source, door.port);
-        connection.send(format!("POST /api/upload HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n{lines}\r\n"));
+        connection
+            .send(format!("POST /api/upload HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n{lines}\r\n"));
         connection.response().status
     };
     let (first, second) = (stranger(101), stranger(102));
@@ -135,7 +136,11 @@ fn a_refusal_has_the_chosen_status_and_is_logged_and_counted() {
         let wait: u32 = answer.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=3).contains(&wait), "{wait}");
         let line = door.line_of(answer);
-        assert_eq!((&line["status"], &line["client"]), (&429.into(), &stranger(121).to_string().into()), "{line}");
+        assert_eq!(
+            (&line["status"], &line["client"]),
+            (&429.into(), &stranger(121).to_string().into()),
+            "{line}"
+        );
         assert!(line["error"].as_str().unwrap().contains("limit"), "{line}");
     }
     assert_eq!(ask(&door, HOST, "/old/x", "").status, 200);

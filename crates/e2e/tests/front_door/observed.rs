@@ -44,14 +44,18 @@ fn requests_bytes_hits_and_time_of_each_site() {
     stranger.send("GET /figures HTTP/1.1\r\nHost: two.localhost\r\n\r\n");
     assert_eq!(stranger.response().status, 403);
     for text in [told, route.text()] {
-        let of = |name: &str, site: &str, more: &str| figure(&text, &format!("mainstay_{name}{{site=\"{site}.localhost\"{more}}}"));
+        let of = |name: &str, site: &str, more: &str| {
+            figure(&text, &format!("mainstay_{name}{{site=\"{site}.localhost\"{more}}}"))
+        };
         assert_eq!(of("requests_total", "one", ",status=\"2xx\""), 10.0);
         assert_eq!(of("requests_total", "one", ",status=\"4xx\""), 1.0);
         assert_eq!(of("requests_total", "two", ",status=\"2xx\""), 3.0);
         let (one, two) = (of("sent_bytes_total", "one", ""), of("sent_bytes_total", "two", ""));
         assert!((50_000.0..60_000.0).contains(&one) && (100.0..5_000.0).contains(&two), "{one}, {two}");
-        let (hits, misses) =
-            (of("cache_lookups_total", "one", ",result=\"hit\""), of("cache_lookups_total", "one", ",result=\"miss\""));
+        let (hits, misses) = (
+            of("cache_lookups_total", "one", ",result=\"hit\""),
+            of("cache_lookups_total", "one", ",result=\"miss\""),
+        );
         assert!(hits >= 9.0 && hits + misses >= 10.0, "{hits}, {misses}");
         assert_eq!(of("request_duration_seconds_count", "two", ""), 3.0);
         let (fast, slow) =

@@ -107,7 +107,8 @@ fn security_headers_without_a_word_and_never_twice() {
     let manifest = format!("{manifest}[[site]]\nhosts = [\"{HOST}\"]\n[[site.route]]\nstatic = \"public\"\n");
     let files = [("public/files/index.html", "x"), ("public/index.html", "x")];
     let (door, client) = public(&["shop.example.com", "api.example.com"], &manifest, &files);
-    let both = |host: &str, path: &str| [ask(&door, host, path, ""), client.get(door.https, host, path).unwrap()];
+    let both =
+        |host: &str, path: &str| [ask(&door, host, path, ""), client.get(door.https, host, path).unwrap()];
     const PUBLIC: &str = "shop.example.com";
     for path in ["/", "/page", "/files/", "/files/missing", "/own/x"] {
         let [plain, secure] = both(PUBLIC, path);
@@ -124,9 +125,16 @@ fn security_headers_without_a_word_and_never_twice() {
     }
     // what the application says stands
     let [plain, secure] = both(PUBLIC, "/own/x");
-    assert_eq!((all(&plain, "x-frame-options"), all(&plain, "referrer-policy")), (vec!["SAMEORIGIN"], vec!["no-referrer"]));
+    assert_eq!(
+        (all(&plain, "x-frame-options"), all(&plain, "referrer-policy")),
+        (vec!["SAMEORIGIN"], vec!["no-referrer"])
+    );
     assert_eq!(all(&secure, "strict-transport-security"), ["max-age=99999999"]);
-    assert_eq!(all(&plain, "strict-transport-security").len(), 0, "an application's HSTS passes on plain HTTP");
+    assert_eq!(
+        all(&plain, "strict-transport-security").len(),
+        0,
+        "an application's HSTS passes on plain HTTP"
+    );
     // by path
     let [plain, _] = both(PUBLIC, "/strict/x");
     assert_eq!(all(&plain, "x-frame-options"), ["DENY"]);

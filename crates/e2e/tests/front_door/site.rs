@@ -7,7 +7,8 @@ use testkit::tls::Client;
 use testkit::{FrontDoor, HOST, Sandbox, wait_until};
 
 const SECRET: &str = "nobody may see this";
-const GIF: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00;";
+const GIF: &[u8] =
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00;";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR";
 
 /// What lies beside the pages and is for nobody.
@@ -102,13 +103,15 @@ fn spellings(name: &str) -> Vec<String> {
         name.bytes().map(byte).collect()
     };
     let plain = hex(false, false);
-    let mut spellings: Vec<String> = ["", "/", "./", ".//", "%2f", "%2F", "%5c", "x/../", "x/%2e%2e/", "image/..;/"]
-        .iter()
-        .map(|before| format!("/{before}{plain}"))
-        .collect();
-    for after in
-        ["?", "?a=b", "/", "%20", ".", "%2e", "%00", "%00.html", "%0a", ";.html", "%3f.png", "%23", "::$DATA", "/."]
-    {
+    let mut spellings: Vec<String> =
+        ["", "/", "./", ".//", "%2f", "%2F", "%5c", "x/../", "x/%2e%2e/", "image/..;/"]
+            .iter()
+            .map(|before| format!("/{before}{plain}"))
+            .collect();
+    for after in [
+        "?", "?a=b", "/", "%20", ".", "%2e", "%00", "%00.html", "%0a", ";.html", "%3f.png", "%23", "::$DATA",
+        "/.",
+    ] {
         spellings.push(format!("/{plain}{after}"));
     }
     for text in [hex(true, false), hex(true, true), hex(true, false).replace('%', "%25")] {
@@ -387,8 +390,10 @@ fn what_was_uploaded_is_a_picture_or_something_to_be_saved() {
          static = {{ root = \".\", inert = true }}\n[[site.route]]\nstatic = \"public\"\n"
     );
     let script = "<script>alert(document.cookie)</script>";
-    let names = ["page.html", "drawing.svg", "script.js", "page.xhtml", "data.xml", "thing.swf", "doc.pdf", "noname"];
-    let mut files: Vec<(String, &str)> = names.iter().map(|name| (format!("uploads/{name}"), script)).collect();
+    let names =
+        ["page.html", "drawing.svg", "script.js", "page.xhtml", "data.xml", "thing.swf", "doc.pdf", "noname"];
+    let mut files: Vec<(String, &str)> =
+        names.iter().map(|name| (format!("uploads/{name}"), script)).collect();
     for name in ["index.html", "shell.py", "shell.php", "run.cgi", "run.sh"] {
         files.push((format!("uploads/{name}"), script));
     }
@@ -417,7 +422,10 @@ fn what_was_uploaded_is_a_picture_or_something_to_be_saved() {
     }
     for name in ["shell.py", "shell.php", "run.cgi", "run.sh"] {
         let answer = door.get(&format!("/uploads/{name}"));
-        assert!(answer.status == 404 || answer.header("content-type") == Some("application/octet-stream"), "{name}");
+        assert!(
+            answer.status == 404 || answer.header("content-type") == Some("application/octet-stream"),
+            "{name}"
+        );
     }
     // the folder has no page of its own, whatever was uploaded
     assert_ne!(door.get("/uploads/").header("content-type"), Some("text/html; charset=utf-8"));
