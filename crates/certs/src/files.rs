@@ -5,8 +5,7 @@
 use crate::{CertError, Facts, Pair, covers};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -133,15 +132,8 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 
 fn read(path: &Path) -> Result<String, CertError> {
     let read = || {
-        let mut text = String::new();
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no file"));
-        }
-        if file.take(MOST + 1).read_to_string(&mut text)? as u64 > MOST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "is larger than 1 MiB"));
-        }
-        Ok(text)
+        let bytes = sys::folder::read_plain(path, MOST)?;
+        String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is no text"))
     };
     read().map_err(|source| CertError::File {
         path: path.to_owned(),

@@ -63,7 +63,16 @@ fn a_broken_pair_is_refused_with_file_and_next_step() {
         .unwrap();
     assert!(refused(&one.cert, &one.key).contains("holds no certificate"));
     sys::durable::write(&two.key, &vec![b'x'; 2 << 20], 0o600).unwrap();
-    assert!(refused(&two.cert, &two.key).contains("larger than 1 MiB"));
+    assert!(refused(&two.cert, &two.key).contains("larger than"));
+}
+
+/// The keeper's one loop loads pairs: it waited for ever.
+#[test]
+fn a_pipe_in_a_pairs_place_is_refused_and_not_waited_for() {
+    let files = written(&pair(&["a.test"], SystemTime::now()));
+    std::fs::remove_file(&files.key).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&files.key).status().unwrap().success());
+    assert!(load(&files.cert, &files.key).unwrap_err().to_string().contains("is no plain file"));
 }
 
 #[test]

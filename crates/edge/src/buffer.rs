@@ -12,6 +12,7 @@
 //! of the body.
 
 use crate::metrics::Count;
+use bytes::Bytes;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
@@ -53,6 +54,27 @@ thread_local! {
             lent: OnceCell::new(),
         }
     };
+}
+
+/// Bytes that count as lent until the last of those who hold them drops them.
+pub fn counted(bytes: Vec<u8>) -> Bytes {
+    struct Counted(Vec<u8>, Option<Arc<Count>>);
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.iter().for_each(|lent| lent.sub(self.0.capacity() as u64));
+        }
+    }
+    if bytes.is_empty() {
+        return Bytes::new();
+    }
+    let lent = STOCK.with(|stock| stock.lent.get().map(Arc::clone));
+    lent.iter().for_each(|lent| lent.add(bytes.capacity() as u64));
+    Bytes::from_owner(Counted(bytes, lent))
 }
 
 /// A buffer on loan; dropping it gives it back.

@@ -148,7 +148,7 @@ fn without_query(target: &[u8]) -> &[u8] {
 }
 
 /// Path and query, whatever form the target has.
-fn origin_form(buf: &[u8], head: &RequestHead) -> Vec<u8> {
+pub fn origin_form(buf: &[u8], head: &RequestHead) -> Vec<u8> {
     let mut target = path_of(buf, head).to_vec();
     if let Some(query) = head.query {
         target.push(b'?');

@@ -4,7 +4,7 @@
 use model::spec::EDGE_ID;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read: manifest, `.env`, secret.
@@ -252,7 +252,10 @@ fn read(path: &Path) -> Result<String, String> {
         return Err(if data.is_dir() { "a folder, not a file" } else { "not a regular file" }.into());
     }
     let mut bytes = Vec::new();
-    fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(reason)?;
+    // Not blocking: a pipe may have taken its place since.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(reason)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(reason)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err("larger than 1 MiB".into());
     }

@@ -3,7 +3,7 @@
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -63,6 +63,25 @@ pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
+/// What a plain file holds, symbolic links followed. Never waits: what stands at the path may be a pipe that nobody writes into, or a
+/// device.
+///
+/// # Errors
+/// When the system refuses; `InvalidInput` for what is no plain file, `FileTooLarge` for more than `most` bytes.
+pub fn read_plain(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no plain file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +108,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o770)).unwrap();
         assert_eq!(check_own(dir.path()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn reading_never_waits_for_a_pipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, pipe, link) = (dir.path().join("file"), dir.path().join("pipe"), dir.path().join("link"));
+        drop(append_to(&file, 0o600).unwrap());
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(10).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        symlink(&pipe, &link).unwrap();
+        assert_eq!(read_plain(&file, 10).unwrap(), [0; 10]);
+        assert_eq!(read_plain(&file, 9).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        for other in [&pipe, &link, Path::new("/dev/zero"), dir.path()] {
+            assert_eq!(read_plain(other, 10).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{other:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use super::heads::read_trailers;
 use super::{as_io, malformed};
 use crate::LIMITS;
-use bytes::{Bytes, BytesMut};
+use crate::buffer;
+use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http1::{BodyDecoder, BodyFraming};
 use std::io;
@@ -52,7 +53,7 @@ impl Outgoing {
             }
         };
         let bytes = bytes.get(..window).unwrap_or(bytes);
-        let (mut taken, mut data) = (0, BytesMut::new());
+        let (mut taken, mut data) = (0, Vec::new());
         while taken < bytes.len() && !self.ended {
             let rest = bytes.get(taken..).unwrap_or_default();
             let step = self.decoder.decode(rest).map_err(malformed)?;
@@ -63,7 +64,8 @@ impl Outgoing {
             taken += step.consumed;
             self.ended = step.done;
         }
-        self.send(data.freeze())?;
+        // Counted as long as the peer has not taken it: who asks for much and reads nothing is work that others are spared.
+        self.send(buffer::counted(data))?;
         Poll::Ready(Ok(taken))
     }
 

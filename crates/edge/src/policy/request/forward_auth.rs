@@ -9,13 +9,14 @@
 //! It fails closed: where nobody can be reached the client gets 502, where nobody answers in time 504. The server is claimed like
 //! an application's instance and its idle connections wait in the same pool.
 
-use super::headers::is_free;
+use super::headers::{is_free, same};
 use crate::LIMITS;
 use crate::buffer::Buffer;
 use crate::connect::{ConnectError, connect};
 use crate::connection::Client;
 use crate::error_page::Refusal;
 use crate::headers::{Peer, asking_lines};
+use crate::prepare::origin_form;
 use crate::stream::Stream;
 use crate::upstream::{Pick, Tried, Upstream};
 use http1::{BodyDecoder, BodyFraming, FieldId, FieldSet, Method, RequestHead, ResponseHead, parse_response};
@@ -27,9 +28,16 @@ use std::time::{Duration, Instant};
 /// Largest body of an answer that is the client's.
 const MAX_BODY: usize = 64 << 10;
 
-/// Of the request's head: what is not asked with. What the edge says itself is added.
+/// Of the request's head: what is not asked with. What the edge says itself is added. Conditions and ranges are about the
+/// application's answer: with them a server that knows tags would answer 304 to who has signed in.
 const NOT_ASKED: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::ContentLength)
+    .with(FieldId::IfMatch)
+    .with(FieldId::IfModifiedSince)
+    .with(FieldId::IfNoneMatch)
+    .with(FieldId::IfRange)
+    .with(FieldId::IfUnmodifiedSince)
+    .with(FieldId::Range)
     .with(FieldId::Expect)
     .with(FieldId::Forwarded)
     .with(FieldId::Trailer)
@@ -44,6 +52,10 @@ const NOT_ASKED: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::XForwardedProto)
     .with(FieldId::XRealIp)
     .with(FieldId::XRequestId);
+
+/// Other names for what `X-Forwarded-Uri` and `-Method` say, which some servers believe first.
+const ALIASES: [&str; 5] =
+    ["X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Original-Host", "X-Rewrite-URL"];
 
 /// Of the answer's head: what is not passed on to the client.
 const NOT_ANSWERED: FieldSet = FieldSet::HOP_BY_HOP
@@ -108,15 +120,18 @@ impl ForwardAuth {
         for part in [b"GET ", self.path.as_bytes(), b" HTTP/1.1\r\n"] {
             out.extend_from_slice(part);
         }
-        for field in head.fields.iter().filter(|field| !field.hop && !NOT_ASKED.contains(field.id)) {
+        let is_alias = |name: &[u8]| !who.trusted && ALIASES.iter().any(|alias| same(name, alias.as_bytes()));
+        let asked = |field: &&http1::Field| !field.hop && !NOT_ASKED.contains(field.id);
+        for field in head.fields.iter().filter(asked).filter(|field| !is_alias(field.name.of(buf))) {
             out.extend_from_slice(field.line.of(buf));
         }
         if head.field(FieldId::Host).is_none() {
             out.extend_from_slice(b"Host: localhost\r\n");
         }
-        for (name, value) in
-            [("X-Forwarded-Method", head.method_span.of(buf)), ("X-Forwarded-Uri", head.target.of(buf))]
-        {
+        for (name, value) in [
+            ("X-Forwarded-Method", head.method_span.of(buf)),
+            ("X-Forwarded-Uri", &origin_form(buf, head)[..]),
+        ] {
             super::add(&mut out, name, value);
         }
         let _ = asking_lines(&mut out, buf, head, who);
@@ -314,5 +329,44 @@ impl Asking<'_> {
             Poll::Pending
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http1::parse_request;
+
+    fn question(request: &str) -> String {
+        let spec = ForwardAuthSpec {
+            upstream: String::new(),
+            path: "/check".into(),
+            copy: Vec::new(),
+            timeout_ms: 1000,
+        };
+        let head = parse_request(request.as_bytes(), &LIMITS).unwrap().unwrap();
+        let who = Peer { peer: "192.0.2.1", trusted: false, https: true, client: "192.0.2.1", id: b"1" };
+        String::from_utf8(ForwardAuth::new(&spec).question(request.as_bytes(), &head, who)).unwrap()
+    }
+
+    /// In absolute form the path stood behind another scheme and host, where a server's rules do not look for it.
+    #[test]
+    fn the_server_is_told_the_path_in_one_form_only() {
+        for target in ["/admin?x=1", "http://a.test/admin?x=1"] {
+            let asked = question(&format!("POST {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+            assert!(asked.contains("\r\nX-Forwarded-Uri: /admin?x=1\r\n"), "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_client_can_neither_rename_what_it_asks_for_nor_ask_for_a_part() {
+        let lines = "X-Original-URL: /open\r\nx_original_uri: /open\r\nX-Rewrite-Url: /open\r\nX-Forwarded-Uri: /open\r\n\
+If-None-Match: \"a\"\r\nRange: bytes=0-0\r\nCookie: a=b\r\n";
+        let asked = question(&format!("GET /admin HTTP/1.1\r\nHost: a.test\r\n{lines}\r\n"));
+        assert!(
+            !asked.contains("/open") && !asked.contains("If-None-Match") && !asked.contains("Range"),
+            "{asked}"
+        );
+        assert!(asked.contains("Cookie: a=b\r\n"), "{asked}");
     }
 }

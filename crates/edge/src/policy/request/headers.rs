@@ -35,7 +35,8 @@ pub fn strike(head: &mut RequestHead, buf: &[u8], name: &str) {
     });
 }
 
-fn same(one: &[u8], other: &[u8]) -> bool {
+/// Equal names; `_` and `-` are one.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
     let folded = |&byte: &u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
 }

@@ -1,14 +1,12 @@
 //! A route that is closed for a while: a page, and when to come again. Who works on it gets through.
 
 use crate::error_page::Refusal;
+use crate::policy::response::error_pages;
 use ipnet::IpNet;
 use model::policy::MaintenanceSpec;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Largest page.
-const MAX_PAGE: u64 = 1 << 20;
 
 /// Compiled.
 #[derive(Debug)]
@@ -44,14 +42,8 @@ impl Maintenance {
 }
 
 fn read(page: &Path) -> Option<Arc<Vec<u8>>> {
-    let size = std::fs::metadata(page).map(|meta| meta.len());
-    let bytes = match size {
-        Ok(size) if size > MAX_PAGE => Err(std::io::Error::other("larger than 1 MiB")),
-        Ok(_) => std::fs::read(page),
-        Err(error) => Err(error),
-    };
-    bytes
+    error_pages::read(page)
         .inspect_err(|error| tracing::warn!(page = %page.display(), %error, "no maintenance page"))
         .ok()
-        .map(Arc::new)
+        .map(|text| Arc::new(text.into_bytes()))
 }

@@ -6,8 +6,7 @@
 
 use crate::error_page;
 use model::policy::ErrorPageSpec;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// Largest page, in bytes.
@@ -88,13 +87,10 @@ impl Page {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_PAGE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_PAGE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
-    }
-    Ok(text)
+/// What a page's file holds, as far as the control thread may be kept waiting by it.
+pub fn read(path: &Path) -> io::Result<String> {
+    let bytes = sys::folder::read_plain(path, MAX_PAGE)?;
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is no UTF-8"))
 }
 
 fn parts(mut text: &str) -> Box<[Part]> {
@@ -158,6 +154,16 @@ mod tests {
         let (gone, large) = (folder.path().join("gone.html"), folder.path().join("large.html"));
         std::fs::write(&large, "x".repeat(MAX_PAGE as usize + 1)).unwrap();
         assert!(ErrorPages::new(&[spec(&gone, 400, 599, true), spec(&large, 400, 599, true)]).is_none());
+    }
+
+    /// The control thread waited for it, and no snapshot was ever served again.
+    #[test]
+    fn a_pipe_in_a_pages_place_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.html");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        assert!(ErrorPages::new(&[spec(&pipe, 400, 599, true)]).is_none());
     }
 
     #[test]
