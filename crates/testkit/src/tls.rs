@@ -23,9 +23,17 @@ impl Client {
     /// Trusts this root certificate (PEM), and nobody else.
     #[track_caller]
     pub fn trusting(root: &str) -> Self {
+        Self::trusting_all(&[root])
+    }
+
+    /// Trusts these root certificates.
+    #[track_caller]
+    pub fn trusting_all(pems: &[&str]) -> Self {
         let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(root.as_bytes()).expect("a root certificate");
-        roots.add(root).expect("a usable root");
+        for pem in pems {
+            let root = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a root certificate");
+            roots.add(root).expect("a usable root");
+        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -33,6 +41,13 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self { config: Arc::new(config) }
+    }
+
+    /// The same for a client of another library that speaks `h2` alone.
+    pub fn http2(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
     }
 
     /// Connects and shakes hands with `host`, at most ten seconds each.

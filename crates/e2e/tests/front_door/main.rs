@@ -1,7 +1,9 @@
 //! The front door as a user has it: manifests as they would be written, the real binary, real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
+mod applications;
 mod balance;
+mod handshakes;
 mod hardening;
 mod limits;
 mod observed;

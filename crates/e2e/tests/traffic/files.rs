@@ -78,6 +78,7 @@ fn files_are_served_with_index_type_and_validators() {
     assert_eq!((&line["status"], &line["upstream"]), (&200.into(), &serde_json::Value::Null));
 }
 
+// req: STAT-19
 #[test]
 fn no_spelling_of_a_path_leaves_the_folder() {
     let door = door();
