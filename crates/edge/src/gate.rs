@@ -7,7 +7,7 @@ use crate::admit::{Step, closing_with_body, json_wanted, path_of};
 use crate::buffer::Buffer;
 use crate::connection::Client;
 use crate::error_page::Refusal;
-use crate::guard::Offence;
+use crate::guard::{ClientKey, Offence};
 use crate::headers::Peer;
 use crate::policy::request::Granted;
 use crate::policy::request::basic_auth::Credentials;
@@ -84,7 +84,7 @@ async fn ask(
 ) -> Result<(), Stop> {
     let Some(rules) = found.route.policy.request.rules() else { return Ok(()) };
     if let (Some(auth), Some(credentials)) = (&rules.basic_auth, waiting.credentials.take()) {
-        let user = auth.check(credentials).await.map_err(|refusal| {
+        let user = auth.check(credentials, ClientKey::of(waiting.address)).await.map_err(|refusal| {
             if refusal.status == 401 {
                 client.worker.offend(waiting.address, Offence::Authentication);
             }

@@ -75,6 +75,8 @@ const THREADS_STAY: std::time::Duration = std::time::Duration::from_secs(365 * 2
 /// When it cannot begin: another keeper holds the home, the manifest has errors, an address is taken. After it has
 /// begun it does not give up.
 pub fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
+    // It holds every private key: no app of the same user is to read them, and no core file to keep them.
+    sys::process::close_memory()?;
     let mut builder = tokio::runtime::Builder::new_current_thread();
     // While one lives, blocking work waits for it where the system gives no further thread (an app of the same user may have
     // taken them all); without one the runtime would panic.

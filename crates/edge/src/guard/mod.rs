@@ -17,13 +17,13 @@ mod clients;
 mod offences;
 
 pub use bans::Ledger;
-pub use clients::Ticket;
+pub use clients::{Clients, Ticket};
 pub use offences::Offence;
 
 use crate::instance::Drained;
 use arc_swap::ArcSwap;
 use bans::Bans;
-use clients::{Clients, Limiter};
+use clients::Limiter;
 use ipnet::IpNet;
 use model::site::EdgeSpec;
 use offences::Offenders;

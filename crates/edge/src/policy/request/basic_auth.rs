@@ -6,15 +6,17 @@
 //!                       ▼
 //!                     check: argon2 on the blocking pool ──▶ passes, and is remembered │ 401
 //! ```
-//! A hash takes tens of milliseconds and some megabytes by design, so few run at a time ([`HASHING`]), few wait ([`QUEUE`]), and what
-//! was right is remembered for [`KEPT`] by a keyed digest, never by itself. What was wrong is not remembered: it costs every time. An
-//! unknown name costs as much as a known one.
+//! A hash takes tens of milliseconds and some megabytes by design, so few run at a time ([`HASHING`]), few wait ([`QUEUE`], of one
+//! client [`OF_ONE`]: who guesses does not keep others from signing in), and what was right is remembered for [`KEPT`] by a keyed
+//! digest, never by itself. What was wrong is not remembered: it costs every time. Equal ones that come together, as a page's many
+//! requests do, cost one hash. An unknown name costs as much as a known one.
 //!
 //! The application does not get `Authorization`: the password is the edge's business. It learns the name by `X-Forwarded-User`,
 //! which no client can set.
 
 use super::shards::Shards;
 use crate::error_page::Refusal;
+use crate::guard::{ClientKey, Clients, Ticket};
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier;
 use aws_lc_rs::hmac;
@@ -22,9 +24,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use model::policy::BasicAuthSpec;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// How long a name and password that were right pass without a hash.
 const KEPT: Duration = Duration::from_secs(300);
@@ -32,6 +34,10 @@ const KEPT: Duration = Duration::from_secs(300);
 static HASHING: Semaphore = Semaphore::const_new(2);
 /// Requests that wait for one, or have it; beyond: 503.
 static QUEUE: Semaphore = Semaphore::const_new(64);
+
+/// Of these, those of one client.
+const OF_ONE: u32 = 8;
+static ASKING: LazyLock<Arc<Clients>> = LazyLock::new(Arc::default);
 
 /// Compiled.
 pub struct BasicAuth {
@@ -43,6 +49,8 @@ pub struct BasicAuth {
     /// What was right is remembered under this key. None where the generator of random numbers failed: then nobody passes.
     key: Option<hmac::Key>,
     seen: Shards<Seen>,
+    /// By digest, what is being checked: whether it is right.
+    checking: Shards<Weak<OnceCell<bool>>>,
 }
 
 /// Somebody who passed.
@@ -91,6 +99,7 @@ impl BasicAuth {
             decoy: spec.users.first().map(|user| user.hash.as_str().into()).unwrap_or_default(),
             key: key.ok(),
             seen: Shards::default(),
+            checking: Shards::default(),
         }
     }
 
@@ -125,31 +134,51 @@ impl BasicAuth {
     }
 
     /// Checks what was not known; gives the user who passes.
-    pub async fn check(&self, credentials: Credentials) -> Result<Box<str>, Refusal> {
+    pub async fn check(&self, credentials: Credentials, client: ClientKey) -> Result<Box<str>, Refusal> {
+        let right = self.checking(&credentials.digest);
+        if !*right.get_or_try_init(|| self.is_right(&credentials, client)).await? {
+            return Err(self.refusal("a wrong name or password"));
+        }
+        Ok(credentials.user)
+    }
+
+    /// Where those who come with the same wait for one answer.
+    fn checking(&self, digest: &[u8; 32]) -> Arc<OnceCell<bool>> {
+        let mut checking = self.checking.of(place(digest));
+        if let Some(known) = checking.get(&place(digest)).and_then(Weak::upgrade) {
+            return known;
+        }
+        checking.retain(|_, known| known.strong_count() > 0);
+        let begun = Arc::new(OnceCell::new());
+        checking.insert(place(digest), Arc::downgrade(&begun));
+        begun
+    }
+
+    async fn is_right(&self, credentials: &Credentials, client: ClientKey) -> Result<bool, Refusal> {
+        let Credentials { user, password, digest } = credentials;
+        // Those before have just found out.
+        if self.is_seen(digest, Instant::now()) {
+            return Ok(true);
+        }
         let busy =
             || Refusal { retry_after: Some(1), ..Refusal::new(503, "too many passwords to be checked") };
+        let _own = Ticket::take(&ASKING, client, OF_ONE).ok_or_else(busy)?;
         let _place = QUEUE.try_acquire().map_err(|_| busy())?;
         let permit = HASHING.acquire().await.map_err(|_| busy())?;
-        let Credentials { user, password, digest } = credentials;
-        // A page's many requests come together: the first one's hash is enough.
-        if self.is_seen(&digest, Instant::now()) {
-            return Ok(user);
-        }
-        let known = self.users.get(&user);
-        let hash = known.unwrap_or(&self.decoy).clone();
+        let known = self.users.get(user);
+        let (hash, password) = (known.unwrap_or(&self.decoy).clone(), password.clone());
         let verify = move || {
             let _permit = permit;
             Argon2::default().verify_password(&password, &*hash).is_ok()
         };
-        let right = tokio::task::spawn_blocking(verify).await.unwrap_or_default();
-        if known.is_none() || !right {
-            return Err(self.refusal("a wrong name or password"));
+        let right = tokio::task::spawn_blocking(verify).await.unwrap_or_default() && known.is_some();
+        if right {
+            let now = Instant::now();
+            let mut seen = self.seen.of(place(digest));
+            seen.retain(|_, seen| now.saturating_duration_since(seen.at) < KEPT);
+            seen.insert(place(digest), Seen { digest: *digest, at: now });
         }
-        let now = Instant::now();
-        let mut seen = self.seen.of(place(&digest));
-        seen.retain(|_, seen| now.saturating_duration_since(seen.at) < KEPT);
-        seen.insert(place(&digest), Seen { digest, at: now });
-        Ok(user)
+        Ok(right)
     }
 
     fn refusal(&self, cause: &'static str) -> Refusal {
@@ -181,11 +210,29 @@ mod tests {
     }
 
     async fn check(auth: &BasicAuth, text: &str) -> Result<Box<str>, u16> {
-        match auth.look(Some(&value(text)), Instant::now()) {
-            Look::Unknown(credentials) => auth.check(credentials).await.map_err(|refusal| refusal.status),
+        check_from(auth, [192, 0, 2, 1], text.to_owned()).await
+    }
+
+    async fn check_from(auth: &BasicAuth, client: [u8; 4], text: String) -> Result<Box<str>, u16> {
+        match auth.look(Some(&value(&text)), Instant::now()) {
+            Look::Unknown(credentials) => {
+                let client = ClientKey::of(client.into());
+                auth.check(credentials, client).await.map_err(|refusal| refusal.status)
+            }
             Look::Passed(user) => Ok(user),
             Look::Refused(refusal) => Err(refusal.status),
         }
+    }
+
+    /// Each is polled once: all have begun before the first one has its answer.
+    async fn begin<F: Future + Unpin>(asked: &mut [F]) {
+        std::future::poll_fn(|cx| {
+            for one in asked.iter_mut() {
+                assert!(std::pin::Pin::new(one).poll(cx).is_pending());
+            }
+            std::task::Poll::Ready(())
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -200,6 +247,37 @@ mod tests {
         let again = |at| auth.look(Some(&value("eve:pass:word")), at);
         assert!(matches!(again(Instant::now()), Look::Passed(user) if &*user == "eve"));
         assert!(matches!(again(Instant::now() + KEPT), Look::Unknown(_)));
+    }
+
+    /// A page's hundred requests over one connection were more than may wait: a third of them got 503.
+    #[tokio::test]
+    async fn what_comes_together_costs_one_hash() {
+        let auth = auth();
+        for (text, expected) in [("eve:pass:word", Ok("eve")), ("eve:wrong", Err(401_u16))] {
+            let mut asked: Vec<_> = (0..200).map(|_| Box::pin(check(&auth, text))).collect();
+            begin(&mut asked).await;
+            for one in asked {
+                assert_eq!(one.await.as_deref(), expected.as_ref().copied());
+            }
+        }
+    }
+
+    /// One address could fill the queue, and nobody else could sign in.
+    #[tokio::test]
+    async fn one_client_does_not_take_all_places() {
+        let auth = auth();
+        let guesser = [192, 0, 2, 66];
+        let mut guesses: Vec<_> =
+            (0..OF_ONE).map(|n| Box::pin(check_from(&auth, guesser, format!("eve:{n}")))).collect();
+        begin(&mut guesses).await;
+        assert_eq!(check_from(&auth, guesser, "eve:one more".into()).await, Err(503));
+        let guessing = async {
+            for guess in guesses {
+                assert_eq!(guess.await, Err(401));
+            }
+        };
+        let ((), other) = tokio::join!(guessing, check(&auth, "eve:pass:word"));
+        assert_eq!(other.as_deref(), Ok("eve"));
     }
 
     #[test]
