@@ -37,6 +37,7 @@ mod guard;
 mod h2;
 mod headers;
 mod hosts;
+mod html;
 mod instance;
 mod log_line;
 mod metrics;

@@ -37,6 +37,7 @@ pub use method::Method;
 pub use reject::Reject;
 pub use request::{RequestHead, parse_request};
 pub use response::{ResponseHead, parse_response};
+pub use scan::is_token;
 pub use span::Span;
 pub use splice::HeadWriter;
 pub use target::TargetForm;

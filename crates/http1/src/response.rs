@@ -46,6 +46,12 @@ impl ResponseHead {
     pub fn value<'b>(&self, id: FieldId, buf: &'b [u8]) -> Option<&'b [u8]> {
         self.field(id).map(|f| f.value.of(buf))
     }
+
+    /// The values of all fields of a name that has no [`FieldId`] of its own (any case).
+    pub fn named<'b>(&self, name: &[u8], buf: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        let fields = self.fields.iter().filter(move |f| f.name.of(buf).eq_ignore_ascii_case(name));
+        fields.map(|f| f.value.of(buf))
+    }
 }
 
 /// Parses the response head at the start of `buf`, the answer to a request of method `to`.

@@ -22,8 +22,7 @@ const OURS: [&str; 14] = [
 
 /// A token (RFC 9110 section 5.6.2).
 pub fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    http1::is_token(text.as_bytes())
 }
 
 /// The name of a header that may be changed.

@@ -1,7 +1,7 @@
 //! What applies to a route beside its handler: who may ask, how often, what is changed on the way. A valid manifest gives it
 //! complete (what a site says for all its routes is in each of them); the edge's snapshot carries it as it is.
 //!
-//! Order on the request's way: maintenance, access, methods, rate limits, concurrency, CORS preflight, basic authentication,
+//! Order on the request's way: maintenance, access, methods, file types, rate limits, concurrency, CORS preflight, basic authentication,
 //! forward authentication, rewriting, request headers; on the way back: CORS, response headers, error pages, compression.
 
 use ipnet::IpNet;

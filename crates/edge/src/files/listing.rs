@@ -2,6 +2,7 @@
 //!
 //! Shown is only what would be served: no refused name, no link, nothing special. Names are escaped for where they stand.
 
+use crate::html::escape;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -93,21 +94,6 @@ fn row(entry: &Entry) -> String {
         escape(&entry.name),
         httpdate::fmt_http_date(entry.modified)
     )
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

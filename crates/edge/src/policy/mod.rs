@@ -4,8 +4,12 @@
 //! head of every answer, whoever made it, and may compress its body. Both are looked at in a fixed order
 //! ([`model::policy`]); what is not set costs nothing.
 //!
+//! Both write heads line by line ([`lines`]) and hold to paths ([`paths`]) in one way.
+//!
 //! Policies of equal specifications are one object ([`Policies`]), within a snapshot and from one to the next.
 
+pub mod lines;
+mod paths;
 pub mod request;
 pub mod response;
 

@@ -4,6 +4,7 @@
 //! no extension passes.
 
 use crate::error_page::Refusal;
+use percent_encoding::percent_decode;
 use std::collections::HashSet;
 
 /// Compiled.
@@ -19,7 +20,7 @@ impl FileTypes {
 
     /// Lets a path pass or not.
     pub fn check(&self, path: &[u8]) -> Result<(), Refusal> {
-        let decoded = decode(path);
+        let decoded: Vec<u8> = percent_decode(path).collect();
         let mut segments = decoded.split(|&byte| byte == b'/').rev();
         let last = segments.find(|segment| !segment.is_empty()).unwrap_or_default();
         let name = last.split(|&byte| byte == b';').next().unwrap_or_default();
@@ -32,22 +33,6 @@ impl FileTypes {
         }
         Err(Refusal::new(403, "a type of file that the route does not give"))
     }
-}
-
-/// `%41` → `A`; what is no such code stays.
-fn decode(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    while let [first, behind @ ..] = rest {
-        let code = match behind {
-            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        out.push(code.map_or(*first, |(high, low)| high << 4 | low));
-        rest = if code.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
-    }
-    out
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::connect::{ConnectError, connect};
 use crate::connection::Client;
 use crate::error_page::Refusal;
 use crate::headers::{Peer, asking_lines};
+use crate::policy::lines;
 use crate::prepare::origin_form;
 use crate::stream::Stream;
 use crate::upstream::{Pick, Tried, Upstream};
@@ -132,7 +133,7 @@ impl ForwardAuth {
             ("X-Forwarded-Method", head.method_span.of(buf)),
             ("X-Forwarded-Uri", &origin_form(buf, head)[..]),
         ] {
-            super::add(&mut out, name, value);
+            lines::add(&mut out, name.as_bytes(), value);
         }
         let _ = asking_lines(&mut out, buf, head, who);
         out.extend_from_slice(b"\r\n");
@@ -193,21 +194,20 @@ impl ForwardAuth {
 
     fn judge(&self, answer: &Answer) -> Said {
         let Answer { text, head, body, .. } = answer;
-        let mut lines = Vec::new();
+        let mut said = Vec::new();
         if (200..300).contains(&head.status) {
             for name in self.copied() {
-                let said = |field: &&http1::Field| field.name.of(text).eq_ignore_ascii_case(name.as_bytes());
-                for field in head.fields.iter().filter(said) {
-                    super::add(&mut lines, name, field.value.of(text));
+                for value in head.named(name.as_bytes(), text) {
+                    lines::add(&mut said, name.as_bytes(), value);
                 }
             }
-            return Said::Passed(lines);
+            return Said::Passed(said);
         }
         for field in head.fields.iter().filter(|field| !field.hop && !NOT_ANSWERED.contains(field.id)) {
-            lines.extend_from_slice(field.line.of(text));
+            said.extend_from_slice(field.line.of(text));
         }
         Said::Refused(Refusal {
-            lines: Some(lines.into()),
+            lines: Some(said.into()),
             body: Some(body.clone().into()),
             ..Refusal::new(head.status, "the server that signs in refused")
         })

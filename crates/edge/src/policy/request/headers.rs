@@ -4,8 +4,9 @@
 //! says itself (`X-Forwarded-For`, `X-Real-IP`, `X-Request-Id` …) and what frames the message cannot be changed.
 
 use super::Asked;
-use crate::policy::response::paths::Paths;
-use http1::{FieldId, FieldSet, RequestHead};
+use crate::policy::lines;
+use crate::policy::paths::Paths;
+use http1::{FieldId, FieldSet, RequestHead, is_token};
 use model::policy::{HeaderChange, HeaderSpec};
 
 /// Names that no policy may set, add or remove.
@@ -24,8 +25,7 @@ const RESERVED: FieldSet = FieldSet::HOP_BY_HOP
 
 /// Whether a policy may say a header of this name.
 pub fn is_free(name: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(token) && !RESERVED.contains(FieldId::of(name.as_bytes()))
+    is_token(name.as_bytes()) && !RESERVED.contains(FieldId::of(name.as_bytes()))
 }
 
 /// Strikes every field of this name. `_` and `-` are one: an application behind CGI or WSGI reads them so.
@@ -63,8 +63,8 @@ impl HeaderChanges {
         (!changes.is_empty()).then_some(Self(changes))
     }
 
-    /// Strikes fields of `head` and adds to `lines` what comes in their place.
-    pub fn apply(&self, asked: &Asked<'_>, https: bool, head: &mut RequestHead, lines: &mut Vec<u8>) {
+    /// Strikes fields of `head` and adds to `out` what comes in their place.
+    pub fn apply(&self, asked: &Asked<'_>, https: bool, head: &mut RequestHead, out: &mut Vec<u8>) {
         let mut added: Vec<(&str, &str)> = Vec::new();
         for Change { spec, paths } in &self.0 {
             let here = paths.as_ref().is_none_or(|paths| paths.matches(asked.path));
@@ -77,7 +77,9 @@ impl HeaderChanges {
                 HeaderChange::Default(value) => {
                     let said =
                         |field: &http1::Field| !field.hop && same(field.name.of(asked.buf), name.as_bytes());
-                    if !head.fields.iter().any(said) && !added.iter().any(|(name, _)| *name == spec.name) {
+                    if !head.fields.iter().any(said)
+                        && !added.iter().any(|(other, _)| same(other.as_bytes(), name.as_bytes()))
+                    {
                         added.push((name, value));
                     }
                 }
@@ -94,9 +96,7 @@ impl HeaderChanges {
             }
         }
         for (name, value) in added {
-            for part in [name, ": ", value, "\r\n"] {
-                lines.extend_from_slice(part.as_bytes());
-            }
+            lines::add(out, name.as_bytes(), value.as_bytes());
         }
     }
 }

@@ -26,6 +26,7 @@ mod zones;
 
 use crate::error_page::Refusal;
 use crate::guard::Offence;
+use crate::policy::lines;
 use crate::policy::response::cors::{Cors, Preflight};
 use access::Access;
 use basic_auth::{BasicAuth, Credentials, Look};
@@ -83,10 +84,7 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// The value of the first header of this name.
     pub fn header(&self, name: &[u8]) -> Option<&'a [u8]> {
-        let mut fields = self.head.fields.iter();
-        fields
-            .find(|field| field.name.of(self.buf).eq_ignore_ascii_case(name))
-            .map(|field| field.value.of(self.buf))
+        self.head.named(name, self.buf).next()
     }
 
     /// The value of the first cookie of this name (RFC 6265 section 4.2).
@@ -253,7 +251,7 @@ impl Rules {
             headers::strike(&mut changed.head, asked.buf, "X-Forwarded-User");
         }
         if let Some(user) = &granted.user {
-            add(&mut changed.lines, "X-Forwarded-User", user.as_bytes());
+            lines::add(&mut changed.lines, b"X-Forwarded-User", user.as_bytes());
         }
         if let Some(auth) = &self.forward_auth {
             auth.copied().for_each(|name| headers::strike(&mut changed.head, asked.buf, name));
@@ -267,7 +265,7 @@ impl Rules {
                 rewritten.ok_or(Refusal::new(400, "what the path is rewritten to is no path"))?;
             if !prefix.is_empty() {
                 headers::strike(&mut changed.head, asked.buf, "X-Forwarded-Prefix");
-                add(&mut changed.lines, "X-Forwarded-Prefix", &prefix);
+                lines::add(&mut changed.lines, b"X-Forwarded-Prefix", &prefix);
             }
             if let Some(query) = asked.head.query {
                 path.push(b'?');
@@ -279,12 +277,6 @@ impl Rules {
             headers.apply(asked, https, &mut changed.head, &mut changed.lines);
         }
         Ok(Some(changed))
-    }
-}
-
-fn add(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        lines.extend_from_slice(part);
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! An origin that is not listed gets no word of it, and its preflight is refused (403): the browser then sends nothing.
 
-use super::lines;
+use crate::policy::lines;
 use http1::{FieldId, Method, RequestHead};
 use model::policy::CorsSpec;
 
@@ -82,12 +82,7 @@ impl Cors {
         if head.method != Method::Options {
             return None;
         }
-        let named = |name: &[u8]| {
-            let mut fields = head.fields.iter();
-            fields
-                .find(|field| field.name.of(buf).eq_ignore_ascii_case(name))
-                .map(|field| field.value.of(buf))
-        };
+        let named = |name: &[u8]| head.named(name, buf).next();
         let origin = head.value(FieldId::Origin, buf)?;
         named(b"Access-Control-Request-Method")?;
         let allowed = self.allows(origin);

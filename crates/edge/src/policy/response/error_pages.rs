@@ -5,6 +5,7 @@
 //! gone later is still there. They are read again when their site's configuration changes.
 
 use crate::error_page;
+use crate::html::escape;
 use model::policy::ErrorPageSpec;
 use std::io;
 use std::path::Path;
@@ -59,7 +60,7 @@ impl ErrorPages {
                 Part::Text(part) => text.push_str(part),
                 Part::Status => text.push_str(&status.to_string()),
                 Part::Title => text.push_str(error_page::title(status)),
-                Part::RequestId => push_escaped(&mut text, &String::from_utf8_lossy(id)),
+                Part::RequestId => text.push_str(&escape(&String::from_utf8_lossy(id))),
             }
         }
         Some((&page.kind, text))
@@ -109,20 +110,6 @@ fn parts(mut text: &str) -> Box<[Part]> {
     }
     parts.push(Part::Text(text.into()));
     parts.into()
-}
-
-/// A trusted peer's id may hold what HTML minds.
-fn push_escaped(out: &mut String, text: &str) {
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(letter),
-        }
-    }
 }
 
 #[cfg(test)]

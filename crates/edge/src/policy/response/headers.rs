@@ -8,9 +8,9 @@
 //! Which changes apply depends on conditions: HTTPS, and lists of paths. For up to [`FEW`] lists the changes are folded ahead for
 //! each combination; with more of them, a request that one of them matches folds for itself.
 
-use super::lines;
-use super::paths::Paths;
-use http1::Field;
+use crate::policy::lines;
+use crate::policy::paths::Paths;
+use http1::{Field, is_token};
 use model::policy::{HeaderChange, HeaderSpec};
 use smallvec::SmallVec;
 
@@ -130,9 +130,7 @@ fn is_sound(spec: &HeaderSpec) -> bool {
         HeaderChange::Default(value) | HeaderChange::Set(value) | HeaderChange::Add(value) => value,
         HeaderChange::Remove => "",
     };
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !spec.name.is_empty()
-        && spec.name.bytes().all(is_token)
+    is_token(spec.name.as_bytes())
         && !OURS.iter().any(|ours| spec.name.eq_ignore_ascii_case(ours))
         && !value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')
 }

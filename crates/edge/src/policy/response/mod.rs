@@ -1,18 +1,15 @@
 //! Policies on the way out. Whoever makes an answer renders its head and calls [`change_head`] before the lines that are the
 //! connection's own; the relay, which has a response of the application's, does so in `headers::to_client`.
 //!
-//! - [`headers`]: headers added, set and removed, security headers among them; [`paths`]: for which paths
+//! - [`headers`]: headers added, set and removed, security headers among them
 //! - [`cors`]: cross-origin resource sharing, preflights included
 //! - [`error_pages`]: pages of the user's
 //! - [`compress`]: which answers are compressed on their way ([`crate::body::encode`])
-//! - [`lines`]: the lines of a head that is being made
 
 pub mod compress;
 pub mod cors;
 pub mod error_pages;
 mod headers;
-pub mod lines;
-pub mod paths;
 
 use crate::record::Record;
 use compress::Compress;

@@ -1,6 +1,6 @@
 //! The lines of a head that is being made: found by name, taken out, `Vary` extended.
 //!
-//! A head here is what [`super::ResponsePolicy::change_head`] is given: a status line and header lines, each with its line end,
+//! A head here is what [`super::response::ResponsePolicy::change_head`] is given: a status line and header lines, each with its line end,
 //! without the empty line. It begins at an offset of a buffer that may hold more before it. It was written by the edge itself
 //! or parsed strictly, so each line has its colon and its CRLF.
 
