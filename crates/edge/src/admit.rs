@@ -25,6 +25,7 @@ use crate::stream::Stream;
 use crate::table::{Found, Table};
 use crate::tls::misplaced;
 use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,112 +64,124 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     let worker = Rc::clone(&client.worker);
     let started = Instant::now();
     let mut record = Record::new(&worker, started, &client.peer_text);
-    record.facts = Facts::from(head);
-    if matches!(client.stream, Stream::H2(_)) {
-        record.version = Version::Http2;
-    }
     let table = worker.table();
-    let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
-    let mut address = client.peer;
-    if trusted && let Some(named) = headers::client_of(buffer.filled(), head, &table.trusted) {
-        address = named.to_canonical();
-        record.client = address.to_string().into();
-    }
-    record.tls = client.secure.as_ref().map(|secure| secure.version);
-    record.facts.https = match head.value(FieldId::XForwardedProto, buffer.filled()).filter(|_| trusted) {
-        Some(b"https") => true,
-        Some(b"http") => false,
-        _ => client.secure.is_some(),
-    };
+    let buf = buffer.filled();
+    let (trusted, address) = recognise(client, &table, &mut record, buf, head);
     let mut made = [0; request_id::LEN];
-    let taken =
-        head.value(FieldId::XRequestId, buffer.filled()).filter(|id| trusted && request_id::is_sane(id));
+    let taken = head.value(FieldId::XRequestId, buf).filter(|id| trusted && request_id::is_sane(id));
     let id = taken.unwrap_or_else(|| {
         request_id::generate(worker.log.wall(started), &mut made);
         &made
     });
     let turned_away = worker.turns_away(address);
-    let routed =
-        turned_away.map_or_else(|| route(client, &table, record.facts.https, buffer.filled(), head), Err);
+    let routed = turned_away.map_or_else(|| route(client, &table, record.facts.https, buf, head), Err);
     let fitting = routed.and_then(|found| {
         // Also what is refused now is answered as the route's policies want it.
         record.policy = Some(Arc::clone(&found.route.policy));
         record.site = found.number;
         fits(head, &found).map(|()| found)
     });
-    let found = match fitting {
-        Ok(found) => found,
+    let passed = match fitting {
+        Ok(found) => {
+            let entry = Entry { found, trusted, address, id };
+            decide(client, &mut record, &table, buf, head, entry).map(|granted| (entry, granted))
+        }
         Err(refusal) => {
             if refusal.status == 400 {
                 worker.offend(address, Offence::Malformed);
             }
-            let json = json_wanted(buffer.filled(), head);
-            describe(&mut record, buffer.filled(), head, id);
-            buffer.consume(head.len);
-            give_back(client, buffer);
-            return (record, Step::refuse(refusal, json));
+            describe(&mut record, buf, head, id);
+            Err(Step::refuse(refusal, json_wanted(buf, head)))
         }
     };
-    if let Some(compress) = &found.route.policy.response.compress {
-        record.facts.coding = coding::choose(buffer.filled(), head, &compress.codings);
-    }
-    let mut granted = Granted::default();
-    if let Some(rules) = found.route.policy.request.rules() {
-        let buf = buffer.filled();
-        let asked = Asked { buf, head, path: path_of(buf, head), client: address };
-        let verdict = rules.decide(&asked, found.route.policy.response.cors.as_ref(), started);
-        if !matches!(verdict, Verdict::Pass(_)) {
-            describe(&mut record, buf, head, id);
+    match passed {
+        Ok((entry, granted)) => {
+            let prepared = prepare(client, &mut record, buf, head, entry, granted);
+            buffer.consume(head.len);
+            let step = finish(client, &record, prepared, head, Some(buffer));
+            (record, step)
         }
-        let stopped = match verdict {
-            Verdict::Pass(passed) => {
-                granted = passed;
-                None
-            }
-            Verdict::Wait(credentials, granted) => {
-                let (trusted, text, id) =
-                    (trusted, buf.get(..head.len).unwrap_or_default().into(), id.into());
-                let (table, head) = (Arc::clone(&table), head.clone());
-                let rest = None;
-                Some(Step::Wait(Box::new(Waiting {
-                    table,
-                    text,
-                    rest,
-                    head,
-                    trusted,
-                    address,
-                    id,
-                    credentials,
-                    granted,
-                })))
-            }
-            Verdict::Refuse(refusal) => {
-                Some(Step::refuse(closing_with_body(refusal, head), json_wanted(buf, head)))
-            }
-            Verdict::Limit { refusal, cause, offence } => {
-                record.cause = Some(cause.into());
-                offence.into_iter().for_each(|offence| worker.offend(address, offence));
-                Some(Step::refuse(closing_with_body(refusal, head), json_wanted(buf, head)))
-            }
-            Verdict::Preflight(preflight) => {
-                Some(Step::Preflight(Box::new(preflight), !head.body.is_empty()))
-            }
-        };
-        if let Some(mut step) = stopped {
+        Err(mut step) => {
             buffer.consume(head.len);
             match &mut step {
                 // Behind a head without a body is the next request: the client's end is looked for behind that.
                 Step::Wait(waiting) if !head.body.is_empty() => waiting.rest = Some(buffer),
                 _ => give_back(client, buffer),
             }
-            return (record, step);
+            (record, step)
         }
     }
-    let entry = Entry { found, trusted, address, id };
-    let prepared = prepare(client, &mut record, buffer.filled(), head, entry, granted);
-    buffer.consume(head.len);
-    let step = finish(client, &record, prepared, head, Some(buffer));
-    (record, step)
+}
+
+/// Notes what came and by which way; gives whether the peer's forwarded fields are believed, and who asks.
+fn recognise(
+    client: &Client,
+    table: &Table,
+    record: &mut Record,
+    buf: &[u8],
+    head: &RequestHead,
+) -> (bool, IpAddr) {
+    record.facts = Facts::from(head);
+    if matches!(client.stream, Stream::H2(_)) {
+        record.version = Version::Http2;
+    }
+    let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
+    let mut address = client.peer;
+    if trusted && let Some(named) = headers::client_of(buf, head, &table.trusted) {
+        address = named.to_canonical();
+        record.client = address.to_string().into();
+    }
+    record.tls = client.secure.as_ref().map(|secure| secure.version);
+    record.facts.https = match head.value(FieldId::XForwardedProto, buf).filter(|_| trusted) {
+        Some(b"https") => true,
+        Some(b"http") => false,
+        _ => client.secure.is_some(),
+    };
+    (trusted, address)
+}
+
+/// What the route's policies say without waiting: what was granted, or the step that comes in the handler's place.
+fn decide(
+    client: &Client,
+    record: &mut Record,
+    table: &Arc<Table>,
+    buf: &[u8],
+    head: &RequestHead,
+    entry: Entry<'_>,
+) -> Result<Granted, Step> {
+    let Entry { found, trusted, address, id } = entry;
+    let policy = &found.route.policy;
+    if let Some(compress) = &policy.response.compress {
+        record.facts.coding = coding::choose(buf, head, &compress.codings);
+    }
+    let Some(rules) = policy.request.rules() else { return Ok(Granted::default()) };
+    let asked = Asked { buf, head, path: path_of(buf, head), client: address };
+    let verdict = rules.decide(&asked, policy.response.cors.as_ref(), record.started);
+    if !matches!(verdict, Verdict::Pass(_)) {
+        describe(record, buf, head, id);
+    }
+    let refuse = |refusal| Step::refuse(closing_with_body(refusal, head), json_wanted(buf, head));
+    Err(match verdict {
+        Verdict::Pass(granted) => return Ok(granted),
+        Verdict::Wait(credentials, granted) => Step::Wait(Box::new(Waiting {
+            table: Arc::clone(table),
+            text: buf.get(..head.len).unwrap_or_default().into(),
+            rest: None,
+            head: head.clone(),
+            trusted,
+            address,
+            id: id.into(),
+            credentials,
+            granted,
+        })),
+        Verdict::Refuse(refusal) => refuse(refusal),
+        Verdict::Limit { refusal, cause, offence } => {
+            record.cause = Some(cause.into());
+            offence.into_iter().for_each(|offence| client.worker.offend(address, offence));
+            refuse(refusal)
+        }
+        Verdict::Preflight(preflight) => Step::Preflight(Box::new(preflight), !head.body.is_empty()),
+    })
 }
 
 /// Where the connection goes on, so do the requests behind this one.

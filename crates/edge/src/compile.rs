@@ -5,7 +5,7 @@
 //! claim has ended and that was reported.
 
 use crate::files::Root;
-use crate::instance::{Drained, Instance};
+use crate::instance::Instance;
 use crate::metrics::SiteNumbers;
 use crate::policy::Policies;
 use crate::redirect::Redirect;
@@ -13,6 +13,7 @@ use crate::router::Router;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
 use crate::tls;
 use crate::upstream::Upstream;
+use crate::wake::Wake;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -24,7 +25,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 /// What makes tables, and lasts from one to the next.
 pub struct Compiler {
-    drained: Arc<Drained>,
+    wake: Arc<Wake>,
     numbers: Arc<SiteNumbers>,
     instances: HashMap<String, Arc<Instance>>,
     cursors: HashMap<String, Arc<AtomicU32>>,
@@ -61,10 +62,10 @@ pub enum CompileError {
 }
 
 impl Compiler {
-    /// Nothing known yet; `drained` is signalled when a draining instance's last claim ends.
-    pub fn new(drained: Arc<Drained>, numbers: Arc<SiteNumbers>) -> Self {
+    /// Nothing known yet; `wake` is signalled when a draining instance's last claim ends.
+    pub fn new(wake: Arc<Wake>, numbers: Arc<SiteNumbers>) -> Self {
         Self {
-            drained,
+            wake,
             numbers,
             instances: HashMap::new(),
             cursors: HashMap::new(),
@@ -132,7 +133,7 @@ impl Compiler {
         {
             return Arc::clone(known);
         }
-        let made = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
+        let made = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.wake));
         if let Some(former) = self.instances.insert(endpoint.instance.clone(), Arc::clone(&made)) {
             // Its name lives on in another object, so its end is nobody's business but its own.
             former.set_draining(true);
@@ -171,7 +172,7 @@ impl Compiler {
                 continue;
             }
             let instance =
-                Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.drained));
+                Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.wake));
             instance.set_draining(true);
             self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
         }

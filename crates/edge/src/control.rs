@@ -2,7 +2,7 @@
 //! instances. Plain and blocking; it never runs a request.
 //!
 //! It waits on four things at once: the socket on which a keeper may connect (a new one replaces the former), the keeper's
-//! messages, the event that the last claim on a draining instance has ended, and the lifetime pipe. When the keeper goes
+//! messages, the workers' event ([`crate::wake`]), and the lifetime pipe. When the keeper goes
 //! away nothing else changes: the edge serves on from the table it has.
 //!
 //! Tables that were replaced are kept until no worker holds them, so that their memory is freed here and not on a request
@@ -14,9 +14,9 @@ use crate::compile::Compiler;
 use crate::connection::Deadlines;
 use crate::files::Files;
 use crate::guard::{Guard, Ledger};
-use crate::instance::Drained;
 use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
+use crate::wake::Wake;
 use crate::worker::{self, Command, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,7 +47,7 @@ pub struct Control {
     workers: Vec<WorkerHandle>,
     listeners: BTreeMap<Listener, TcpListener>,
     compiler: Compiler,
-    drained: Arc<Drained>,
+    wake: Arc<Wake>,
     table: Arc<ArcSwap<Table>>,
     retired: Vec<Arc<Table>>,
     log: AccessLog,
@@ -60,7 +60,7 @@ pub struct Control {
 /// What woke the control thread.
 struct Woken {
     connect: bool,
-    drained: bool,
+    wake: bool,
     lifetime: bool,
     keeper: bool,
 }
@@ -75,9 +75,9 @@ impl Control {
         deadlines: Deadlines,
         log: AccessLog,
     ) -> io::Result<Self> {
-        let drained = Drained::new()?;
+        let wake = Wake::new()?;
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let guard = Arc::new(Guard::new(Arc::clone(&drained)));
+        let guard = Arc::new(Guard::new(Arc::clone(&wake)));
         let metrics = Arc::new(Metrics {
             workers: (0..workers).map(|_| Arc::<WorkerStats>::default()).collect(),
             sites: Arc::default(),
@@ -85,7 +85,7 @@ impl Control {
             log: log.clone(),
             guard: Arc::clone(&guard),
         });
-        let compiler = Compiler::new(Arc::clone(&drained), Arc::clone(&metrics.sites));
+        let compiler = Compiler::new(Arc::clone(&wake), Arc::clone(&metrics.sites));
         let shared = Shared {
             table: Arc::clone(&table),
             log: log.clone(),
@@ -104,7 +104,7 @@ impl Control {
             workers,
             listeners: BTreeMap::new(),
             compiler,
-            drained,
+            wake,
             table,
             retired: Vec::new(),
             log,
@@ -119,8 +119,8 @@ impl Control {
     pub fn run(mut self) -> io::Result<()> {
         while !(self.closing && self.workers.iter().all(|worker| worker.thread.is_finished())) {
             let woken = self.wait()?;
-            if woken.drained {
-                self.drained.clear();
+            if woken.wake {
+                self.wake.clear();
             }
             self.report_drained();
             self.ban();
@@ -144,7 +144,7 @@ impl Control {
 
     fn wait(&self) -> io::Result<Woken> {
         let polled = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-        let mut fds = vec![polled(self.socket.as_fd()), polled(self.drained.as_fd())];
+        let mut fds = vec![polled(self.socket.as_fd()), polled(self.wake.as_fd())];
         let lifetime = self.lifetime.as_ref().map(|fd| fds.push(polled(fd.as_fd())));
         let keeper = self.keeper.as_ref().map(|keeper| fds.push(polled(keeper.as_fd())));
         let pause = |nanos, secs| Timespec { tv_sec: secs, tv_nsec: nanos };
@@ -163,7 +163,7 @@ impl Control {
         let mut next = || ready.next().unwrap_or(false);
         Ok(Woken {
             connect: next(),
-            drained: next(),
+            wake: next(),
             lifetime: lifetime.is_some() && next(),
             keeper: keeper.is_some() && next(),
         })

@@ -11,6 +11,7 @@
 //! All four are sequentially consistent, so at least one side sees the other: a claim is never given on an instance that
 //! was said to be drained. [`Claim`]'s drop wakes the control thread when it was the last one on a draining instance.
 
+use crate::wake::Wake;
 use model::observed::Address;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -29,46 +30,14 @@ pub struct Instance {
     pub name: Box<str>,
     /// Where it takes requests.
     pub address: Address,
-    drained: Arc<Drained>,
-}
-
-/// How the last claim on a draining instance wakes the control thread.
-#[derive(Debug)]
-pub struct Drained {
-    event: rustix::fd::OwnedFd,
-}
-
-impl Drained {
-    /// An event that can be polled.
-    pub fn new() -> std::io::Result<Arc<Self>> {
-        use rustix::event::EventfdFlags;
-        let event = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Arc::new(Self { event }))
-    }
-
-    /// Wakes who polls.
-    pub fn signal(&self) {
-        // Fails only when the count would overflow: then the reader has been woken long ago.
-        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
-    }
-
-    /// Takes the event back.
-    pub fn clear(&self) {
-        let _ = rustix::io::read(&self.event, &mut [0u8; 8]);
-    }
-}
-
-impl std::os::fd::AsFd for Drained {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.event.as_fd()
-    }
+    wake: Arc<Wake>,
 }
 
 static NEXT_KEY: AtomicU32 = AtomicU32::new(0);
 
 impl Instance {
     /// An instance nobody has claimed yet.
-    pub fn new(name: &str, address: Address, drained: Arc<Drained>) -> Arc<Self> {
+    pub fn new(name: &str, address: Address, wake: Arc<Wake>) -> Arc<Self> {
         Arc::new(Self {
             in_flight: AtomicU32::new(0),
             draining: AtomicBool::new(false),
@@ -77,7 +46,7 @@ impl Instance {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
             address,
-            drained,
+            wake,
         })
     }
 
@@ -134,7 +103,7 @@ impl Instance {
     fn let_go(&self) {
         let last = self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1;
         if last && self.draining.load(Ordering::SeqCst) {
-            self.drained.signal();
+            self.wake.signal();
         }
     }
 }
@@ -175,7 +144,7 @@ mod tests {
 
     fn instance() -> Arc<Instance> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        Instance::new("s/a.1#1", address, Drained::new().unwrap())
+        Instance::new("s/a.1#1", address, Wake::new().unwrap())
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
 //! - [`guard`]: what clients are held to, and bans; [`metrics`]: figures
 //!
-//! Below: [`worker`] (a thread and its runtime), [`bounds`], [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`]. Beside: [`control`],
+//! Below: [`worker`] (a thread and its runtime), [`bounds`], [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`], [`html`], [`wake`]. Beside: [`control`],
 //! which speaks with the keeper.
 //!
 //! Invariants: no lock on the request path; an idle connection holds no buffer and no timer of its own; every wait has a
@@ -58,6 +58,7 @@ mod timer;
 mod tls;
 mod trace;
 mod upstream;
+mod wake;
 mod worker;
 
 pub use bounds::Bounds;

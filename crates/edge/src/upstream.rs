@@ -142,7 +142,7 @@ fn gcd(one: u32, other: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::Drained;
+    use crate::wake::Wake;
     use model::observed::Address;
 
     fn upstream(count: u16) -> Upstream {
@@ -150,10 +150,10 @@ mod tests {
     }
 
     fn weighted(balance: Balance, weights: &[u32]) -> Upstream {
-        let drained = Drained::new().unwrap();
+        let wake = Wake::new().unwrap();
         let address = |port| Address::Tcp(([127, 0, 0, 1], port).into());
         let endpoint = |(n, &weight): (u16, &u32)| {
-            (Instance::new(&n.to_string(), address(n), Arc::clone(&drained)), weight)
+            (Instance::new(&n.to_string(), address(n), Arc::clone(&wake)), weight)
         };
         let endpoints = (1..).zip(weights).map(endpoint).collect();
         Upstream::new("s/a", UpstreamState::Ready, balance, endpoints, Arc::default())

@@ -79,7 +79,6 @@ fn trusted_peers_have_no_limit() {
 }
 
 /// 2,000 connections that say nothing, more than there is room for: of one client first, then of many.
-// req: SEC-10
 #[test]
 fn idle_attackers_do_not_keep_a_client_out() {
     let many = EdgeSpec { client_connections: 4000, client_connects: 4000, ..EdgeSpec::default() };

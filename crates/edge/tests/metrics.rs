@@ -25,7 +25,6 @@ fn value(metrics: &str, series: &str) -> f64 {
     lines.next().map_or(0.0, |value| value.parse().unwrap())
 }
 
-// req: OBS-24
 #[test]
 fn requests_bytes_and_latency_are_counted_by_site_and_survive_a_snapshot() {
     let app = Backend::answering(|head| {
@@ -50,7 +49,7 @@ fn requests_bytes_and_latency_are_counted_by_site_and_survive_a_snapshot() {
         (r#"mainstay_requests_total{site="other",status="4xx"}"#, 1.0),
         (r#"mainstay_request_duration_seconds_count{site="a.test"}"#, 13.0),
         (r#"mainstay_request_duration_seconds_bucket{le="+Inf",site="a.test"}"#, 13.0),
-        (r#"mainstay_upstream_requests_total{upstream="s/a",instance="s/a.1"}"#, 13.0),
+        (r#"mainstay_upstream_requests_total{upstream="s/a",server="s/a.1"}"#, 13.0),
         (r#"mainstay_http_requests_total{version="HTTP/1.1"}"#, 14.0),
         ("mainstay_connections", 0.0),
         ("mainstay_buffer_bytes", 0.0),

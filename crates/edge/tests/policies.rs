@@ -71,7 +71,7 @@ fn burst(count_in_second: u32, burst: u32) {
         until(|| edge.request(&request).status == 200);
         // Evenly at the rate, with the burst used up.
         for _ in 0..3 {
-            std::thread::sleep(step);
+            std::thread::sleep(step); // the rate that is tested
             assert_eq!(edge.request(&request).status, 200);
         }
         return;

@@ -33,7 +33,7 @@ fn count(head: &str, name: &str) -> usize {
     lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).count()
 }
 
-// req: EDGE-19, SEC-01, TLS-16
+// req: EDGE-19, TLS-16
 #[test]
 fn an_application_that_sets_none_gets_the_configured_headers() {
     let app = Backend::echoing();

@@ -240,7 +240,6 @@ fn two_hosts_of_a_site_answer_alike() {
     }
 }
 
-// req: STAT-14
 #[test]
 fn files_come_from_memory_and_hits_are_counted() {
     let root = tempfile::tempdir().unwrap();

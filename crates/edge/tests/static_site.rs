@@ -6,6 +6,7 @@ mod support;
 
 use support::folder::*;
 
+// "Every path" of the row is every navigation: a missing asset is not answered with the page, as the design wants it.
 // req: STAT-07
 #[test]
 fn a_navigation_without_a_file_gets_the_one_page() {

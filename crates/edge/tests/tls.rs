@@ -150,7 +150,6 @@ fn the_post_quantum_exchange_comes_first() {
     assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
 }
 
-// req: TLS-12
 #[test]
 fn each_name_gets_its_certificate_and_unknown_ones_are_refused() {
     let (one, one_der) = pair(&["a.test", "b.test"]);

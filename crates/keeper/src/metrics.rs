@@ -5,6 +5,7 @@ use crate::edge_host::EdgeEvent;
 use crate::keeper::Keeper;
 use crate::status::{EDGE_FIGURES, phase_word};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -63,11 +64,11 @@ impl Keeper {
             ];
             instances.get_or_create(&labels).inc();
         }
-        let restarts = Family::<Labels, Gauge>::default();
+        let restarts = Family::<Labels, Counter>::default();
         for ((app, slot), record) in &self.observed.slots {
             let labels =
                 [("stack", app.stack.to_string()), ("app", app.app.to_string()), ("slot", slot.to_string())];
-            restarts.get_or_create(&labels).set(record.restarts.into());
+            restarts.get_or_create(&labels).inc_by(record.restarts.into());
         }
         registry.register("instances", "Instances by state", instances);
         registry.register(

@@ -24,7 +24,6 @@ fn server() -> (Address, Arc<AtomicU16>) {
     (address, status)
 }
 
-// req: LB-09
 #[tokio::test]
 async fn out_of_rotation_within_an_interval_and_back_after_the_next_success() {
     let (address, status) = server();

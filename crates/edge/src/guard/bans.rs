@@ -12,7 +12,7 @@
 
 use super::offences::Offence;
 use super::{ClientKey, Guard};
-use crate::instance::Drained;
+use crate::wake::Wake;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use model::site::BanRule;
@@ -49,12 +49,12 @@ pub struct Bans {
     /// Entries in the table.
     count: AtomicUsize,
     proposed: Mutex<Vec<Ban>>,
-    event: Arc<Drained>,
+    wake: Arc<Wake>,
 }
 
 impl Bans {
-    pub(super) fn new(event: Arc<Drained>) -> Self {
-        Self { table: ArcSwap::default(), count: AtomicUsize::new(0), proposed: Mutex::default(), event }
+    pub(super) fn new(wake: Arc<Wake>) -> Self {
+        Self { table: ArcSwap::default(), count: AtomicUsize::new(0), proposed: Mutex::default(), wake }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,7 +77,7 @@ impl Bans {
             proposed.push(ban);
         }
         drop(proposed);
-        self.event.signal();
+        self.wake.signal();
     }
 
     fn enforce<'a>(&self, bans: impl Iterator<Item = &'a Ban>) {
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn networks_of_any_size_are_banned_until_their_end() {
-        let guard = Guard::new(Drained::new().unwrap());
+        let guard = Guard::new(Wake::new().unwrap());
         let mut ledger = Ledger::default();
         let bans = [
             ban("192.0.2.0/24", u64::MAX),
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_own_ban_holds_until_the_keeper_named_it_and_then_the_keeper_rules() {
-        let guard = Guard::new(Drained::new().unwrap());
+        let guard = Guard::new(Wake::new().unwrap());
         let mut ledger = Ledger::default();
         let rule = BanRule { offences: 1, within_s: 60, ban_s: 600 };
         guard.bans.propose(

@@ -20,7 +20,7 @@ pub use bans::Ledger;
 pub use clients::{Clients, Ticket};
 pub use offences::Offence;
 
-use crate::instance::Drained;
+use crate::wake::Wake;
 use arc_swap::ArcSwap;
 use bans::Bans;
 use clients::Limiter;
@@ -133,15 +133,15 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// With the default rules; `event` is signalled when somebody is to be banned.
-    pub fn new(event: Arc<Drained>) -> Self {
+    /// With the default rules; `wake` is signalled when somebody is to be banned.
+    pub fn new(wake: Arc<Wake>) -> Self {
         let edge = EdgeSpec::default();
         let limiter = clients::limiter(edge.client_connects);
         Self {
             rules: ArcSwap::from_pointee(Rules { trusted: Box::default(), edge, limiter }),
             clients: Arc::default(),
             offenders: Offenders::default(),
-            bans: Bans::new(event),
+            bans: Bans::new(wake),
             origin: Instant::now(),
             warned: AtomicU64::new(u64::MAX),
             refusals: Refusals::default(),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn guard(edge: EdgeSpec, trusted: &[&str]) -> Guard {
-        let guard = Guard::new(Drained::new().unwrap());
+        let guard = Guard::new(Wake::new().unwrap());
         let trusted = trusted.iter().map(|net| net.parse().unwrap()).collect();
         guard.apply(&Snapshot { edge, trusted, ..Snapshot::default() });
         guard

@@ -103,7 +103,8 @@ impl Scrape {
         page.durations("mainstay_request_duration_seconds", "From a request's first byte to its end", took)
     }
 
-    /// By slot, not by run: `stack/app.1#7` is `stack/app.1`, or each restart would make a new label.
+    /// By slot, not by run: `stack/app.1#7` is `stack/app.1`, or each restart would make a new label. The label is not `instance`:
+    /// that one says whom Prometheus asked.
     fn instances(&self, page: &mut Page<'_>) -> fmt::Result {
         let table = self.0.table.load_full();
         let mut sums: BTreeMap<(&str, &str), [u64; 3]> = BTreeMap::new();
@@ -120,7 +121,7 @@ impl Scrape {
         }
         let figure = |which: fn(&[u64; 3]) -> u64| {
             sums.iter().map(move |((upstream, instance), sum)| {
-                ([("upstream", (*upstream).to_owned()), ("instance", (*instance).to_owned())], which(sum))
+                ([("upstream", (*upstream).to_owned()), ("server", (*instance).to_owned())], which(sum))
             })
         };
         let help = "Requests sent to an instance";

@@ -2,7 +2,7 @@
 
 use super::reach::{self, MOVE};
 use super::{Context, items, missing};
-use crate::file::{CodingFile, CodingsFile, SpaFile, StaticFile, StaticTable};
+use crate::file::{CodingFile, CodingsFile, OneOrMany, SpaFile, StaticFile, StaticTable};
 use crate::place::Place;
 use crate::web;
 use model::policy::{Coding, PolicySpec};
@@ -26,13 +26,12 @@ pub fn folder(context: &mut Context<'_>, place: Place<'_>, file: &StaticFile) ->
         let who = edge.map_or_else(String::new, |who| who.name);
         reach::unreachable_folder(context, root_place, "the folder of static files", &root, &who, why, MOVE);
     }
+    let index = index(context, place.key("index"), table.index.as_ref());
     let mut below = |place: Place<'_>, name: &str| {
         if within(context, place, name) && reachable.is_none() {
             reach::file(context, place, &root.join(name), "this file");
         }
     };
-    let mut index: Vec<String> =
-        items(place.key("index"), table.index.as_ref()).map(|(_, name)| name.to_owned()).collect();
     let spa = match &table.spa {
         None | Some(SpaFile::Switch(false)) => None,
         Some(SpaFile::Switch(true)) => Some(index.first().cloned().unwrap_or_else(|| "index.html".into())),
@@ -44,15 +43,6 @@ pub fn folder(context: &mut Context<'_>, place: Place<'_>, file: &StaticFile) ->
     let not_found = table.not_found.as_deref().map(|name| name.trim_start_matches('/').to_owned());
     if let Some(name) = &not_found {
         below(place.key("not_found"), name);
-    }
-    for (place, name) in items(place.key("index"), table.index.as_ref()) {
-        if name.contains('/') {
-            let found = context.report.error("static::index", format!("{name:?} is no name of a file"));
-            found.at(place.span(), "a name without folders, looked for in each folder");
-        }
-    }
-    if !place.key("index").given() {
-        index = StaticSpec::default().index;
     }
     let mut patterns = |key: &str, list| -> Vec<String> {
         items(place.key(key), list)
@@ -82,6 +72,20 @@ pub fn folder(context: &mut Context<'_>, place: Place<'_>, file: &StaticFile) ->
         },
         inert: table.inert.unwrap_or(false),
     })
+}
+
+/// Names looked for in each folder.
+fn index(context: &mut Context<'_>, place: Place<'_>, list: Option<&OneOrMany>) -> Vec<String> {
+    if !place.given() {
+        return StaticSpec::default().index;
+    }
+    for (place, name) in items(place, list) {
+        if name.contains('/') {
+            let found = context.report.error("static::index", format!("{name:?} is no name of a file"));
+            found.at(place.span(), "a name without folders, looked for in each folder");
+        }
+    }
+    items(place, list).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// Files are prepared in the codings of the route, unless `static` says its own.

@@ -10,6 +10,7 @@ use model::AppName;
 use model::site::TlsSpec;
 use model::spec::{AppSpec, HandlerSpec, RouteSpec, SiteSpec};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What the checks of a site and its routes look at beside their own keys.
 pub struct Scope<'a> {
@@ -153,29 +154,8 @@ fn tls(
             "write `tls = { cert = \"cert.pem\", key = \"key.pem\" }`",
         );
     }
-    let mut pem = |name: &str, text: Option<&str>, holds: &str| {
-        let place = tls_place.key(name);
-        let path = context.path(place, text?)?;
-        match context.disk.read(&path) {
-            Err(reason) => {
-                let found =
-                    context.report.error("tls::unreadable", format!("the file of `{name}` cannot be read"));
-                found.at(place.span(), reason).help(format!("looked for {}", path.display()));
-            }
-            Ok(Some(text))
-                if !text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(holds)) =>
-            {
-                let found =
-                    context.report.error("tls::pem", format!("the file of `{name}` does not hold it"));
-                found.at(place.span(), format!("no `-----BEGIN {holds}-----` in it"));
-                found.help("PEM is expected; `openssl` converts other forms");
-            }
-            Ok(_) => {}
-        }
-        Some(path)
-    };
-    let cert = pem("cert", cert.as_deref(), "CERTIFICATE");
-    let key = pem("key", key.as_deref(), "PRIVATE KEY");
+    let cert = cert.as_deref().and_then(|text| pem(context, tls_place, "cert", text, "CERTIFICATE"));
+    let key = key.as_deref().and_then(|text| pem(context, tls_place, "key", text, "PRIVATE KEY"));
     if let Some(key) = key.as_deref().filter(|key| context.disk.others_may_read(key)) {
         let found =
             context.report.warning("tls::readable", "every user of this machine can read this private key");
@@ -187,6 +167,28 @@ fn tls(
         (Some(cert), Some(key)) => TlsSpec::Files { cert, key },
         _ => TlsSpec::Local,
     }
+}
+
+/// The path of a file that has to hold this.
+fn pem(context: &mut Context<'_>, table: Place<'_>, name: &str, text: &str, holds: &str) -> Option<PathBuf> {
+    let place = table.key(name);
+    let path = context.path(place, text)?;
+    let holds_it =
+        |text: &str| text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(holds));
+    match context.disk.read(&path) {
+        Err(reason) => {
+            let found =
+                context.report.error("tls::unreadable", format!("the file of `{name}` cannot be read"));
+            found.at(place.span(), reason).help(format!("looked for {}", path.display()));
+        }
+        Ok(Some(text)) if !holds_it(&text) => {
+            let found = context.report.error("tls::pem", format!("the file of `{name}` does not hold it"));
+            found.at(place.span(), format!("no `-----BEGIN {holds}-----` in it"));
+            found.help("PEM is expected; `openssl` converts other forms");
+        }
+        Ok(_) => {}
+    }
+    Some(path)
 }
 
 /// What the local certificate authority cannot do.
