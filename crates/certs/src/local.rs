@@ -8,6 +8,7 @@
 //! Keys of leaves live in memory only; the root's key is `ca.key`, 0600.
 
 use crate::{CertError, Facts, Pair};
+use model::site::LOCAL_NAMES;
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
@@ -17,8 +18,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Names that no public authority may certify (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`), and what everybody uses besides.
-const LOCAL: [&str; 6] = ["localhost", "test", "local", "internal", "home.arpa", "lan"];
 /// Loopback and private networks.
 const NETWORKS: [(IpAddr, u8); 6] = [
     (IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 0)), 8),
@@ -39,7 +38,7 @@ const ISSUER: &str = "Mainstay local authority";
 pub fn is_local(host: &str) -> bool {
     let host = host.strip_prefix("*.").unwrap_or(host);
     host.parse::<IpAddr>().is_ok_and(|ip| NETWORKS.iter().any(|(net, prefix)| holds(*net, *prefix, ip)))
-        || LOCAL
+        || LOCAL_NAMES
             .iter()
             .any(|name| host == *name || host.strip_suffix(name).is_some_and(|it| it.ends_with('.')))
 }
@@ -176,7 +175,7 @@ fn make() -> Result<(KeyPair, String), CertError> {
     params.distinguished_name.push(DnType::CommonName, ISSUER);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let names = LOCAL.iter().map(|name| GeneralSubtree::DnsName((*name).to_owned()));
+    let names = LOCAL_NAMES.iter().map(|name| GeneralSubtree::DnsName((*name).to_owned()));
     let networks = NETWORKS
         .iter()
         .map(|(net, prefix)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*net, *prefix)));

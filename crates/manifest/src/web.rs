@@ -1,6 +1,7 @@
 //! Words of HTTP: header names and values, methods, origins, media types, patterns. Pure, as [`crate::values`].
 
 use crate::values::{Wrong, wrong};
+use model::site::LOCAL_NAMES;
 
 /// Headers that belong to a connection or to Mainstay itself.
 const OURS: [&str; 14] = [
@@ -127,15 +128,14 @@ pub fn glob(text: &str) -> Result<(), Wrong> {
     }
 }
 
-/// Names that mean this machine or this network: no certificate of the public kind, no HSTS.
+/// Names that mean this machine or this network, addresses and single labels too: no certificate of the public kind, no HSTS.
 pub fn is_local(host: &str) -> bool {
-    const ENDS: [&str; 6] = ["localhost", "local", "test", "internal", "lan", "home.arpa"];
     let name = host.strip_prefix("*.").unwrap_or(host);
     let is = |end: &str| name == end || name.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'));
     !name.contains('.')
         || name.starts_with('[')
         || name.parse::<std::net::IpAddr>().is_ok()
-        || ENDS.iter().any(|end| is(end))
+        || LOCAL_NAMES.iter().any(|end| is(end))
 }
 
 #[cfg(test)]

@@ -83,6 +83,10 @@ pub enum TlsSpec {
     },
 }
 
+/// Names, and all below them, that no public authority may certify (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`), and what
+/// everybody uses besides.
+pub const LOCAL_NAMES: [&str; 6] = ["localhost", "test", "local", "internal", "home.arpa", "lan"];
+
 /// An address the edge listens on, and what is spoken there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorSpec {
