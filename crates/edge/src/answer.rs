@@ -2,6 +2,7 @@
 
 use crate::LIMITS;
 use crate::connection::{Client, Next};
+use crate::date;
 use crate::error_page::{self, Refusal, wants_json};
 use crate::policy::response::change_head;
 use crate::policy::response::cors::Preflight;
@@ -9,6 +10,7 @@ use crate::record::Record;
 use http1::{FieldId, Method, parse_request};
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::time::{Instant, SystemTime};
 
 /// An answer of the edge itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +30,8 @@ pub struct Answer<'a> {
 /// Sends an answer; nothing of another one was sent before.
 pub async fn answer(client: &mut Client, record: &mut Record, answer: Answer<'_>) -> Next {
     let keep = !answer.close && record.facts.keep_alive && !client.worker.is_closing();
-    let bytes = render(record, answer, keep);
+    let now = client.worker.log.wall(Instant::now());
+    let bytes = render(record, answer, keep, now);
     record.status = answer.status;
     if !client.send(&bytes).await {
         return Next::Close;
@@ -69,7 +72,7 @@ pub async fn preflight(client: &mut Client, record: &mut Record, preflight: &Pre
     answer(client, record, Answer { status, fixed: &preflight.lines, close, ..Answer::default() }).await
 }
 
-fn render(record: &Record, answer: Answer<'_>, keep: bool) -> Vec<u8> {
+fn render(record: &Record, answer: Answer<'_>, keep: bool, now: SystemTime) -> Vec<u8> {
     let Answer { status, lines, fixed, body, .. } = answer;
     let mut out = Vec::with_capacity(lines.len() + fixed.len() + body.len() + 1024);
     // Writing to a vector cannot fail.
@@ -77,6 +80,7 @@ fn render(record: &Record, answer: Answer<'_>, keep: bool) -> Vec<u8> {
     out.extend_from_slice(lines);
     change_head(record, &mut out, 0);
     out.extend_from_slice(fixed);
+    date::add(&mut out, now);
     if !matches!(status, 204 | 304) {
         let _ = write!(out, "Content-Length: {}\r\n", body.len());
     }

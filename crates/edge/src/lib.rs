@@ -6,7 +6,7 @@
 //! - [`tls`], [`proxy_protocol`]: what comes before HTTP where a door asks for it
 //! - [`table`], [`hosts`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
-//! - [`files`], [`redirect`], [`answer`] and [`error_page`]: answers of the edge's own
+//! - [`files`], [`redirect`], [`answer`], [`error_page`] and [`date`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
 //! - [`policy`]: what applies beside the handler; [`policy::response`] sees the head of every answer; [`coding`]: who takes which
 //! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
@@ -29,6 +29,7 @@ mod compile;
 mod connect;
 mod connection;
 mod control;
+mod date;
 mod error_page;
 mod exchange;
 mod files;

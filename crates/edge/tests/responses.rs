@@ -5,10 +5,11 @@
 mod support;
 
 use model::policy::{Coding, CompressSpec, CorsSpec, ErrorPageSpec, HeaderChange, HeaderSpec};
+use model::spec::RedirectSpec;
 use std::io::{Read, Write};
 use std::path::Path;
 use support::*;
-use wire::snapshot::Snapshot;
+use wire::snapshot::{Handler, Snapshot};
 
 fn header(name: &str, value: &str) -> HeaderSpec {
     let change = HeaderChange::Default(value.to_owned());
@@ -74,7 +75,10 @@ fn a_header_of_the_applications_is_not_doubled() {
 // req: STAT-17
 #[test]
 fn hashed_files_of_the_frontend_live_a_year() {
-    let app = Backend::echoing();
+    let app = Backend::answering(|head| match head.contains("gone") {
+        true => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        false => ok(head),
+    });
     let mut table = proxying(&[app.address]);
     let year = header("Cache-Control", "public, max-age=31536000, immutable");
     table.sites[0].routes[0].policy.response_headers =
@@ -84,6 +88,11 @@ fn hashed_files_of_the_frontend_live_a_year() {
     assert_eq!(hashed.header("Cache-Control").unwrap(), "public, max-age=31536000, immutable");
     assert!(hashed.text().starts_with("GET /_next/static/chunks/"), "passed through");
     assert_eq!(edge.get("a.test", "/").header("Cache-Control"), None);
+    assert_eq!(
+        edge.get("a.test", "/_next/static/gone.js").header("Cache-Control"),
+        None,
+        "not a missing one"
+    );
 }
 
 // req: STAT-13
@@ -95,7 +104,7 @@ fn every_hosted_answer_carries_the_headers_of_its_path() {
     std::fs::create_dir(folder.path().join("docs")).unwrap();
     std::fs::write(folder.path().join("docs/index.html"), "docs").unwrap();
     let mut route = files("/*", folder.path());
-    if let wire::snapshot::Handler::Static(spec) = &mut route.handler {
+    if let Handler::Static(spec) = &mut route.handler {
         spec.spa = Some("index.html".to_owned());
     }
     let for_paths = |paths: &[&str], spec| HeaderSpec {
@@ -146,6 +155,60 @@ fn answers_of_the_edges_own_carry_the_headers_too() {
     let edge = Edge::start(&table);
     let reply = edge.get("a.test", "/");
     assert_eq!((reply.status, count(&reply.head, "X-Frame-Options")), (502, 1), "{}", reply.head);
+}
+
+#[test]
+fn every_answer_says_once_when_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "text").unwrap();
+    let date = "Thu, 01 Jan 1970 00:00:00 GMT";
+    let dated =
+        Backend::answering(move |_| format!("HTTP/1.1 200 OK\r\ndate: {date}\r\nContent-Length: 0\r\n\r\n"));
+    let auth =
+        Backend::answering(move |_| format!("HTTP/1.1 401 No\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n"));
+    let undated = Backend::echoing();
+    let mut signed = route("/signed", "s/undated");
+    signed.policy.forward_auth = Some(model::policy::ForwardAuthSpec {
+        upstream: "s/auth".into(),
+        path: "/".into(),
+        copy: Vec::new(),
+        timeout_ms: 5000,
+    });
+    let moved = RedirectSpec { to: "/a.txt".into(), status: 308 };
+    let routes = vec![
+        handled("/moved", Handler::Redirect(moved)),
+        handled("/metrics", Handler::Metrics),
+        route("/dated", "s/dated"),
+        route("/undated", "s/undated"),
+        route("/nobody", "s/nobody"),
+        signed,
+        files("/*", folder.path()),
+    ];
+    let upstreams = vec![
+        upstream("s/dated", dated.address),
+        upstream("s/undated", undated.address),
+        upstream("s/auth", auth.address),
+        serving("s/nobody", Vec::new()),
+    ];
+    let edge = Edge::start(&snapshot(1, vec![site(1, &["a.test"], routes)], upstreams));
+    for (path, status) in [
+        ("/a.txt", 200),
+        ("/missing", 404),
+        ("/moved", 308),
+        ("/metrics", 200),
+        ("/undated", 200),
+        ("/nobody", 502),
+        ("/signed", 401),
+        ("/../x", 400),
+    ] {
+        let reply = edge.get("a.test", path);
+        assert_eq!((reply.status, count(&reply.head, "Date")), (status, 1), "{path}: {}", reply.head);
+        let said = httpdate::parse_http_date(&reply.header("Date").unwrap()).unwrap();
+        assert!(said.elapsed().unwrap_or_default().as_secs() < 60, "{path}: {}", reply.head);
+    }
+    assert_eq!(edge.request("GARBAGE\r\n\r\n").head.matches("Date: ").count(), 1);
+    let dated = edge.get("a.test", "/dated");
+    assert_eq!((count(&dated.head, "Date"), dated.header("Date").as_deref()), (1, Some(date)));
 }
 
 fn cors() -> CorsSpec {

@@ -1,6 +1,6 @@
 //! TLS: versions, suites, names, swaps, resumption, ends; and what belongs on HTTPS.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

@@ -4,9 +4,10 @@ use crate::values::{Wrong, wrong};
 use model::site::LOCAL_NAMES;
 
 /// Headers that belong to a connection or to Mainstay itself.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "connection",
     "content-length",
+    "date",
     "forwarded",
     "host",
     "http2-settings",

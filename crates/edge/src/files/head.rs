@@ -3,14 +3,14 @@
 use super::asset::{Asset, Body, Stamp, Variant};
 use super::send::Segment;
 use crate::coding::token;
+use crate::date;
 use crate::policy::Policy;
 use crate::policy::response::{Answering, change_head};
 use crate::record::Record;
 use model::policy::Coding;
-use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// What a file's heads are made of.
 #[derive(Debug)]
@@ -206,27 +206,12 @@ pub fn whole(out: &mut Vec<u8>, asset: &Asset, variant: &Variant, record: &Recor
 
 /// What each answer says for itself, and the empty line.
 pub fn finish(out: &mut Vec<u8>, record: &Record, now: SystemTime, keep: bool) {
-    date(out, now);
+    date::add(out, now);
     out.extend_from_slice(b"X-Request-Id: ");
     out.extend_from_slice(record.get(record.id));
     out.extend_from_slice(match (keep, record.facts.http10) {
         (false, _) => b"\r\nConnection: close\r\n\r\n",
         (true, true) => b"\r\nConnection: keep-alive\r\n\r\n",
         (true, false) => b"\r\n\r\n",
-    });
-}
-
-/// `Date` (RFC 9110 section 6.6.1), written once a second.
-fn date(out: &mut Vec<u8>, now: SystemTime) {
-    thread_local! {
-        static LAST: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
-    }
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    LAST.with_borrow_mut(|(last, line)| {
-        if *last != second || line.is_empty() {
-            *last = second;
-            *line = format!("Date: {}\r\n", httpdate::fmt_http_date(now));
-        }
-        out.extend_from_slice(line.as_bytes());
     });
 }

@@ -6,6 +6,7 @@ use crate::LIMITS;
 use crate::answer::forwarded_wants_json;
 use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
+use crate::date;
 use crate::error_page::Refusal;
 use crate::headers::{self, Connection, Response};
 use crate::policy::lines;
@@ -14,6 +15,7 @@ use crate::policy::response::compress::Verdict;
 use http1::{BodyFraming, FieldId, FieldSet, HeadWriter, Reject, ResponseHead, parse_response};
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 impl Relay<'_> {
     /// Reads until the final head is there, and takes it.
@@ -125,7 +127,12 @@ impl Relay<'_> {
         };
         let mut out = self.client.worker.scratch.take();
         out.clear();
+        let undated = head.field(FieldId::Date).is_none() && !head.upgrade;
+        let now = undated.then(|| self.client.worker.log.wall(Instant::now()));
         headers::to_client(&mut out, buffer.filled(), head, response, |out| {
+            if let Some(now) = now {
+                date::add(out, now);
+            }
             // Where another protocol begins there is nothing to protect, and nobody who would read it.
             if let Some(policy) = policy.filter(|_| !head.upgrade) {
                 policy.change_forwarded(out, Answering::of(self.record), buffer.filled(), &head.fields);

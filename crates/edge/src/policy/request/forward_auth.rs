@@ -61,6 +61,7 @@ const ALIASES: [&str; 5] =
 /// Of the answer's head: what is not passed on to the client.
 const NOT_ANSWERED: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::ContentLength)
+    .with(FieldId::Date)
     .with(FieldId::Trailer)
     .with(FieldId::TransferEncoding)
     .with(FieldId::Upgrade)

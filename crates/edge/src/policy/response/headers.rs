@@ -7,6 +7,9 @@
 //!
 //! Which changes apply depends on conditions: HTTPS, and lists of paths. For up to [`FEW`] lists the changes are folded ahead for
 //! each combination; with more of them, a request that one of them matches folds for itself.
+//!
+//! A default of `Cache-Control` says how long content lives, so it is for content only ([`is_content`]): a 404 or 502 with a year's
+//! lifetime would stay in browsers when what was missing is there again.
 
 use crate::policy::lines;
 use crate::policy::paths::Paths;
@@ -21,8 +24,8 @@ const FEW: usize = 3;
 #[derive(Debug, Default)]
 pub struct HeaderChanges {
     changes: Box<[Change]>,
-    /// Different lists of paths.
-    paths: Box<[Paths]>,
+    /// Different conditions beside HTTPS.
+    conditions: Box<[Condition]>,
     /// By HTTPS (bit 0) and by which lists match (the bits above); with more than [`FEW`] lists only for no match.
     folded: Box<[Folded]>,
 }
@@ -32,8 +35,23 @@ struct Change {
     name: Box<str>,
     change: HeaderChange,
     https_only: bool,
-    /// Place in [`HeaderChanges::paths`].
-    paths: Option<usize>,
+    /// Place in [`HeaderChanges::conditions`].
+    condition: Option<usize>,
+}
+
+/// When a change applies.
+#[derive(Debug)]
+struct Condition {
+    /// None: whatever the path.
+    paths: Option<Paths>,
+    /// Only to answers with content.
+    content: bool,
+}
+
+impl Condition {
+    fn holds(&self, path: &[u8], content: bool) -> bool {
+        (content || !self.content) && self.paths.as_ref().is_none_or(|paths| paths.matches(path))
+    }
 }
 
 /// The changes of one combination.
@@ -61,12 +79,15 @@ struct Effect {
 impl HeaderChanges {
     /// Compiled. What would break a head is left out (the manifest refuses it).
     pub fn new(specs: &[HeaderSpec]) -> Self {
-        let mut lists: Vec<&[String]> = Vec::new();
+        let mut lists: Vec<(&[String], bool)> = Vec::new();
         let mut changes = Vec::new();
         for spec in specs.iter().filter(|spec| is_sound(spec)) {
-            let paths = (!spec.paths.is_empty()).then(|| {
-                lists.iter().position(|list| *list == spec.paths).unwrap_or_else(|| {
-                    lists.push(&spec.paths);
+            let content = matches!(spec.change, HeaderChange::Default(_))
+                && spec.name.eq_ignore_ascii_case("Cache-Control");
+            let condition = (content || !spec.paths.is_empty()).then(|| {
+                let list = (&*spec.paths, content);
+                lists.iter().position(|known| *known == list).unwrap_or_else(|| {
+                    lists.push(list);
                     lists.len() - 1
                 })
             });
@@ -74,7 +95,7 @@ impl HeaderChanges {
                 name: spec.name.as_str().into(),
                 change: spec.change.clone(),
                 https_only: spec.https_only,
-                paths,
+                condition,
             });
         }
         if changes.is_empty() {
@@ -83,7 +104,11 @@ impl HeaderChanges {
         let combinations = if lists.len() <= FEW { 2 << lists.len() } else { 2 };
         let fold = |key: usize| Folded::new(&changes, key & 1 == 1, |list| key >> (list + 1) & 1 == 1);
         let folded = (0..combinations).map(fold).collect();
-        Self { folded, paths: lists.into_iter().map(Paths::new).collect(), changes: changes.into() }
+        let conditions = lists.into_iter().map(|(paths, content)| Condition {
+            paths: (!paths.is_empty()).then(|| Paths::new(paths)),
+            content,
+        });
+        Self { folded, conditions: conditions.collect(), changes: changes.into() }
     }
 
     /// Changes the head at `start`. `came`: the parsed head whose lines these are, if they are one's; it spares looking for them.
@@ -97,8 +122,8 @@ impl HeaderChanges {
     ) {
         let mut matched = SmallVec::<[bool; 8]>::new();
         let mut key = usize::from(https);
-        for (list, paths) in self.paths.iter().enumerate() {
-            matched.push(paths.matches(path));
+        for (list, condition) in self.conditions.iter().enumerate() {
+            matched.push(condition.holds(path, is_content(out, start)));
             key |= usize::from(matched.last() == Some(&true)) << (list + 1).min(FEW + 1);
         }
         match self.folded.get(key) {
@@ -117,9 +142,10 @@ impl HeaderChanges {
 
 /// A name that may stand in a head and that the edge does not say itself, and a value without control characters.
 fn is_sound(spec: &HeaderSpec) -> bool {
-    const OURS: [&str; 7] = [
+    const OURS: [&str; 8] = [
         "connection",
         "content-length",
+        "date",
         "keep-alive",
         "trailer",
         "transfer-encoding",
@@ -139,7 +165,7 @@ impl Folded {
     fn new(changes: &[Change], https: bool, matches: impl Fn(usize) -> bool) -> Self {
         let mut effects: Vec<Effect> = Vec::new();
         let secure = |change: &Change| https || !change.https_only || is_hsts(&change.name);
-        let applies = |change: &&Change| secure(change) && change.paths.is_none_or(&matches);
+        let applies = |change: &&Change| secure(change) && change.condition.is_none_or(&matches);
         for change in changes.iter().filter(applies) {
             let known = effects.iter().position(|effect| effect.name.eq_ignore_ascii_case(&change.name));
             let place = known.unwrap_or_else(|| {
@@ -196,6 +222,12 @@ impl Folded {
 /// The one header that an answer over plain HTTP must not have, whoever said it (RFC 6797 section 7.2).
 fn is_hsts(name: &str) -> bool {
     name.eq_ignore_ascii_case("strict-transport-security")
+}
+
+/// Whether the head at `start` is one of content, or says that what a cache has is still good.
+fn is_content(out: &[u8], start: usize) -> bool {
+    let status = start + b"HTTP/1.1 ".len();
+    matches!(out.get(status..status + 3), Some(b"200" | b"203" | b"206" | b"304"))
 }
 
 fn length_bit(length: usize) -> u64 {
@@ -313,6 +345,36 @@ mod tests {
         assert_eq!(changed(&specs, "", true, "/other"), "");
         assert_eq!(changed(&specs, "", true, "/7/x"), "X-7: 1\r\n");
         assert_eq!(changed(&specs, "x-0: 0\r\n", false, "/0/x"), "x-0: 0\r\n");
+    }
+
+    #[test]
+    fn a_lifetime_by_default_is_for_content_only() {
+        let year = || spec("cache-control", default("max-age=31536000"));
+        let kept = spec("Cache-Control", HeaderChange::Set("no-cache".into()));
+        for (specs, wanted) in
+            [(vec![year()], None), (vec![at(&["/static/*"], year())], None), (vec![kept], Some("no-cache"))]
+        {
+            let changes = HeaderChanges::new(&specs);
+            for (status, is_content) in [
+                (200, true),
+                (203, true),
+                (206, true),
+                (304, true),
+                (201, false),
+                (301, false),
+                (404, false),
+                (502, false),
+            ] {
+                let mut out = format!("beforeHTTP/1.1 {status} X\r\nA: 1\r\n").into_bytes();
+                changes.apply(&mut out, 6, false, b"/static/x", None);
+                let text = String::from_utf8(out).unwrap();
+                let said = text.lines().find_map(|line| {
+                    line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("cache-control"))
+                });
+                let expected = wanted.or(is_content.then_some("max-age=31536000"));
+                assert_eq!(said.map(|(_, value)| value), expected, "{status}");
+            }
+        }
     }
 
     #[test]
