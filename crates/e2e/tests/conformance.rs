@@ -1,4 +1,5 @@
 //! Public tools against the real binary: what of `bench/conformance` is quick and needs nothing but Debian's packages.
+#![allow(clippy::expect_used)] // also the helpers of tests may
 
 use std::process::Command;
 
