@@ -36,6 +36,8 @@ use wire::snapshot::Snapshot;
 const MAX_SNAPSHOT: usize = 256 << 20;
 /// Longest time a keeper may take over the rest of a message, or to take ours.
 const KEEPER: Duration = Duration::from_secs(5);
+/// How far the control thread stands back behind the workers, which are there before.
+const NICENESS: i32 = 10;
 /// What may end by itself after the keeper that owned this edge has gone.
 const ORPHANED: Duration = Duration::from_secs(5);
 
@@ -117,6 +119,10 @@ impl Control {
 
     /// Until it was told to end, and all workers have.
     pub fn run(mut self) -> io::Result<()> {
+        // Of this thread only: where a large snapshot is decoded on a busy core, requests come first.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "the control thread keeps its priority");
+        }
         while !(self.closing && self.workers.iter().all(|worker| worker.thread.is_finished())) {
             let woken = self.wait()?;
             if woken.wake {

@@ -182,6 +182,8 @@ fn begin_body(
 
 /// Texts for the log of a request that is not forwarded.
 pub fn describe(record: &mut Record, buf: &[u8], head: &RequestHead, id: &[u8]) {
+    let host = head.host.map_or(0, |host| host.len());
+    record.text.reserve(head.method_span.len() + head.target.len() + host + id.len());
     record.method = record.add(head.method_span.of(buf));
     record.target = record.add(head.target.of(buf));
     record.host = record.add(head.host.map_or(&[], |host| host.of(buf)));

@@ -54,9 +54,10 @@ impl Pattern {
     fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => **exact == *path,
-            Self::Prefix(prefix) => path
-                .strip_prefix(&**prefix)
-                .is_some_and(|rest| prefix.is_empty() || rest.first().is_none_or(|&byte| byte == b'/')),
+            Self::Prefix(prefix) if prefix.is_empty() => true,
+            Self::Prefix(prefix) => {
+                path.strip_prefix(&**prefix).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b'/'))
+            }
         }
     }
 }

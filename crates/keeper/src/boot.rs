@@ -175,7 +175,13 @@ impl Keeper {
             let load = |revision: store::Revision| {
                 let spec = change::load_again(&revision.content.manifest, &revision.content.text)?;
                 let store::NewRevision { http, https, .. } = revision.content;
-                Ok::<_, KeeperError>(Revision { number: revision.number, spec, http, https })
+                Ok::<_, KeeperError>(Revision {
+                    number: revision.number,
+                    spec,
+                    http,
+                    https,
+                    made: Default::default(),
+                })
             };
             match record.active.map(load).transpose() {
                 Ok(active) => stack.active = active,

@@ -46,7 +46,7 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
         bans: &[],
         servers: &crate::servers::Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
     };
-    let made = crate::publish::snapshot(&sources);
+    let made = crate::publish::parts(&sources).whole();
     let doors: Vec<_> = made.doors.iter().map(|door| (door.address.port(), door.tls)).collect();
     assert_eq!(doors, [(8080, false), (8443, true)]);
     assert_eq!(made.certificates[0].hosts, ["web.test"]);
@@ -54,7 +54,7 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
     assert!(made.sites[0].https_redirect);
     let shown = format!("{made:?} {certificates:?}");
     assert!(!shown.contains("PRIVATE KEY"), "{shown}");
-    assert_eq!(crate::publish::snapshot(&sources), made, "the same state gives the same snapshot");
+    assert_eq!(crate::publish::parts(&sources).whole(), made, "the same state gives the same snapshot");
 }
 
 #[test]

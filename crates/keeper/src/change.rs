@@ -2,7 +2,8 @@
 
 use crate::error::KeeperError;
 use crate::stack::Revision;
-use model::spec::{AppSpec, StackSpec};
+use model::spec::{AppSpec, SiteSpec, StackSpec};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,16 +66,17 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
             .filter(|name| !new.apps.contains_key(name))
             .map(|name| format!("app {name}: removed")),
     );
+    let (former, now) = (by_hosts(old), by_hosts(new));
     for site in &new.sites {
-        match old.sites.iter().find(|before| before.hosts == site.hosts) {
+        match former.get(&*site.hosts) {
             None => lines.push(format!("site {}: added", site.hosts.join(", "))),
-            Some(before) if before != site => {
+            Some(before) if *before != site => {
                 lines.push(format!("site {}: routes changed", site.hosts.join(", ")))
             }
             Some(_) => {}
         }
     }
-    let gone = old.sites.iter().filter(|before| !new.sites.iter().any(|site| site.hosts == before.hosts));
+    let gone = old.sites.iter().filter(|before| !now.contains_key(&*before.hosts));
     lines.extend(gone.map(|site| format!("site {}: removed", site.hosts.join(", "))));
     if old.trusted != new.trusted {
         lines.push("trusted peers changed".into());
@@ -89,6 +91,11 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
         lines.push("order of sites changed".into());
     }
     lines
+}
+
+/// Sites by their host names; no two have the same.
+fn by_hosts(spec: &StackSpec) -> HashMap<&[String], &SiteSpec> {
+    spec.sites.iter().map(|site| (&*site.hosts, site)).collect()
 }
 
 /// Which parts of an app changed, and what that means for its instances. Names of variables, never their values.

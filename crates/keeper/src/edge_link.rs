@@ -172,7 +172,7 @@ impl Keeper {
         let desired = self.desired();
         let Self { stacks, observed, facts, found, edge, certificates, tickets, bans, servers, .. } = self;
         let Some(edge) = edge else { return };
-        let mut snapshot = crate::publish::snapshot(&crate::publish::Sources {
+        let parts = crate::publish::parts(&crate::publish::Sources {
             stacks,
             desired: &desired,
             observed,
@@ -183,10 +183,10 @@ impl Keeper {
             bans: bans.named(),
             servers,
         });
-        if self.published.as_ref() == Some(&snapshot) {
+        if self.published.as_ref().is_some_and(|published| published.is_same(&parts)) {
             return;
         }
-        let unnumbered = snapshot.clone();
+        let mut snapshot = parts.whole();
         let stored = self.store.next_snapshot();
         if let Err(error) = &stored {
             tracing::error!(%error, "numbering a snapshot failed");
@@ -195,7 +195,7 @@ impl Keeper {
         match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
             Ok(()) => {
                 edge.unanswered = Some(snapshot.revision);
-                self.published = Some(unnumbered);
+                self.published = Some(parts);
             }
             Err(error) => tracing::warn!(%error, "the edge did not take a snapshot"),
         }

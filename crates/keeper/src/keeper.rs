@@ -7,6 +7,7 @@ use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
 use crate::home::Home;
+use crate::publish::Parts;
 use crate::resolve::Found;
 use crate::servers::{Servers, Verdict};
 use crate::stack::Stack;
@@ -15,7 +16,7 @@ use certs::ticket::Tickets;
 use model::observed::{Address, End, Event, Moment, Observed, Phase};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -26,7 +27,6 @@ use sys::frame::FrameSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 use wire::edge::{Stats, ToEdge};
-use wire::snapshot::Snapshot;
 
 /// Last lines of output that a failure shows.
 pub(crate) const LAST_LINES: usize = 30;
@@ -78,7 +78,7 @@ pub(crate) struct Keeper {
     /// The edge has not been sent the listeners that there are now.
     pub(crate) listeners_due: bool,
     /// What the edge was sent last, without its revision.
-    pub(crate) published: Option<Snapshot>,
+    pub(crate) published: Option<Parts>,
     pub(crate) stats: Stats,
     /// Status calls that wait for the edge's figures.
     pub(crate) waiting: Vec<oneshot::Sender<api::Status>>,
@@ -185,7 +185,7 @@ impl Keeper {
         self.tidy();
         self.certificates.keep(self.stacks.values(), SystemTime::now());
         let active = self.stacks.values().filter(|stack| !stack.removing).flat_map(|stack| &stack.active);
-        let tried = active.flat_map(|active| crate::publish::tried(&active.spec, &self.found));
+        let tried = active.flat_map(|active| crate::publish::tried(active, &self.found));
         self.servers.keep(tried.collect());
         self.publish();
         // After the snapshot: what is spoken on an address is known before its first connection is accepted.
@@ -292,12 +292,10 @@ impl Keeper {
 
     /// Looks foreign host names up again, away from the loop.
     pub(crate) fn look_up(&self) {
-        let names: Vec<_> = self
-            .stacks
-            .values()
-            .flat_map(|stack| &stack.active)
-            .flat_map(|active| crate::resolve::foreign(&active.spec))
-            .collect();
+        let active = self.stacks.values().flat_map(|stack| &stack.active);
+        let servers =
+            active.flat_map(|active| crate::publish::foreign(active).values().flat_map(|it| &it.servers));
+        let names: BTreeSet<_> = servers.map(|server| server.address.clone()).collect();
         if names.is_empty() {
             return;
         }

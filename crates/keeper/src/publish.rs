@@ -10,9 +10,11 @@ use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
 use model::policy::PolicySpec;
 use model::site::{DoorSpec, TlsSpec};
-use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, SiteSpec, StackSpec, UpstreamAddress};
+use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, SiteSpec, UpstreamAddress};
 use model::{AppId, AppName, InstanceId, StackName};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::snapshot::{Ban, Endpoint, Handler, Route, Site, Snapshot, TicketKey, Upstream, UpstreamState};
 
@@ -29,20 +31,61 @@ pub(crate) struct Sources<'a> {
     pub(crate) servers: &'a Servers,
 }
 
+/// What a revision alone decides: made once, for it may be much and the loop asks for it each time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Made {
+    sites: OnceLock<Arc<[Site]>>,
+    servers: OnceLock<Arc<BTreeMap<String, ProxySpec>>>,
+}
+
+/// A snapshot without its revision, the sites apart.
+pub(crate) struct Parts {
+    pub(crate) rest: Snapshot,
+    sites: Vec<Arc<[Site]>>,
+}
+
+impl Parts {
+    /// As one piece.
+    pub(crate) fn whole(&self) -> Snapshot {
+        let sites = self.sites.iter().flat_map(|sites| sites.iter()).cloned().collect();
+        Snapshot { sites, ..self.rest.clone() }
+    }
+
+    /// Whether it says the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Arc<[Site]>, &Arc<[Site]>)| Arc::ptr_eq(one, other) || one == other;
+        self.rest == other.rest
+            && self.sites.len() == other.sites.len()
+            && self.sites.iter().zip(&other.sites).all(same)
+    }
+}
+
+/// The sites of a revision.
+fn sites(revision: &Revision) -> &Arc<[Site]> {
+    let make = || revision.spec.sites.iter().map(|spec| site(revision, spec)).collect();
+    revision.made.sites.get_or_init(make)
+}
+
+/// The foreign servers of a revision, by the id of their upstream.
+pub(crate) fn foreign(revision: &Revision) -> &BTreeMap<String, ProxySpec> {
+    let name = &revision.spec.name;
+    let named = |proxy: Cow<'_, ProxySpec>| (server_id(name, &proxy), proxy.into_owned());
+    revision.made.servers.get_or_init(|| Arc::new(resolve::proxies(&revision.spec).map(named).collect()))
+}
+
 /// The snapshot, without its revision.
-pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
+pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     let mut snapshot = Snapshot { version: wire::VERSION, ..Snapshot::default() };
+    let mut all_sites = Vec::new();
     let served = sources.stacks.values().filter(|stack| !stack.removing);
     let served = served.filter_map(|stack| Some((stack, stack.active.as_ref()?)));
     for (stack, active) in served.clone() {
         snapshot.trusted.extend(&active.spec.trusted);
-        snapshot.sites.extend(active.spec.sites.iter().map(|spec| site(active, spec)));
+        all_sites.push(Arc::clone(sites(active)));
         let apps = active.spec.apps.keys().map(|name| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
-        let foreign: BTreeMap<String, ProxySpec> = resolve::proxies(&active.spec)
-            .map(|proxy| (server_id(&stack.name, &proxy), proxy.into_owned()))
-            .collect();
-        snapshot.upstreams.extend(foreign.into_iter().map(|(id, proxy)| servers(sources, id, &proxy)));
+        let foreign = foreign(active).iter();
+        snapshot.upstreams.extend(foreign.map(|(id, proxy)| servers(sources, id.clone(), proxy)));
         for door in doors(active) {
             // Two stacks may listen on the same address.
             if snapshot.doors.iter().all(|known| known.address != door.address) {
@@ -69,7 +112,7 @@ pub(crate) fn snapshot(sources: &Sources<'_>) -> Snapshot {
         let apps = stack.active.iter().flat_map(|active| active.spec.apps.keys());
         snapshot.upstreams.extend(apps.map(|name| app(sources, stack.app_id(name))));
     }
-    snapshot
+    Parts { rest: snapshot, sites: all_sites }
 }
 
 /// What is spoken where a revision listens.
@@ -144,18 +187,13 @@ fn addresses(address: &UpstreamAddress, found: &Found) -> Vec<Address> {
 
 /// Servers whose health is to be tried.
 pub(crate) fn tried<'a>(
-    spec: &'a StackSpec,
+    revision: &'a Revision,
     found: &'a Found,
 ) -> impl Iterator<Item = (servers::Key, (Address, HealthSpec))> {
-    resolve::proxies(spec).flat_map(|proxy| {
-        let health = proxy.health.clone();
+    let looked_after = foreign(revision).values().filter_map(|proxy| Some((proxy, proxy.health.as_ref()?)));
+    looked_after.flat_map(|(proxy, health)| {
         let all = proxy.servers.iter().flat_map(|server| addresses(&server.address, found));
-        let all: Vec<Address> = all.collect();
-        let tried = health.into_iter().flat_map(move |health| {
-            let one = |address: &Address| (servers::key(address, &health), (address.clone(), health.clone()));
-            all.iter().map(one).collect::<Vec<_>>()
-        });
-        tried.collect::<Vec<_>>()
+        all.map(|address| (servers::key(&address, health), (address, health.clone())))
     })
 }
 
@@ -250,12 +288,13 @@ mod tests {
             bans: &[],
             servers: &Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
         };
-        let made = snapshot(&sources);
+        let made = parts(&sources).whole();
         let endpoints: Vec<_> =
             made.upstreams[0].endpoints.iter().map(|e| (e.instance.as_str(), e.draining)).collect();
         assert_eq!(endpoints, [("shop/web.2#2", false), ("shop/web.3#3", true)]);
         assert_eq!(made.upstreams[0].state, UpstreamState::Ready);
         assert_eq!(made.sites[0].hosts, ["web.test"]);
-        assert_eq!(snapshot(&sources), made, "the same state gives the same snapshot");
+        assert_eq!(parts(&sources).whole(), made, "the same state gives the same snapshot");
+        assert!(parts(&sources).is_same(&parts(&sources)));
     }
 }

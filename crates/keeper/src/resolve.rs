@@ -34,11 +34,6 @@ pub(crate) fn plain(addresses: impl Iterator<Item = UpstreamAddress>) -> ProxySp
     ProxySpec { servers, balance: Balance::default(), http2: false, health: None }
 }
 
-/// Every foreign server that a stack's routes name.
-pub(crate) fn foreign(stack: &StackSpec) -> impl Iterator<Item = UpstreamAddress> {
-    proxies(stack).flat_map(|proxy| proxy.into_owned().servers).map(|server| server.address)
-}
-
 /// Looks up one address. Blocks unless the host is a literal address.
 pub(crate) fn look_up(address: &UpstreamAddress) -> Vec<SocketAddr> {
     let UpstreamAddress::Tcp(host, port) = address else { return Vec::new() };

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::api::ChangeStatus;
+use crate::publish::Made;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Desired, SlotState, slot_state};
 use model::spec::{AppSpec, Listen, RestartPolicy, StackSpec};
@@ -24,6 +25,8 @@ pub(crate) struct Revision {
     pub(crate) http: Vec<SocketAddr>,
     /// The same for HTTPS.
     pub(crate) https: Vec<SocketAddr>,
+    /// What snapshots have of it; empty until it is published, when it does not change any more.
+    pub(crate) made: Made,
 }
 
 impl Revision {

@@ -70,12 +70,18 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
 
 pub(crate) fn stack(active: Arc<StackSpec>) -> Stack {
     let mut stack = Stack::new(active.name.clone(), "/mainstay.toml".into());
-    stack.active = Some(Revision { number: 1, spec: active, http: Vec::new(), https: Vec::new() });
+    stack.active = Some(Revision {
+        number: 1,
+        spec: active,
+        http: Vec::new(),
+        https: Vec::new(),
+        made: Default::default(),
+    });
     stack
 }
 
 fn candidate(spec: Arc<StackSpec>) -> Revision {
-    Revision { number: 2, spec, http: Vec::new(), https: Vec::new() }
+    Revision { number: 2, spec, http: Vec::new(), https: Vec::new(), made: Default::default() }
 }
 
 fn id(name: &str, slot: u32, run: u64) -> InstanceId {

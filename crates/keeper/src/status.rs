@@ -87,7 +87,7 @@ impl Keeper {
             tls: self
                 .published
                 .iter()
-                .flat_map(|it| &it.doors)
+                .flat_map(|it| &it.rest.doors)
                 .filter(|it| it.tls)
                 .map(|it| it.address)
                 .collect(),
@@ -109,7 +109,7 @@ impl Keeper {
             .collect();
         let addresses = revision.into_iter().flat_map(Revision::addresses);
         let unserved = addresses.filter_map(|address| self.unserved.get(address).cloned());
-        let problems: Vec<String> = unserved.chain(self.sick_servers(spec)).collect();
+        let problems: Vec<String> = unserved.chain(self.sick_servers(revision)).collect();
         api::StackStatus {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),
@@ -126,8 +126,8 @@ impl Keeper {
     }
 
     /// Servers that are out of rotation, and why.
-    fn sick_servers<'a>(&'a self, spec: Option<&'a StackSpec>) -> impl Iterator<Item = String> {
-        let tried = spec.into_iter().flat_map(|spec| crate::publish::tried(spec, &self.found));
+    fn sick_servers<'a>(&'a self, revision: Option<&'a Revision>) -> impl Iterator<Item = String> {
+        let tried = revision.into_iter().flat_map(|it| crate::publish::tried(it, &self.found));
         let tried: std::collections::BTreeMap<_, _> = tried.collect();
         tried.into_iter().filter_map(|(key, (address, _))| {
             Some(format!("{address} is out of rotation: {}", self.servers.problem(&key)?))

@@ -38,7 +38,8 @@ impl Wish {
     /// It as a revision that has no number yet.
     fn revision(&self) -> Revision {
         let Self { http, https, spec, .. } = self;
-        Revision { number: 0, spec: Arc::clone(spec), http: http.clone(), https: https.clone() }
+        let (http, https) = (http.clone(), https.clone());
+        Revision { number: 0, spec: Arc::clone(spec), http, https, made: Default::default() }
     }
 }
 

@@ -265,10 +265,15 @@ impl Variant {
         size_of::<Self>() + 4 * (self.lines.len() + self.about.len()) + body + 256
     }
 
-    /// The head that this policy made of it, if that is the one that was kept.
-    pub fn finished(&self, policy: Option<&Arc<Policy>>, https: bool) -> Option<Arc<Finished>> {
-        let kept = self.finished.get(usize::from(https))?.load();
-        let kept = kept.as_ref()?;
-        kept.is_of(policy).then(|| Arc::clone(kept))
+    /// Appends the head that this policy made of it, if that is the one that was kept.
+    pub fn finished(&self, policy: Option<&Arc<Policy>>, https: bool, out: &mut Vec<u8>) -> bool {
+        let Some(slot) = self.finished.get(usize::from(https)) else { return false };
+        match &*slot.load() {
+            Some(kept) if kept.is_of(policy) => {
+                out.extend_from_slice(&kept.bytes);
+                true
+            }
+            _ => false,
+        }
     }
 }

@@ -191,8 +191,7 @@ pub fn whole(out: &mut Vec<u8>, asset: &Asset, variant: &Variant, record: &Recor
     let asked = Answering::of(record);
     let own = asked.path.strip_prefix(b"/").is_some_and(|path| path == asset.path.as_bytes());
     let keep = own && asked.origin.is_none();
-    if keep && let Some(kept) = variant.finished(record.policy.as_ref(), asked.https) {
-        out.extend_from_slice(&kept.bytes);
+    if keep && variant.finished(record.policy.as_ref(), asked.https, out) {
         return;
     }
     let start = out.len();

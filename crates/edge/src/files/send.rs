@@ -4,7 +4,7 @@
 //! A file that changes while it is sent is cut, never mixed: before each call that goes on in it the descriptor's version is
 //! compared with the one the head spoke of. `sendfile` may wait for the disk on the worker, as nginx's does: asking first
 //! whether the pages are there would cost each hot file a call, and the kernel reads ahead of it. Pieces ask (`RWF_NOWAIT` costs nothing) and
-//! are read by a blocking thread where they are not there.
+//! are read by a blocking thread where they are not there; file systems that cannot tell are read like `sendfile` reads.
 
 use super::asset::{Body, Stamp, Variant};
 use crate::buffer::Buffer;
@@ -173,8 +173,13 @@ async fn in_pieces(
 async fn piece(file: &Arc<OwnedFd>, at: u64, end: u64) -> io::Result<Buffer> {
     let mut buffer = Buffer::large();
     match fill(file, &mut buffer, at, end, ReadWriteFlags::NOWAIT) {
-        // A file system without such reads says OPNOTSUPP.
-        Err(Errno::AGAIN | Errno::OPNOTSUPP) => {}
+        Err(Errno::AGAIN) => {}
+        // A file system that does not tell, as tmpfs and overlayfs: a thread for each piece would cost more than the read, which is
+        // no longer than `sendfile`'s.
+        Err(Errno::OPNOTSUPP) => {
+            fill(file, &mut buffer, at, end, ReadWriteFlags::empty())?;
+            return Ok(buffer);
+        }
         result => return result.map(|()| buffer).map_err(Into::into),
     }
     let file = Arc::clone(file);
