@@ -31,12 +31,14 @@ http {{
 
 
 def nginx(name: str, port: int, backend: int, files: int, log: str = "buffer=64k flush=1s", extra: str = "",
-          server: str = "") -> str:
-    """nginx as a proxy; `log` are the options of its access log, `extra` goes into the location, `server` before it."""
+          server: str = "", http: str = "") -> str:
+    """nginx as a proxy; `log` are the options of its access log, `extra` goes into the location, `server` before it, `http` before its
+    server."""
     fields = ",".join(f'"{key}":"{value}"' for key, value in _LOG_FIELDS.items())
     return _NGINX_COMMON.format(name=name, files=files) + f"""
     log_format json escape=json '{{{fields}}}';
     access_log /mnt/{name}.access.log json {log};
+    {http}
     upstream backend {{
         server 127.0.0.1:{backend};
         keepalive 1024;
