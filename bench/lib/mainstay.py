@@ -36,7 +36,7 @@ def ensure() -> None:
 
 
 def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: str = "", head: str = "", routes: str = "",
-          https: int | None = None) -> Side:
+          https: int | None = None, patience: float = 20.0) -> Side:
     """Start it and wait for its first answer over HTTP. `route`: what answers in place of the server behind, as in the manifest; `head` and
     `routes` go into the manifest, the latter before that route; `https`: a port for HTTPS."""
     folder = WORK / "mainstay"
@@ -55,7 +55,7 @@ def start(port: int, backend: int = BACKEND_PORT, path: str = "/json", route: st
         version = subprocess.run([argv[0], "version"], capture_output=True, text=True, check=True).stdout.strip().splitlines()[0]
     process = Process(argv, PROXY_CORE, WORK / "mainstay.out", same_program=not COMMAND, cwd=str(folder))
     log = AccessLog(lambda: found(folder, "access.log*"), truncate=False)
-    wait_until_up("mainstay", process, lambda: answers(port, path))
+    wait_until_up("mainstay", process, lambda: answers(port, path), patience)
     return MainstaySide("mainstay", version, port, process, log, "development form" if COMMAND else "")
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from .configs import HOST
 from .errors import Void
@@ -21,10 +22,10 @@ class Load:
     p99_ms: float
 
 
-def wrk(port: int, path: str, connections: int, seconds: float) -> Load:
-    """Run wrk; any error or status outside 2xx and 3xx makes it void."""
+def wrk(port: int, path: str, connections: int, seconds: float, script: Path | None = None) -> Load:
+    """Run wrk; any error or status outside 2xx and 3xx makes it void. `script`: Lua that says what is asked for."""
     command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s",
-               "--latency", "--timeout", "10s", "-H", f"Host: {HOST}", f"http://127.0.0.1:{port}{path}"]
+               *(["-s", str(script)] if script else []), "--latency", "--timeout", "10s", "-H", f"Host: {HOST}", f"http://127.0.0.1:{port}{path}"]
     result = subprocess.run(command, capture_output=True, text=True)
     text = result.stdout
     for trouble in ("Socket errors", "Non-2xx"):
