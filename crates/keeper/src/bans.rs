@@ -1,15 +1,16 @@
 //! Who is refused for a while: banned by the edge for repeated offence, or by hand. Kept in the store, so that a ban outlives
 //! keeper and edge; named in every snapshot until it ends or is lifted.
 //!
-//! Bans of the edge's own come in crowds when there is an attack: the edge enforces them by itself, and [`Bans::refresh`] names them in
-//! snapshots every few seconds, not one by one. What was lifted is named once with an end in the past: so the edge lets go of one
+//! Bans of the edge's own come in crowds when there is an attack: the edge enforces them by itself, and every few seconds they are
+//! stored in one write and then named in snapshots ([`Bans::refresh`]), not one by one: who owns many addresses would keep the
+//! loop waiting for the disk. Until it is named a ban stays the edge's too, so none is lost with a keeper. What was lifted is named once with an end in the past: so the edge lets go of one
 //! that it had not seen named yet.
 
 use crate::api::{BanRequest, BanStatus};
 use crate::error::KeeperError;
 use crate::keeper::{Keeper, epoch_ms, report_failure};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Store, StoreError};
 use wire::snapshot::Ban;
 
@@ -21,6 +22,8 @@ const MOST: usize = 16_384;
 pub(crate) struct Bans {
     held: BTreeMap<IpNet, Ban>,
     named: Vec<Ban>,
+    /// Held, or held no more, and not yet so in the store.
+    unstored: BTreeSet<IpNet>,
 }
 
 impl Bans {
@@ -32,7 +35,8 @@ impl Bans {
             until_ms: ban.until_ms,
             reason: ban.reason,
         });
-        let mut loaded = Self { held: bans.map(|ban| (ban.net, ban)).collect(), named: Vec::new() };
+        let held = bans.map(|ban| (ban.net, ban)).collect();
+        let mut loaded = Self { held, ..Self::default() };
         loaded.refresh(epoch_ms());
         Ok(loaded)
     }
@@ -57,13 +61,24 @@ impl Bans {
 
     /// Holds another one. Gives the one that made room for it.
     fn add(&mut self, ban: Ban) -> Option<IpNet> {
+        self.unstored.insert(ban.net);
         self.held.insert(ban.net, ban);
         if self.held.len() <= MOST {
             return None;
         }
         let first = self.held.values().min_by_key(|ban| ban.until_ms).map(|ban| ban.net)?;
         self.held.remove(&first);
+        self.unstored.insert(first);
         Some(first)
+    }
+
+    /// What the store is to hold and to lift.
+    fn take_unstored(&mut self) -> (Vec<store::Ban>, Vec<IpNet>) {
+        let unstored = std::mem::take(&mut self.unstored);
+        let stored =
+            |ban: &Ban| store::Ban { net: ban.net, until_ms: ban.until_ms, reason: ban.reason.clone() };
+        let held = unstored.iter().filter_map(|net| self.held.get(net)).map(stored).collect();
+        (held, unstored.into_iter().filter(|net| !self.held.contains_key(net)).collect())
     }
 
     /// Lifts those that have to do with `net` (none: all), and names them as ended. Gives them.
@@ -71,6 +86,7 @@ impl Bans {
         let meant = |held: &IpNet| net.is_none_or(|net| held.contains(&net) || net.contains(held));
         let lifted: Vec<IpNet> = self.held.keys().filter(|held| meant(held)).copied().collect();
         lifted.iter().for_each(|net| drop(self.held.remove(net)));
+        self.unstored.extend(&lifted);
         self.named = self.held.values().cloned().collect();
         let ended = lifted.iter().map(|net| Ban { net: *net, until_ms: 0, reason: String::new() });
         self.named.extend(ended);
@@ -82,18 +98,20 @@ impl Keeper {
     /// The edge banned somebody.
     pub(crate) fn banned(&mut self, ban: Ban) {
         tracing::warn!(net = %ban.net, reason = ban.reason, "banned for repeated offence");
-        report_failure("recording a ban", self.hold_ban(ban));
+        self.bans.add(ban);
     }
 
-    fn hold_ban(&mut self, ban: Ban) -> Result<(), StoreError> {
-        let stored = store::Ban { net: ban.net, until_ms: ban.until_ms, reason: ban.reason.clone() };
-        let gone = self.bans.add(ban);
-        self.store.ban(&stored)?;
-        gone.map_or(Ok(()), |net| self.store.lift_ban(net))
+    pub(crate) fn store_bans(&mut self) -> Result<(), StoreError> {
+        let (held, lifted) = self.bans.take_unstored();
+        if held.is_empty() && lifted.is_empty() {
+            return Ok(());
+        }
+        self.store.change_bans(&held, &lifted)
     }
 
-    /// Names new bans in the next snapshot, and forgets those that have ended.
+    /// Stores new bans, names them in the next snapshot, and forgets those that have ended.
     pub(crate) fn refresh_bans(&mut self) {
+        report_failure("recording bans", self.store_bans());
         let now = epoch_ms();
         if self.bans.refresh(now) {
             report_failure("removing ended bans", self.store.end_bans(now));
@@ -121,7 +139,8 @@ impl Keeper {
         }
         let until_ms = epoch_ms().saturating_add(request.seconds.saturating_mul(1000));
         tracing::warn!(%net, reason = request.reason, "banned by hand");
-        self.hold_ban(Ban { net, until_ms, reason: request.reason })?;
+        self.bans.add(Ban { net, until_ms, reason: request.reason });
+        self.store_bans()?;
         self.refresh_bans();
         Ok(self.list_bans().into_iter().filter(|ban| ban.net == net).collect())
     }
@@ -131,8 +150,8 @@ impl Keeper {
         let lifted = self.bans.lift(net);
         for net in &lifted {
             tracing::info!(%net, "the ban is lifted");
-            self.store.lift_ban(*net)?;
         }
+        self.store_bans()?;
         Ok(lifted)
     }
 }
@@ -159,6 +178,23 @@ mod tests {
         bans.refresh(100);
         assert_eq!(bans.named(), [ban("198.51.100.7/32", 500)]);
         assert!(bans.refresh(500) && bans.named().is_empty());
+    }
+
+    /// Each was a write of its own, on the keeper's one loop.
+    #[test]
+    fn a_crowd_of_bans_is_one_write() {
+        let mut bans = Bans::default();
+        for net in ["198.51.100.0/32", "198.51.100.1/32", "198.51.100.2/32"] {
+            bans.add(ban(net, 500));
+        }
+        bans.lift(Some("198.51.100.1/32".parse().unwrap()));
+        let (held, lifted) = bans.take_unstored();
+        assert_eq!(
+            held.iter().map(|ban| ban.net.to_string()).collect::<Vec<_>>(),
+            ["198.51.100.0/32", "198.51.100.2/32"]
+        );
+        assert_eq!(lifted, ["198.51.100.1/32".parse::<IpNet>().unwrap()]);
+        assert_eq!(bans.take_unstored(), (Vec::new(), Vec::new()));
     }
 
     #[test]

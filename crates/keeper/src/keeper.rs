@@ -313,6 +313,7 @@ impl Keeper {
 
     /// What the owner of this keeper wants: a daemon leaves everything running, `up` leaves nothing.
     fn shut_down(&mut self, wanted: Shutdown) {
+        report_failure("recording bans", self.store_bans());
         match (wanted, self.options.foreground) {
             (Shutdown::No, _) => {}
             (_, false) => self.end(Ending::Alone),

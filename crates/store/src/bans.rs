@@ -17,17 +17,22 @@ pub struct Ban {
 }
 
 impl Store {
-    /// Notes a ban; one of the same network is replaced.
-    pub fn ban(&self, ban: &Ban) -> Result<(), StoreError> {
-        const BAN: &str = "INSERT INTO ban (net, until_ms, reason) VALUES (?1, ?2, ?3)
+    /// Notes bans and lifts others, all in one write: they come and go in crowds. One of the same network is replaced; that there
+    /// is none to lift is no error.
+    pub fn change_bans(&self, held: &[Ban], lifted: &[IpNet]) -> Result<(), StoreError> {
+        const HOLD: &str = "INSERT INTO ban (net, until_ms, reason) VALUES (?1, ?2, ?3)
             ON CONFLICT (net) DO UPDATE SET until_ms = excluded.until_ms, reason = excluded.reason";
-        let values = params![ban.net.to_string(), number(ban.until_ms), ban.reason];
-        self.write(|database| database.execute(BAN, values).map(drop))
-    }
-
-    /// Lifts one ban; that there is none is no error.
-    pub fn lift_ban(&self, net: IpNet) -> Result<(), StoreError> {
-        self.write(|database| database.execute("DELETE FROM ban WHERE net = ?1", [net.to_string()]).map(drop))
+        self.write(|database| {
+            let mut lift = database.prepare_cached("DELETE FROM ban WHERE net = ?1")?;
+            for net in lifted {
+                lift.execute([net.to_string()])?;
+            }
+            let mut hold = database.prepare_cached(HOLD)?;
+            for ban in held {
+                hold.execute(params![ban.net.to_string(), number(ban.until_ms), ban.reason])?;
+            }
+            Ok(())
+        })
     }
 
     /// Removes those that have ended by `now_ms`.

@@ -292,13 +292,13 @@ fn bans_survive_until_they_end_or_are_lifted() {
     let ban = |net: &str, until_ms| Ban { net: net.parse().unwrap(), until_ms, reason: "rates".into() };
     let all = [ban("198.51.100.7/32", 500), ban("2001:db8::/64", 900)];
     let store = Store::open(&path).unwrap();
-    all.iter().for_each(|ban| store.ban(ban).unwrap());
-    store.ban(&all[0]).unwrap();
+    store.change_bans(&all, &[]).unwrap();
+    store.change_bans(&all[..1], &[]).unwrap();
     drop(store);
     let store = Store::open(&path).unwrap();
     assert_eq!(store.bans().unwrap(), all);
     store.end_bans(500).unwrap();
     assert_eq!(store.bans().unwrap(), all[1..]);
-    store.lift_ban(all[1].net).unwrap();
+    store.change_bans(&[], &[all[1].net]).unwrap();
     assert_eq!(store.bans().unwrap(), []);
 }
