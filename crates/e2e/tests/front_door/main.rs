@@ -5,6 +5,7 @@ mod applications;
 mod balance;
 mod handshakes;
 mod hardening;
+mod hosting;
 mod limits;
 mod observed;
 mod policies;
