@@ -24,8 +24,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::net::TcpStream;
 
-/// Milliseconds a client may take none of what waits for it.
-pub const WRITE_MS: u64 = 60_000;
 /// Milliseconds a lingering connection is read on.
 const LINGER_MS: u64 = 2_000;
 /// Bytes it is read on at most.
@@ -40,11 +38,13 @@ pub struct Deadlines {
     pub head_ms: u64,
     /// Milliseconds in which at least a kilobyte of a request's body has to come while the instance waits for it.
     pub body_ms: u64,
+    /// Milliseconds a client may take none of what waits for it.
+    pub write_ms: u64,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { idle_ms: 60_000, head_ms: 15_000, body_ms: 30_000 }
+        Self { idle_ms: 60_000, head_ms: 15_000, body_ms: 30_000, write_ms: 60_000 }
     }
 }
 
@@ -180,14 +180,15 @@ impl Client {
     /// Sends all of `bytes`; false when the client does not take them in time or has gone.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         let mut sent = 0;
-        self.timer.set(Instant::now(), WRITE_MS);
+        let write_ms = self.worker.deadlines.write_ms;
+        self.timer.set(Instant::now(), write_ms);
         poll_fn(|cx| {
             while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
                 match self.stream.poll_write(cx, rest) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
                     Poll::Ready(Ok(count)) => {
                         sent += count;
-                        self.timer.set(Instant::now(), WRITE_MS);
+                        self.timer.set(Instant::now(), write_ms);
                     }
                     Poll::Pending if self.timer.expired() => return Poll::Ready(false),
                     Poll::Pending => return Poll::Pending,

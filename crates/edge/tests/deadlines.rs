@@ -15,7 +15,11 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 /// An edge with these deadlines before an app that answers.
 fn edge(idle_ms: u64, head_ms: u64) -> Edge {
     let app = Backend::answering(|_| ok("here"));
-    Edge::with_deadlines(Deadlines { idle_ms, head_ms, body_ms: LONG_MS }, 1, &proxying(&[app.address]))
+    Edge::with_deadlines(
+        Deadlines { idle_ms, head_ms, body_ms: LONG_MS, ..Deadlines::default() },
+        1,
+        &proxying(&[app.address]),
+    )
 }
 
 #[test]
@@ -77,7 +81,7 @@ fn an_idle_connection_is_closed_at_its_deadline_which_each_request_begins_anew()
 /// An edge with this deadline for bodies, and what its app's connections are given to.
 fn edge_for_bodies(body_ms: u64) -> (Edge, std::sync::mpsc::Receiver<std::net::TcpStream>) {
     let (app, connections) = driven();
-    let deadlines = Deadlines { idle_ms: LONG_MS, head_ms: LONG_MS, body_ms };
+    let deadlines = Deadlines { idle_ms: LONG_MS, head_ms: LONG_MS, body_ms, ..Deadlines::default() };
     (Edge::with_deadlines(deadlines, 1, &proxying(&[app.address])), connections)
 }
 

@@ -8,7 +8,7 @@
 
 use super::asset::{Body, Stamp, Variant};
 use crate::buffer::Buffer;
-use crate::connection::{Client, WRITE_MS};
+use crate::connection::Client;
 use rustix::fs::fstat;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::future::poll_fn;
@@ -83,7 +83,7 @@ pub async fn bytes(client: &mut Client, bytes: &[u8], more: bool, total: &mut u6
 /// The client does not take any more now: from the first time on its patience is measured.
 fn wait(client: &Client, timed: &mut bool) -> Poll<Result<(), SendError>> {
     if !std::mem::replace(timed, true) {
-        client.timer.set(Instant::now(), WRITE_MS);
+        client.timer.set(Instant::now(), client.worker.deadlines.write_ms);
         return Poll::Pending;
     }
     if client.timer.expired() { Poll::Ready(Err(SendError::Client)) } else { Poll::Pending }

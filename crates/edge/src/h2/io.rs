@@ -1,12 +1,14 @@
 //! The bytes of an HTTP/2 connection, between its socket and `h2`.
 //!
-//! `h2` writes each frame by itself and flushes when it has no more: what it writes is gathered here, so that the answers of many
-//! streams leave in one system call. Both buffers are lent only while there is something in them.
+//! `h2` writes each frame by itself and flushes behind each frame of data: what it writes is gathered here instead, and whoever
+//! drives the connection sends it ([`Wire::poll_out`]) after each turn of `h2`, so that the answers of many streams leave in one system
+//! call. Both buffers are lent only while there is something in them.
 
 use super::PREFACE;
 use super::guard::Guard;
 use crate::buffer::Buffer;
 use crate::stream::Stream;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::pin::Pin;
@@ -14,30 +16,36 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection's socket, as `S` leads to it.
-pub struct Io<S> {
+/// A connection's socket, as `S` leads to it, and what waits for it.
+pub struct Wire<S> {
     stream: S,
     /// Not where the peer is an application of the operator's own.
     guard: Option<Rc<Guard>>,
+    output: RefCell<Option<Buffer>>,
+    /// `h2` has more to say than there was room for.
+    was_full: Cell<bool>,
+}
+
+/// A connection as `h2` sees it.
+pub struct Io<S> {
+    wire: Rc<Wire<S>>,
     input: Option<Buffer>,
-    output: Option<Buffer>,
     /// Bytes that pass whatever the guard says: without the preface `h2` has no connection on which it could say why.
     preface: usize,
 }
 
-impl<S: Deref<Target = Stream>> Io<S> {
-    /// Over a socket from which `ahead` was read already.
-    pub fn new(stream: S, ahead: Option<Buffer>, guard: Option<Rc<Guard>>) -> Self {
-        if let (Some(ahead), Some(guard)) = (&ahead, &guard) {
-            guard.received(ahead.filled());
-        }
-        Self { stream, guard, input: ahead, output: None, preface: PREFACE.len() }
+impl<S: Deref<Target = Stream>> Wire<S> {
+    /// Over a socket.
+    pub fn new(stream: S, guard: Option<Rc<Guard>>) -> Rc<Self> {
+        Rc::new(Self { stream, guard, output: RefCell::default(), was_full: Cell::new(false) })
     }
 
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(output) = &mut self.output {
+    /// Sends what waits; ready when nothing does any more.
+    pub fn poll_out(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut waiting = self.output.borrow_mut();
+        while let Some(output) = &mut *waiting {
             if output.is_empty() {
-                self.output = None;
+                *waiting = None;
                 break;
             }
             let count = ready!(self.stream.poll_write(cx, output.filled()))?;
@@ -52,16 +60,36 @@ impl<S: Deref<Target = Stream>> Io<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Keeps what fits.
-    fn gather(&mut self, bytes: &[u8]) -> usize {
-        self.output.get_or_insert_with(Buffer::large).append(bytes)
+    /// Whether something waits.
+    pub fn is_waiting(&self) -> bool {
+        self.output.borrow().is_some()
     }
 
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.as_ref().is_some_and(Buffer::is_full) {
-            ready!(self.poll_out(cx))?;
+    /// Whether `h2` was told to wait for room since this was last asked.
+    pub fn was_full(&self) -> bool {
+        self.was_full.take()
+    }
+
+    /// Keeps what fits.
+    fn gather(&self, bytes: &[u8]) -> usize {
+        self.output.borrow_mut().get_or_insert_with(Buffer::large).append(bytes)
+    }
+
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let full = self.output.borrow().as_ref().is_some_and(Buffer::is_full);
+        let polled = if full { self.poll_out(cx) } else { Poll::Ready(Ok(())) };
+        self.was_full.set(polled.is_pending());
+        polled
+    }
+}
+
+impl<S: Deref<Target = Stream>> Io<S> {
+    /// With what was read from the socket already.
+    pub fn new(wire: &Rc<Wire<S>>, ahead: Option<Buffer>) -> Self {
+        if let (Some(ahead), Some(guard)) = (&ahead, &wire.guard) {
+            guard.received(ahead.filled());
         }
-        Poll::Ready(Ok(()))
+        Self { wire: Rc::clone(wire), input: ahead, preface: PREFACE.len() }
     }
 }
 
@@ -76,18 +104,18 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncRead for Io<S> {
             Some(input) => input,
             None => {
                 // Without a buffer while nothing comes.
-                ready!(this.stream.poll_read_ready(cx))?;
+                ready!(this.wire.stream.poll_read_ready(cx))?;
                 let mut input = Buffer::small();
-                if ready!(this.stream.poll_read(cx, &mut input))? == 0 {
+                if ready!(this.wire.stream.poll_read(cx, &mut input))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                if let Some(guard) = &this.guard {
+                if let Some(guard) = &this.wire.guard {
                     guard.received(input.filled());
                 }
                 this.input.insert(input)
             }
         };
-        let cut = this.guard.as_ref().is_some_and(|guard| guard.verdict().is_some());
+        let cut = this.wire.guard.as_ref().is_some_and(|guard| guard.verdict().is_some());
         let most = if cut { this.preface } else { input.len() };
         let count = out.remaining().min(input.len()).min(most);
         if count == 0 {
@@ -105,20 +133,20 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncRead for Io<S> {
 }
 
 impl<S: Deref<Target = Stream> + Unpin> AsyncWrite for Io<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_room(cx))?;
-        Poll::Ready(Ok(self.gather(bytes)))
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.wire.poll_room(cx))?;
+        Poll::Ready(Ok(self.wire.gather(bytes)))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_room(cx))?;
+        ready!(self.wire.poll_room(cx))?;
         let mut taken = 0;
         for piece in pieces {
-            let count = self.gather(piece);
+            let count = self.wire.gather(piece);
             taken += count;
             if count < piece.len() {
                 break;
@@ -131,12 +159,13 @@ impl<S: Deref<Target = Stream> + Unpin> AsyncWrite for Io<S> {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_out(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Its driver does, once for many frames.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The socket itself is closed by its owner.
-        self.poll_out(cx)
+        self.wire.poll_out(cx)
     }
 }

@@ -14,17 +14,18 @@
 //! - [`incoming`], [`outgoing`]: bodies, with flow control as back-pressure
 //! - [`server`]: a client's connection; [`server_stream`]: one of its streams
 //! - [`upstream`]: connections to instances, shared by the requests of a worker; [`upstream_stream`]: one request there
-//! - [`io`], [`guard`]: bytes of a connection, gathered into few writes; floods that `h2` does not bound itself, and ([`pseudo`])
+//! - [`io`], [`owed`], [`guard`]: bytes of a connection, gathered into few writes; how many it may hold; floods that `h2` does not bound itself, and ([`pseudo`])
 //!   trailers it lets pass
 //!
 //! Invariants: nothing is read from a stream that its reader does not take, so windows are the only buffers; what is given to
-//! `h2` to send is at most [`SEND_BUFFER`] a stream; a stream ends with `END_STREAM` only where its message has ended properly.
+//! `h2` to send is at most [`SEND_BUFFER`] a stream, and [`owed::MOST`] a connection; a stream ends with `END_STREAM` only where its message has ended properly.
 
 mod guard;
 mod heads;
 mod incoming;
 mod io;
 mod outgoing;
+mod owed;
 mod pseudo;
 mod server;
 mod server_stream;

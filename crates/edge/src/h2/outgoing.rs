@@ -1,9 +1,10 @@
 //! A body of HTTP/1.1, sent in DATA frames.
 //!
-//! No more is taken than the peer's windows (and [`super::SEND_BUFFER`]) allow. `END_STREAM` goes out with the body's last bytes,
+//! No more is taken than the peer's windows (and [`super::SEND_BUFFER`], and what its connection [owes](Owed)) allow. `END_STREAM` goes out with the body's last bytes,
 //! and only when the framing says that it has ended.
 
 use super::heads::read_trailers;
+use super::owed::{Owed, Piece};
 use super::{as_io, malformed};
 use crate::LIMITS;
 use crate::buffer;
@@ -11,21 +12,23 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http1::{BodyDecoder, BodyFraming};
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// A body on its way out.
 pub struct Outgoing {
-    send: SendStream<Bytes>,
+    send: SendStream<Piece>,
+    owed: Rc<Owed>,
     decoder: BodyDecoder,
     ended: bool,
 }
 
 impl Outgoing {
     /// Of a message framed so; one without a body was ended with its head.
-    pub fn new(send: SendStream<Bytes>, framing: BodyFraming) -> Self {
+    pub fn new(send: SendStream<Piece>, owed: &Rc<Owed>, framing: BodyFraming) -> Self {
         let decoder = BodyDecoder::new(framing, &LIMITS);
         let ended = decoder.is_done();
-        Self { send, decoder, ended }
+        Self { send, owed: Rc::clone(owed), decoder, ended }
     }
 
     /// Takes what the windows allow.
@@ -52,6 +55,7 @@ impl Outgoing {
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             }
         };
+        let window = window.min(ready!(self.owed.poll_room(cx)));
         let bytes = bytes.get(..window).unwrap_or(bytes);
         let (mut taken, mut data) = (0, Vec::new());
         while taken < bytes.len() && !self.ended {
@@ -88,7 +92,7 @@ impl Outgoing {
         let trailers = (!trailers.is_empty()).then(|| read_trailers(trailers));
         let failed = |error: h2::Error| as_io(&error);
         if !data.is_empty() || last {
-            self.send.send_data(data, last).map_err(failed)?;
+            self.send.send_data(Piece::new(data, &self.owed), last).map_err(failed)?;
         }
         match trailers {
             Some(trailers) => self.send.send_trailers(trailers).map_err(failed),
@@ -104,7 +108,7 @@ impl Outgoing {
         if self.decoder.eof().is_err() || std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
-        self.send.send_data(Bytes::new(), true).map_err(|error| as_io(&error))
+        self.send.send_data(Piece::new(Bytes::new(), &self.owed), true).map_err(|error| as_io(&error))
     }
 
     /// Ends the stream inside its message, if that has not ended.

@@ -4,22 +4,24 @@
 //!   serving ──idle, worker closing──▶ leaving (GOAWAY; streams end) ──▶ closed
 //!      └──flood, stall───────────────▶ cut (GOAWAY) ──────────────────▶ closed
 //! ```
-//! The connection's deadline: the preface has to come in time; then it is the idle time while no stream is open, and while
-//! one is, the time in which something must have been taken. Exchanges have deadlines of their own.
+//! The connection's deadline: the preface has to come in time; then it is the idle time while nothing is open. Exchanges have
+//! deadlines of their own; what they leave behind is looked after here, [`LOOKS`] times in the time in which a client has to take
+//! something: when each time nothing of what waits for the socket was taken, or bodies stayed behind although all that may be sent was, the
+//! connection is cut, whatever else runs on it.
 
 use super::guard::Guard;
 use super::heads::{self, Framing};
-use super::io::Io;
+use super::io::{Io, Wire};
+use super::owed::{Owed, Piece};
 use super::{
     CONNECTION_WINDOW, Channel, MAX_HEADER_LIST, MAX_STREAMS, PREFACE, SEND_BUFFER, STREAM_WINDOW,
     ServerStream,
 };
 use crate::buffer::Buffer;
-use crate::connection::{Client, WRITE_MS};
+use crate::connection::Client;
 use crate::exchange;
 use crate::guard::Offence;
 use crate::stream::Stream;
-use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
@@ -35,6 +37,8 @@ use std::time::Instant;
 const MAX_OWN_RESETS: usize = 200;
 /// Streams reset by the client that were not even looked at, before its connection ends (CVE-2023-44487).
 const MAX_UNSEEN_RESETS: usize = 100;
+/// How often it is looked whether a client takes anything, in the time it has for that.
+const LOOKS: u8 = 4;
 /// Milliseconds for the last words of a connection.
 const LAST_WORDS_MS: u64 = 2_000;
 
@@ -87,9 +91,10 @@ pub async fn serve(mut client: Client) {
     let front = Rc::new(Front { client, running: Cell::new(0), driver: RefCell::new(None) });
     let client = &front.client;
     client.timer.set_waiting(Instant::now(), client.worker.deadlines.head_ms);
-    let io = Io::new(Socket(Rc::clone(&front)), ahead, Some(Rc::clone(&guard)));
+    let wire = Wire::new(Socket(Rc::clone(&front)), Some(Rc::clone(&guard)));
+    let io = Io::new(&wire, ahead);
     let connection = {
-        let mut handshake = pin!(builder().handshake::<_, Bytes>(io));
+        let mut handshake = pin!(builder().handshake::<_, Piece>(io));
         poll_fn(|cx| match handshake.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(result.ok()),
             Poll::Pending if client.timer.expired() || client.worker.is_closing() => Poll::Ready(None),
@@ -98,7 +103,17 @@ pub async fn serve(mut client: Client) {
         .await
     };
     if let Some(connection) = connection {
-        let mut driver = Driver { connection, guard, front: &front, stage: Stage::Idle, taken: 0 };
+        let mut driver = Driver {
+            connection,
+            wire,
+            guard,
+            front: &front,
+            owed: Rc::default(),
+            stage: Stage::Idle,
+            taken: 0,
+            behind: false,
+            stuck: 0,
+        };
         poll_fn(|cx| driver.poll(cx)).await;
     }
     // The streams find out now that their client has gone.
@@ -132,12 +147,18 @@ enum Stage {
 }
 
 struct Driver<'a> {
-    connection: Connection<Io<Socket>, Bytes>,
+    connection: Connection<Io<Socket>, Piece>,
+    wire: Rc<Wire<Socket>>,
     guard: Rc<Guard>,
     front: &'a Rc<Front>,
+    owed: Rc<Owed>,
     stage: Stage,
-    /// Bytes the client had taken when the deadline was set.
+    /// Bytes the client had taken when it was last looked.
     taken: u64,
+    /// Since then all was sent that may be, and some stayed behind.
+    behind: bool,
+    /// How often in a row something was found stuck.
+    stuck: u8,
 }
 
 impl Driver<'_> {
@@ -146,7 +167,7 @@ impl Driver<'_> {
         loop {
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    start(self.front, request, respond);
+                    start(self.front, &self.owed, request, respond);
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -158,6 +179,12 @@ impl Driver<'_> {
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => {}
+            }
+            match self.wire.poll_out(cx) {
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) if self.wire.was_full() => continue,
+                Poll::Ready(Ok(())) => self.behind |= self.owed.total() > 0,
                 Poll::Pending => {}
             }
             if !self.turn() {
@@ -184,48 +211,57 @@ impl Driver<'_> {
         if self.stage != Stage::Leaving && client.worker.is_closing() {
             return self.leave();
         }
-        let open = self.connection.has_streams();
+        let open = self.connection.has_streams() || self.wire.is_waiting();
         match self.stage {
-            Stage::Idle if open => self.wait(Stage::Busy, WRITE_MS),
-            Stage::Busy if !open => self.wait(Stage::Idle, client.worker.deadlines.idle_ms),
+            Stage::Idle if open => self.wait(Stage::Busy),
+            Stage::Busy if !open => self.wait(Stage::Idle),
             Stage::Idle if client.timer.expired() => return self.leave(),
-            // Exchanges have deadlines of their own: only what they have left behind is looked after here.
             _ if client.timer.expired() => {
-                if self.front.running.get() == 0 && self.guard.taken() == self.taken {
+                if self.is_stuck() {
+                    tracing::debug!(peer = %client.peer, "a client of HTTP/2 takes nothing");
                     return self.cut(Reason::CANCEL);
                 }
-                self.wait(self.stage, WRITE_MS);
+                self.wait(self.stage);
             }
             _ => {}
         }
         false
     }
 
-    fn wait(&mut self, stage: Stage, millis: u64) {
+    /// Looks whether the client takes what it asked for; true when it was found too often that it does not.
+    fn is_stuck(&mut self) -> bool {
+        let unheard = self.wire.is_waiting() && self.guard.taken() == self.taken;
+        let behind = std::mem::take(&mut self.behind) && self.owed.total() > 0;
+        self.stuck = if unheard || behind { self.stuck + 1 } else { 0 };
+        self.stuck >= LOOKS
+    }
+
+    fn wait(&mut self, stage: Stage) {
         self.stage = stage;
         self.taken = self.guard.taken();
-        let timer = &self.front.client.timer;
+        let (timer, deadlines) = (&self.front.client.timer, &self.front.client.worker.deadlines);
         match stage {
-            Stage::Idle => timer.set_waiting(Instant::now(), millis),
-            _ => timer.set(Instant::now(), millis),
+            Stage::Idle => timer.set_waiting(Instant::now(), deadlines.idle_ms),
+            Stage::Busy | Stage::Leaving => timer.set(Instant::now(), deadlines.write_ms / u64::from(LOOKS)),
+            Stage::Cut => timer.set(Instant::now(), LAST_WORDS_MS),
         }
     }
 
     fn leave(&mut self) -> bool {
-        self.wait(Stage::Leaving, WRITE_MS);
+        self.wait(Stage::Leaving);
         self.connection.graceful_shutdown();
         true
     }
 
     fn cut(&mut self, reason: Reason) -> bool {
-        self.wait(Stage::Cut, LAST_WORDS_MS);
+        self.wait(Stage::Cut);
         self.connection.abrupt_shutdown(reason);
         true
     }
 }
 
 /// Runs one request in a task of its own.
-fn start(front: &Rc<Front>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+fn start(front: &Rc<Front>, owed: &Rc<Owed>, request: Request<RecvStream>, mut respond: SendResponse<Piece>) {
     let worker = &front.client.worker;
     let mut head = worker.scratch.take();
     head.clear();
@@ -242,7 +278,7 @@ fn start(front: &Rc<Front>, request: Request<RecvStream>, mut respond: SendRespo
         Framing::Tunnel => Method::Get,
         _ => Method::from_bytes(request.method().as_str().as_bytes()),
     };
-    let stream = ServerStream::new(request.into_body(), framing, respond, method);
+    let stream = ServerStream::new(request.into_body(), framing, respond, method, owed);
     let mut client = front.client.child(Stream::H2(Box::new(Channel::Server(stream))), buffer);
     let running = Running::new(front);
     tokio::task::spawn_local(async move {

@@ -11,20 +11,21 @@
 use super::heads::{self, Framing};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
+use super::owed::{Owed, Piece};
 use super::{as_io, malformed};
 use crate::LIMITS;
 use crate::buffer::Buffer;
-use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http1::{BodyFraming, Method, Reject, parse_response};
 use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 enum Phase {
     /// No final head yet; the vector holds the beginning of one.
-    Answering(SendResponse<Bytes>, Vec<u8>),
+    Answering(SendResponse<Piece>, Vec<u8>),
     Body(Outgoing),
 }
 
@@ -32,6 +33,8 @@ struct Inner {
     incoming: Incoming,
     phase: Phase,
     method: Method,
+    /// Its connection's.
+    owed: Rc<Owed>,
 }
 
 /// A client's stream.
@@ -41,9 +44,16 @@ pub struct ServerStream {
 
 impl ServerStream {
     /// Of a request of that method, whose body is framed so.
-    pub fn new(recv: RecvStream, framing: Framing, respond: SendResponse<Bytes>, method: Method) -> Self {
+    pub fn new(
+        recv: RecvStream,
+        framing: Framing,
+        respond: SendResponse<Piece>,
+        method: Method,
+        owed: &Rc<Owed>,
+    ) -> Self {
         let phase = Phase::Answering(respond, Vec::new());
-        Self { inner: RefCell::new(Inner { incoming: Incoming::new(recv, framing), phase, method }) }
+        let incoming = Incoming::new(recv, framing);
+        Self { inner: RefCell::new(Inner { incoming, phase, method, owed: Rc::clone(owed) }) }
     }
 
     /// As of a socket; what comes behind the body can only be a reset.
@@ -126,7 +136,7 @@ impl Inner {
         }
         let framing = if head.upgrade { BodyFraming::UntilClose } else { head.body };
         let send = respond.send_response(response, framing.is_empty()).map_err(|error| as_io(&error))?;
-        self.phase = Phase::Body(Outgoing::new(send, framing));
+        self.phase = Phase::Body(Outgoing::new(send, &self.owed, framing));
         Ok(taken)
     }
 }

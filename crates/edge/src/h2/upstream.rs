@@ -5,18 +5,21 @@
 //! that a burst does not open one each. A connection that said GOAWAY, failed, or has been idle for [`IDLE`] is given up: with
 //! its last handle it ends.
 
-use super::io::Io;
+use super::io::{Io, Wire};
+use super::owed::{Owed, Piece};
 use super::{CONNECTION_WINDOW, Channel, MAX_HEADER_LIST, SEND_BUFFER, STREAM_WINDOW, UpstreamStream};
 use crate::connect::{ConnectError, connect};
 use crate::connection::Client;
 use crate::instance::Instance;
 use crate::stream::Stream;
-use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -29,9 +32,10 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// A connection as its requests see it.
 pub struct Shared {
-    send: SendRequest<Bytes>,
+    send: SendRequest<Piece>,
     streams: Cell<usize>,
     idle_since: Cell<Instant>,
+    owed: Rc<Owed>,
     gone: Cell<bool>,
 }
 
@@ -45,8 +49,13 @@ impl Lease {
     }
 
     /// The way to begin a stream.
-    pub fn sender(&self) -> SendRequest<Bytes> {
+    pub fn sender(&self) -> SendRequest<Piece> {
         self.0.send.clone()
+    }
+
+    /// The connection's account.
+    pub fn owed(&self) -> &Rc<Owed> {
+        &self.0.owed
     }
 }
 
@@ -150,7 +159,7 @@ pub async fn stream(
         match connections.place(instance.key, fresh, waited) {
             Place::Taken(lease) => break (lease, true),
             Place::Wait(opened) => {
-                opened.notified().await;
+                wait(client, &opened, millis, watch).await?;
                 waited = true;
             }
             Place::Open => {
@@ -165,7 +174,23 @@ pub async fn stream(
     Ok((Stream::H2(Box::new(Channel::Upstream(UpstreamStream::new(lease)))), reused))
 }
 
+/// Waits for another's connection as long as for one's own: within `millis`, and with `watch` no longer than the client does.
+async fn wait(client: &mut Client, opened: &Notify, millis: u64, watch: bool) -> Result<(), ConnectError> {
+    client.timer.set(Instant::now(), millis);
+    let mut notified = pin!(opened.notified());
+    poll_fn(|cx| match notified.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(Ok(())),
+        Poll::Pending if client.timer.expired() => Poll::Ready(Err(ConnectError::TimedOut)),
+        Poll::Pending if watch && client.poll_gone(cx).is_ready() => {
+            Poll::Ready(Err(ConnectError::ClientGone))
+        }
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
 async fn greet(socket: Stream) -> io::Result<Rc<Shared>> {
+    let wire = Wire::new(Box::new(socket), None);
     let handshake = Builder::new()
         .enable_push(false)
         .initial_max_send_streams(FIRST_STREAMS)
@@ -173,20 +198,37 @@ async fn greet(socket: Stream) -> io::Result<Rc<Shared>> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
-        .handshake(Io::new(Box::new(socket), None, None));
+        .handshake(Io::new(&wire, None));
     let (send, connection) = handshake.await.map_err(|error| super::as_io(&error))?;
     let shared = Rc::new(Shared {
         send,
         streams: Cell::new(0),
         idle_since: Cell::new(Instant::now()),
+        owed: Rc::default(),
         gone: Cell::new(false),
     });
-    tokio::task::spawn_local(drive(connection, Rc::downgrade(&shared)));
+    tokio::task::spawn_local(drive(connection, wire, Rc::downgrade(&shared)));
     Ok(shared)
 }
 
-async fn drive(connection: Connection<Io<Box<Stream>>, Bytes>, shared: std::rc::Weak<Shared>) {
-    if let Err(error) = connection.await {
+async fn drive(
+    mut connection: Connection<Io<Box<Stream>>, Piece>,
+    wire: Rc<Wire<Box<Stream>>>,
+    shared: std::rc::Weak<Shared>,
+) {
+    let ended = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(ended.map_err(|error| super::as_io(&error)));
+            }
+            match wire.poll_out(cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) if wire.was_full() => {}
+                _ => return Poll::Pending,
+            }
+        }
+    });
+    if let Err(error) = ended.await {
         tracing::debug!(%error, "a connection to an instance ended");
     }
     if let Some(shared) = shared.upgrade() {

@@ -11,11 +11,11 @@
 use super::heads;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
+use super::owed::{Owed, Piece};
 use super::upstream::Lease;
 use super::{as_io, malformed};
 use crate::LIMITS;
 use crate::buffer::Buffer;
-use bytes::Bytes;
 use h2::Reason;
 use h2::client::{ResponseFuture, SendRequest};
 use http::Method;
@@ -24,6 +24,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 enum Answer {
@@ -35,7 +36,7 @@ enum Answer {
 
 struct Inner {
     /// The way to ask, until that is done.
-    send: Option<SendRequest<Bytes>>,
+    send: Option<SendRequest<Piece>>,
     /// The beginning of a head.
     partial: Vec<u8>,
     method: Method,
@@ -48,7 +49,7 @@ struct Inner {
 /// A stream to an instance.
 pub struct UpstreamStream {
     inner: RefCell<Inner>,
-    _lease: Lease,
+    lease: Lease,
 }
 
 impl UpstreamStream {
@@ -62,7 +63,7 @@ impl UpstreamStream {
             answer: Answer::None,
             heads: Vec::new(),
         };
-        Self { inner: RefCell::new(inner), _lease: lease }
+        Self { inner: RefCell::new(inner), lease }
     }
 
     /// As of a socket.
@@ -114,7 +115,7 @@ impl UpstreamStream {
         let mut taken = 0;
         if let Some(send) = &mut inner.send {
             ready!(send.poll_ready(cx)).map_err(|error| failed(&error))?;
-            taken = inner.take_head(bytes)?;
+            taken = inner.take_head(bytes, self.lease.owed())?;
             // Who waits for the answer has to register with it now.
             cx.waker().wake_by_ref();
         }
@@ -132,7 +133,7 @@ impl UpstreamStream {
 
 impl Inner {
     /// Takes the head, or its beginning; returns how many of the bytes that were.
-    fn take_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn take_head(&mut self, bytes: &[u8], owed: &Rc<Owed>) -> io::Result<usize> {
         let before = self.partial.len();
         if before > 0 {
             self.partial.extend_from_slice(bytes);
@@ -149,7 +150,7 @@ impl Inner {
         let Some(mut send) = self.send.take() else { return Ok(0) };
         let (answer, up) =
             send.send_request(request, head.body.is_empty()).map_err(|error| failed(&error))?;
-        self.up = Some(Outgoing::new(up, head.body));
+        self.up = Some(Outgoing::new(up, owed, head.body));
         self.answer = Answer::Waiting(answer);
         Ok(head.len.saturating_sub(before))
     }

@@ -16,7 +16,7 @@ mod head;
 
 use crate::body::{Form, Pump, PumpError};
 use crate::buffer::Buffer;
-use crate::connection::{Client, WRITE_MS};
+use crate::connection::Client;
 use crate::error_page::Refusal;
 use crate::instance::Claim;
 use crate::proxy::Job;
@@ -174,7 +174,7 @@ impl<'a> Relay<'a> {
         match self.stage {
             Stage::Upgraded { up_ended, down_ended } if up_ended || down_ended => HALF_ENDED_MS,
             Stage::Upgraded { .. } => UPGRADED_MS,
-            _ if self.down.is_writing() => WRITE_MS,
+            _ if self.down.is_writing() => self.client.worker.deadlines.write_ms,
             _ if self.awaits_body() => self.client.worker.deadlines.body_ms,
             Stage::Body => self.job.limits.read_ms,
             _ if self.is_sent() || self.up_gone => self.job.limits.read_ms,
