@@ -122,9 +122,7 @@ fn recognise(
     head: &RequestHead,
 ) -> (bool, IpAddr) {
     record.facts = Facts::from(head);
-    if matches!(client.stream, Stream::H2(_)) {
-        record.version = Version::Http2;
-    }
+    record.version = version_of(client).unwrap_or(record.version);
     let trusted = !table.trusted.is_empty() && table.trusts(client.peer);
     let mut address = client.peer;
     if trusted && let Some(named) = headers::client_of(buf, head, &table.trusted) {
@@ -207,6 +205,9 @@ fn route<'t>(
     buf: &[u8],
     head: &RequestHead,
 ) -> Result<Found<'t>, Refusal> {
+    if matches!(&client.stream, Stream::H2(channel) if channel.asks_unknown_protocol()) {
+        return Err(Refusal::closing(501, "a protocol over CONNECT that is not known here"));
+    }
     if matches!(head.method, Method::Connect | Method::Trace) {
         let refusal = Refusal::method(PASSED_ON, "a method that is not passed on");
         return Err(Refusal { close: true, ..refusal });
@@ -283,10 +284,16 @@ pub fn malformed(client: &Client, reject: Reject) -> (Record, Step) {
     made
 }
 
+/// The version of a stream's request, whatever the head says that it was written as.
+fn version_of(client: &Client) -> Option<Version> {
+    matches!(client.stream, Stream::H2(_)).then_some(Version::Http2)
+}
+
 /// A request of which nothing is known.
 pub fn unreadable(client: &Client, refusal: Refusal) -> (Record, Step) {
     let started = Instant::now();
     let mut record = Record::new(&client.worker, started, &client.peer_text);
+    record.version = version_of(client).unwrap_or(record.version);
     let mut id = [0; request_id::LEN];
     request_id::generate(client.worker.log.wall(started), &mut id);
     record.id = record.add(&id);

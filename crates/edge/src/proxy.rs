@@ -50,6 +50,10 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
     let mut tried = Tried::new();
     let mut fresh = false;
     let mut moved = false;
+    if job.upstream.http2 && record.facts.upgrade {
+        let cause = "switching protocols (a WebSocket) is not possible with an application over HTTP/2";
+        return fail(client, record, Refusal::closing(501, cause)).await;
+    }
     // Out of the loop, so that nothing of it takes a place in the future beside the answer.
     let refusal = loop {
         let leg = match reach(client, record, job, &mut tried, fresh).await {

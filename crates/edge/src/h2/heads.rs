@@ -37,12 +37,15 @@ pub fn write_request<B>(out: &mut Vec<u8>, request: &Request<B>, ended: bool) ->
     let (uri, fields) = (request.uri(), request.headers());
     let tunnel = is_websocket(request);
     let method = if tunnel { Method::GET.as_str() } else { request.method().as_str() };
+    let connect = method == Method::CONNECT.as_str();
     let authority = uri.authority().map(|authority| authority.as_str());
     let target = match uri.path_and_query() {
-        Some(path) => path.as_str(),
-        None => authority.unwrap_or_default(),
+        Some(path) if !connect => path.as_str(),
+        _ => authority.unwrap_or_default(),
     };
-    for part in [method, " ", target, " HTTP/1.1\r\n"] {
+    // A protocol over CONNECT names a path instead (RFC 8441 section 4); in HTTP/1.1 nobody is connected to without a port.
+    let port = if connect && uri.port().is_none() { ":443" } else { "" };
+    for part in [method, " ", target, port, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     if let Some(authority) = authority {
@@ -58,7 +61,7 @@ pub fn write_request<B>(out: &mut Vec<u8>, request: &Request<B>, ended: bool) ->
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
     }
     let framing = match ended {
-        _ if tunnel => Framing::Tunnel,
+        _ if tunnel || connect => Framing::Tunnel,
         true => Framing::Empty,
         false if fields.contains_key(CONTENT_LENGTH) => Framing::Length,
         false => Framing::Chunked,
@@ -74,11 +77,20 @@ pub fn write_request<B>(out: &mut Vec<u8>, request: &Request<B>, ended: bool) ->
     framing
 }
 
-/// Extended CONNECT (RFC 8441) for a WebSocket. Other protocols stay `CONNECT`, which is refused.
-fn is_websocket<B>(request: &Request<B>) -> bool {
+/// The protocol that extended CONNECT (RFC 8441) asks for.
+fn protocol<B>(request: &Request<B>) -> Option<&str> {
     let protocol = request.extensions().get::<::h2::ext::Protocol>();
-    request.method() == Method::CONNECT
-        && protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case("websocket"))
+    protocol.filter(|_| request.method() == Method::CONNECT).map(::h2::ext::Protocol::as_str)
+}
+
+/// A WebSocket. Other protocols stay `CONNECT`, which is refused.
+fn is_websocket<B>(request: &Request<B>) -> bool {
+    protocol(request).is_some_and(|name| name.eq_ignore_ascii_case("websocket"))
+}
+
+/// Extended CONNECT for a protocol that is not known here (RFC 9220 section 3).
+pub fn is_unknown_protocol<B>(request: &Request<B>) -> bool {
+    protocol(request).is_some() && !is_websocket(request)
 }
 
 fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap, keep: impl Fn(&HeaderName, &[u8]) -> bool) {

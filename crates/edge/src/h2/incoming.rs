@@ -40,6 +40,11 @@ impl Incoming {
         Self { recv, framing, stage, data: Bytes::new(), tail: Vec::new() }
     }
 
+    /// No message, but another protocol's bytes.
+    pub fn is_tunnel(&self) -> bool {
+        self.framing == Framing::Tunnel
+    }
+
     /// Ready when [`Incoming::fill`] has something to give, a tunnel's end included; with false when nothing will ever come.
     ///
     /// # Errors

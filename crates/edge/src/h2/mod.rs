@@ -112,6 +112,11 @@ impl Channel {
         }
     }
 
+    /// A client's stream that asks for a protocol which is not known here.
+    pub fn asks_unknown_protocol(&self) -> bool {
+        matches!(self, Self::Server(stream) if stream.asks_unknown_protocol())
+    }
+
     /// Nobody writes any more: a peer whose message did not end is told.
     pub fn finish(&self) {
         match self {

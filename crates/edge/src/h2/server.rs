@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::heads::{self, Framing};
 use super::io::{Io, Wire};
 use super::owed::{Owed, Piece};
+use super::server_stream::Origin;
 use super::{
     CONNECTION_WINDOW, Channel, MAX_HEADER_LIST, MAX_STREAMS, PREFACE, SEND_BUFFER, STREAM_WINDOW,
     ServerStream,
@@ -98,7 +99,11 @@ pub async fn serve(mut client: Client) {
         poll_fn(|cx| match handshake.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(result.ok()),
             Poll::Pending if client.timer.expired() || client.worker.is_closing() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+            // Its settings go out before it is heard; an error is found by reading, too.
+            Poll::Pending => {
+                let _ = wire.poll_out(cx);
+                Poll::Pending
+            }
         })
         .await
     };
@@ -237,6 +242,9 @@ impl Driver<'_> {
     }
 
     fn wait(&mut self, stage: Stage) {
+        if self.stage == Stage::Idle {
+            (self.behind, self.stuck) = (false, 0);
+        }
         self.stage = stage;
         self.taken = self.guard.taken();
         let (timer, deadlines) = (&self.front.client.timer, &self.front.client.worker.deadlines);
@@ -278,7 +286,8 @@ fn start(front: &Rc<Front>, owed: &Rc<Owed>, request: Request<RecvStream>, mut r
         Framing::Tunnel => Method::Get,
         _ => Method::from_bytes(request.method().as_str().as_bytes()),
     };
-    let stream = ServerStream::new(request.into_body(), framing, respond, method, owed);
+    let origin = Origin { method, unknown_protocol: heads::is_unknown_protocol(&request), owed };
+    let stream = ServerStream::new(request.into_body(), framing, respond, &origin);
     let mut client = front.client.child(Stream::H2(Box::new(Channel::Server(stream))), buffer);
     let running = Running::new(front);
     tokio::task::spawn_local(async move {

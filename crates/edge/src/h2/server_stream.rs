@@ -17,6 +17,7 @@ use crate::LIMITS;
 use crate::buffer::Buffer;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+use http::StatusCode;
 use http1::{BodyFraming, Method, Reject, parse_response};
 use std::cell::RefCell;
 use std::io;
@@ -37,23 +38,42 @@ struct Inner {
     owed: Rc<Owed>,
 }
 
+/// What a stream is of.
+pub struct Origin<'a> {
+    /// The request's method, as its head says it.
+    pub method: Method,
+    /// It asks for a protocol that is not known here.
+    pub unknown_protocol: bool,
+    /// Its connection's account.
+    pub owed: &'a Rc<Owed>,
+}
+
 /// A client's stream.
 pub struct ServerStream {
     inner: RefCell<Inner>,
+    unknown_protocol: bool,
 }
 
 impl ServerStream {
-    /// Of a request of that method, whose body is framed so.
+    /// Of a request whose body is framed so.
     pub fn new(
         recv: RecvStream,
         framing: Framing,
         respond: SendResponse<Piece>,
-        method: Method,
-        owed: &Rc<Owed>,
+        origin: &Origin<'_>,
     ) -> Self {
+        let (method, owed) = (origin.method, Rc::clone(origin.owed));
         let phase = Phase::Answering(respond, Vec::new());
         let incoming = Incoming::new(recv, framing);
-        Self { inner: RefCell::new(Inner { incoming, phase, method, owed: Rc::clone(owed) }) }
+        Self {
+            inner: RefCell::new(Inner { incoming, phase, method, owed }),
+            unknown_protocol: origin.unknown_protocol,
+        }
+    }
+
+    /// It asks for a protocol that is not known here (RFC 9220 section 3).
+    pub fn asks_unknown_protocol(&self) -> bool {
+        self.unknown_protocol
     }
 
     /// As of a socket; what comes behind the body can only be a reset.
@@ -127,7 +147,11 @@ impl Inner {
             }
             return Ok(bytes.len());
         };
-        let response = heads::response(&head, buf).ok_or_else(|| malformed(Reject::FieldValue))?;
+        let mut response = heads::response(&head, buf).ok_or_else(|| malformed(Reject::FieldValue))?;
+        if self.incoming.is_tunnel() && !head.upgrade && response.status().is_success() {
+            // 200 would say that the tunnel is there (RFC 8441 section 5).
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+        }
         let taken = head.len.saturating_sub(before);
         if head.is_interim() {
             respond.send_informational(response).map_err(|error| as_io(&error))?;

@@ -154,17 +154,20 @@ pub async fn stream(
 ) -> Result<(Stream, bool), ConnectError> {
     let worker = Rc::clone(&client.worker);
     let connections = &worker.pool.http2;
+    let began = Instant::now();
     let mut waited = false;
     let (lease, reused) = loop {
+        let passed = if waited { began.elapsed().as_millis() } else { 0 };
+        let left = millis.saturating_sub(u64::try_from(passed).unwrap_or(u64::MAX));
         match connections.place(instance.key, fresh, waited) {
             Place::Taken(lease) => break (lease, true),
             Place::Wait(opened) => {
-                wait(client, &opened, millis, watch).await?;
+                wait(client, &opened, left, watch).await?;
                 waited = true;
             }
             Place::Open => {
                 let _opening = Opening(connections, instance.key);
-                let socket = connect(client, &instance.address, millis, watch).await?;
+                let socket = connect(client, &instance.address, left, watch).await?;
                 let shared = greet(socket).await.map_err(ConnectError::Failed)?;
                 connections.add(instance.key, &shared);
                 break (Lease::new(&shared), false);

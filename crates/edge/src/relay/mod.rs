@@ -189,6 +189,10 @@ impl<'a> Relay<'a> {
             match self.upstream.as_ref()?.poll_write(cx, rest) {
                 Poll::Ready(Ok(count)) => self.head_sent += count,
                 Poll::Ready(Err(error)) => return self.sink_failed(error.kind()),
+                // Over HTTP/2 it may wait for others' requests to end.
+                Poll::Pending if self.job.body.is_none() => {
+                    return self.client.poll_gone(cx).is_ready().then(|| self.client_gone());
+                }
                 Poll::Pending => return None,
             }
         }

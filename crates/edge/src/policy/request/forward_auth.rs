@@ -15,6 +15,7 @@ use crate::buffer::Buffer;
 use crate::connect::{ConnectError, connect};
 use crate::connection::Client;
 use crate::error_page::Refusal;
+use crate::h2;
 use crate::headers::{Peer, asking_lines};
 use crate::policy::lines;
 use crate::prepare::origin_form;
@@ -152,14 +153,16 @@ impl ForwardAuth {
                 return refused(502, "the server that signs in cannot be reached");
             };
             let Some(instance) = claim.instance() else { continue };
-            let idle = if fresh { None } else { client.worker.pool.take(instance.key, Instant::now(), true) };
-            let reused = idle.is_some();
-            let stream = match idle {
-                Some(stream) => Ok(stream),
-                None => connect(client, &instance.address, millis_until(until), watch).await,
+            let taken = !fresh && !server.http2;
+            let idle = taken.then(|| client.worker.pool.take(instance.key, Instant::now(), true)).flatten();
+            let millis = millis_until(until);
+            let opened = match idle {
+                Some(stream) => Ok((stream, true)),
+                None if server.http2 => Box::pin(h2::stream(client, instance, millis, watch, fresh)).await,
+                None => connect(client, &instance.address, millis, watch).await.map(|stream| (stream, false)),
             };
-            let mut stream = match stream {
-                Ok(stream) => stream,
+            let (mut stream, reused) = match opened {
+                Ok(opened) => opened,
                 Err(ConnectError::ClientGone) => return Said::ClientGone,
                 Err(ConnectError::TimedOut) => {
                     return refused(504, "the server that signs in does not answer");
