@@ -266,6 +266,8 @@ pub struct HealthSpec {
 pub enum Probe {
     /// `GET` this path; healthy when the status is 2xx or 3xx.
     Http(String),
+    /// The same over HTTP/2, of what speaks nothing else.
+    Http2(String),
     /// Connect to the instance's address.
     Connect,
     /// Run this command in the app's folder and environment; healthy when it exits with 0.

@@ -48,7 +48,7 @@ impl Target {
 
     async fn untimed(self) -> Result<(), String> {
         match (&self.health.probe, &self.address) {
-            (Probe::Alive, _) | (Probe::Http(_) | Probe::Connect, None) => Ok(()),
+            (Probe::Alive, _) | (Probe::Http(_) | Probe::Http2(_) | Probe::Connect, None) => Ok(()),
             (Probe::Connect, Some(address)) => match address {
                 Address::Tcp(to) => TcpStream::connect(to).await.map(drop),
                 Address::Unix(path) => UnixStream::connect(path).await.map(drop),
@@ -67,6 +67,19 @@ impl Target {
                 };
                 result.map_err(|error| format!("GET {path} on {address}: {error}"))
             }
+            (Probe::Http2(path), Some(address)) => {
+                let result = match address {
+                    Address::Tcp(to) => match TcpStream::connect(to).await {
+                        Ok(stream) => get_http2(stream, path).await,
+                        Err(error) => Err(error.to_string()),
+                    },
+                    Address::Unix(socket) => match UnixStream::connect(socket).await {
+                        Ok(stream) => get_http2(stream, path).await,
+                        Err(error) => Err(error.to_string()),
+                    },
+                };
+                result.map_err(|error| format!("GET {path} over HTTP/2 on {address}: {error}"))
+            }
             (Probe::Command(argv), _) => match &self.command {
                 Some(surroundings) => command::run(argv, surroundings).await,
                 None => Ok(()),
@@ -75,11 +88,36 @@ impl Target {
     }
 }
 
-/// `GET`, and the status must be 2xx or 3xx.
+/// What says who asks.
+const AGENT: &str = concat!("mainstay-health/", env!("CARGO_PKG_VERSION"));
+
+/// The status must be 2xx or 3xx.
+fn judge(status: u16) -> Result<(), String> {
+    if (200..400).contains(&status) { Ok(()) } else { Err(format!("status {status}")) }
+}
+
+/// `GET` over HTTP/2 with prior knowledge (RFC 9113 section 3.3), as the edge speaks it to such servers.
+async fn get_http2(stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Result<(), String> {
+    let request = http::Request::get(format!("http://localhost{path}"))
+        .header(http::header::USER_AGENT, AGENT)
+        .body(())
+        .map_err(|error| error.to_string())?;
+    let ask = async {
+        let (sender, connection) = h2::client::handshake(stream).await?;
+        // The connection ends when its one request has ended and nobody can make another.
+        let status = async move {
+            let (answer, _) = sender.ready().await?.send_request(request, true)?;
+            Ok(answer.await?.status().as_u16())
+        };
+        tokio::join!(connection, status).1
+    };
+    judge(ask.await.map_err(|error: h2::Error| error.to_string())?)
+}
+
+/// `GET` over HTTP/1.1.
 async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Result<(), String> {
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: mainstay-health/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-        env!("CARGO_PKG_VERSION")
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {AGENT}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
     let limits = Limits::default();
@@ -92,10 +130,57 @@ async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Res
             Some(response) if (100..200).contains(&response.status) => {
                 head.drain(..response.len);
             }
-            Some(response) if (200..400).contains(&response.status) => return Ok(()),
-            Some(response) => return Err(format!("status {}", response.status)),
+            Some(response) => return judge(response.status),
             None if read == 0 => return Err("closed without an answer".into()),
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::net::TcpListener;
+
+    /// A server of HTTP/2 that answers with this status and a body without an end.
+    async fn server(status: u16) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let mut bodies = Vec::new();
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    assert_eq!((request.method().as_str(), request.uri().path()), ("GET", "/health"));
+                    let answer = http::Response::builder().status(status).body(()).unwrap();
+                    bodies.push(respond.send_response(answer, false).unwrap());
+                }
+            }
+        });
+        Address::Tcp(address)
+    }
+
+    #[tokio::test]
+    async fn what_speaks_http2_is_asked_in_http2() {
+        let health = HealthSpec {
+            probe: Probe::Http2("/health".into()),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            retries: 1,
+            start_period: Duration::ZERO,
+        };
+        for (status, wanted) in
+            [(200, None), (302, None), (404, Some("status 404")), (500, Some("status 500"))]
+        {
+            let problem = probe(&health, &server(status).await).await.err();
+            assert_eq!(problem.is_some(), wanted.is_some(), "{status}: {problem:?}");
+            assert!(problem.unwrap_or_default().ends_with(wanted.unwrap_or_default()), "{status}");
+        }
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::Tcp(plain.local_addr().unwrap());
+        let closes = async { drop(plain.accept().await) };
+        let (problem, ()) = tokio::join!(probe(&health, &address), closes);
+        assert!(problem.is_err(), "closed without an answer");
     }
 }

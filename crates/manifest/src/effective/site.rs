@@ -78,7 +78,7 @@ fn proxy(spec: &ProxySpec) -> Item {
 /// `health`.
 pub fn health(health: &HealthSpec) -> InlineTable {
     let probe = match &health.probe {
-        Probe::Http(path) => Some(("path", text(path).into())),
+        Probe::Http(path) | Probe::Http2(path) => Some(("path", text(path).into())),
         Probe::Connect => Some(("tcp", true.into())),
         Probe::Command(argv) => Some(("command", super::words(argv).into())),
         Probe::Alive => None,

@@ -100,7 +100,7 @@ pub struct HealthTable {
     pub interval: Option<DurationText>,
     /// Longest time of one try. Default: `5s`.
     pub timeout: Option<DurationText>,
-    /// Failures in a row until an instance is unhealthy. Default: 3.
+    /// Failures in a row until an instance is unhealthy. Default: 3; of a server elsewhere: 1.
     #[schemars(range(min = 1, max = 1000))]
     pub retries: Option<i64>,
     /// Time a starting instance has to become ready. Default: `60s`.

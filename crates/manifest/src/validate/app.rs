@@ -45,7 +45,8 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
     }
     command::folders(context, place.key("run"), &argv, who.as_ref().map(|who: &Identity| who.name.as_str()));
     let listen = listen(context, place, file, &argv, &env);
-    let health = health(context, place.key("health"), file.health.as_ref(), listen);
+    let http2 = file.http2.unwrap_or(false);
+    let health = health(context, place.key("health"), file.health.as_ref(), listen, http2);
     if let (Probe::Command(argv), None) = (&health.probe, &reachable) {
         command::find(context, place.key("health").key("command"), argv, &dir, &env, who.as_ref());
     }
@@ -60,7 +61,7 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
     }
     Some(AppSpec {
         balance: handler::balance(file.balance),
-        http2: file.http2.unwrap_or(false),
+        http2,
         argv,
         dir,
         env,
@@ -138,12 +139,13 @@ fn listen(
     }
 }
 
-/// How the health of an instance, or of a server elsewhere, is found out.
+/// How the health of an instance, or of a server elsewhere, is found out; `http2`: that is what it speaks.
 pub fn health(
     context: &mut Context<'_>,
     place: Place<'_>,
     file: Option<&HealthFile>,
     listen: Listen,
+    http2: bool,
 ) -> HealthSpec {
     let table = match file {
         None => HealthTable::default(),
@@ -180,6 +182,7 @@ pub fn health(
         found.at(place.key("tcp").span(), "instead of what?").help("use `path` or `command`");
     }
     let probe = match &table {
+        HealthTable { path: Some(path), .. } if http2 => Probe::Http2(path.clone()),
         HealthTable { path: Some(path), .. } => Probe::Http(path.clone()),
         HealthTable { command: Some(command), .. } => {
             Probe::Command(command::argv(context, place.key("command"), Some(command)))

@@ -129,9 +129,14 @@ fn proxy(context: &mut Context<'_>, place: Place<'_>, file: &ProxyFile) -> Optio
         }
         servers.push(server);
     }
+    let http2 = table.http2.unwrap_or(false);
     let health = table.health.as_ref().map(|file| {
         let place = place.key("health");
-        let spec = app::health(context, place, Some(file), Listen::AnyPort);
+        let mut spec = app::health(context, place, Some(file), Listen::AnyPort, http2);
+        if !place.key("retries").given() {
+            // Nobody has to be started in its place: whoever fails once waits for its next success.
+            spec.retries = 1;
+        }
         if let Probe::Command(_) = spec.probe {
             let found = context.report.error("health::foreign", "no command tells how a server elsewhere is");
             found.at(place.span(), "Mainstay does not run it").help("use `path`, or `tcp = true`");
@@ -145,7 +150,7 @@ fn proxy(context: &mut Context<'_>, place: Place<'_>, file: &ProxyFile) -> Optio
             .help("write `balance = \"round-robin\"`");
     }
     let balance = if weighted { Balance::RoundRobin } else { balance(table.balance) };
-    Some(ProxySpec { servers, balance, http2: table.http2.unwrap_or(false), health })
+    Some(ProxySpec { servers, balance, http2, health })
 }
 
 fn server(context: &mut Context<'_>, place: Place<'_>, file: &ServerFile) -> Option<ServerSpec> {
