@@ -29,15 +29,16 @@ fn root(sandbox: &Sandbox, home: &std::path::Path) -> String {
     sandbox.run(["certs", "root", "--pem", "--home", home]).expect_code(0).stdout
 }
 
-/// Ports of the first stack's URLs: HTTPS, HTTP.
+/// Ports of HTTPS and HTTP. A site that leads to HTTPS is announced by that address alone.
 fn ports(sandbox: &Sandbox) -> (u16, u16) {
     let status = sandbox.status();
-    let urls = status["stacks"][0]["urls"].as_array().unwrap().clone();
-    let port = |url: &serde_json::Value| {
-        url.as_str().unwrap().trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap()
-    };
-    assert!(urls[0].as_str().unwrap().starts_with("https://"), "{urls:?}");
-    (port(&urls[0]), port(&urls[1]))
+    let port =
+        |address: &serde_json::Value| address.as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+    let edge = &status["edge"];
+    let plain = edge["listen"].as_array().unwrap().iter().find(|it| **it != edge["tls"][0]).unwrap();
+    let (https, http) = (port(&edge["tls"][0]), port(plain));
+    assert_eq!(status["stacks"][0]["urls"], serde_json::json!([format!("https://{HOST}:{https}/")]));
+    (https, http)
 }
 
 #[test]

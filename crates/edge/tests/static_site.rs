@@ -161,6 +161,25 @@ fn uploads_are_inert() {
 }
 
 #[test]
+fn clean_urls_keep_the_page_for_404_and_the_one_page_of_an_application() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "404.html", "my own page");
+    put(root.path(), "index.html", "the one page");
+    put(root.path(), "app/index.html", "the inner page");
+    let edge = serving_files(root.path(), |spec| spec.clean_urls = true);
+    let reply = ask(&edge, "/none", "");
+    assert_eq!((reply.status, reply.text().as_str()), (404, "my own page"));
+    for (page, expected) in [("index.html", "the one page"), ("app/index.html", "the inner page")] {
+        let edge = serving_files(root.path(), |spec| {
+            spec.clean_urls = true;
+            spec.spa = Some(page.into());
+        });
+        let reply = ask(&edge, "/deep/link", "Accept: text/html\r\n");
+        assert_eq!((reply.status, reply.text().as_str()), (200, expected));
+    }
+}
+
+#[test]
 fn a_page_of_the_sites_own_for_404_and_listings_by_choice() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "404.html", "my own page");

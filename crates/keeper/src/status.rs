@@ -253,12 +253,12 @@ pub(crate) fn phase_word(phase: &Phase) -> &'static str {
     }
 }
 
-/// Where a person can open the sites: each host name with the port of the first address; HTTPS before HTTP.
+/// Where a person can open the sites: each host name once, with the port of the first address; over HTTPS where it has it.
 fn urls(revision: &Revision) -> Vec<String> {
     let (http, https) = (revision.http().first(), revision.https().first());
-    let all = |_: &SiteSpec| true;
-    let secure = urls_at(&revision.spec, "https", 443, https, |site| site.tls != TlsSpec::Off);
-    let plain = urls_at(&revision.spec, "http", 80, http, all);
+    let is_secure = |site: &SiteSpec| https.is_some() && site.tls != TlsSpec::Off;
+    let secure = urls_at(&revision.spec, "https", 443, https, is_secure);
+    let plain = urls_at(&revision.spec, "http", 80, http, |site| !is_secure(site));
     secure.into_iter().chain(plain).collect()
 }
 

@@ -135,7 +135,7 @@ Fedora, RHEL     sudo cp {at} /etc/pki/ca-trust/source/anchors/mainstay-local.pe
 Arch             sudo trust anchor --store {at}
 macOS            sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain {at}
 Chromium, Chrome (Linux; package libnss3-tools)
-                 certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n 'Mainstay local authority' -i {at}
+                 mkdir -p $HOME/.pki/nssdb && certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n 'Mainstay local authority' -i {at}
 Firefox          Settings, Privacy & Security, Certificates, View Certificates, Authorities, Import
 curl, once       curl --cacert {at} https://…
 "

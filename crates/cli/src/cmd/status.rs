@@ -35,7 +35,9 @@ pub fn run(context: &Context) -> Result<(), Failure> {
         writeln!(out, "{} {what}", style.state("failed", "✗"))?;
     }
     writeln!(out, "{}", show_edge(status.edge.as_ref(), style))?;
-    writeln!(out, "{}", show_doors(&status, style))?;
+    if !status.certificates.is_empty() || status.bans > 0 {
+        writeln!(out, "{}", show_doors(&status, style))?;
+    }
     writeln!(out, "{}", show_keeper(&status.keeper, style))?;
     Ok(())
 }

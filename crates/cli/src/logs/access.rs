@@ -1,4 +1,5 @@
-//! The access log as a journal: its lines are JSON with a time of their own, and are shown as one line of words.
+//! The access log as a journal: its lines have a time of their own. Those in JSON are shown as one line of words, those in the
+//! combined form, which people read as they are, without a change.
 
 use keeper::home::Home;
 use serde_json::Value;
@@ -12,9 +13,14 @@ pub fn source(home: &Home) -> Source {
     Source { label: NAME.to_owned(), stream: Stream::Out, path: home.edge_logs().join("access.log") }
 }
 
-/// The record with the line's own time; `words`: with its text as people read it. A line that is no JSON stays as it is.
+/// The record with the line's own time; `words`: with its text as people read it. A line that is no JSON keeps its text.
 pub fn record(mut record: Record, words: bool) -> Record {
-    let Ok(line) = serde_json::from_str::<Value>(&record.text) else { return record };
+    let Ok(line) = serde_json::from_str::<Value>(&record.text) else {
+        if let Some(time) = combined_time(&record.text) {
+            record.time = time;
+        }
+        return record;
+    };
     if let Some(time) = line["ts"].as_str().and_then(|ts| ts.parse().ok()) {
         record.time = time;
     }
@@ -22,6 +28,13 @@ pub fn record(mut record: Record, words: bool) -> Record {
         record.text = sentence(&line);
     }
     record
+}
+
+/// The time of a line in the combined form: what stands in its first brackets.
+fn combined_time(line: &str) -> Option<jiff::Timestamp> {
+    let (_, rest) = line.split_once(" [")?;
+    let (time, _) = rest.split_once(']')?;
+    jiff::Timestamp::strptime("%d/%b/%Y:%H:%M:%S %z", time).ok()
 }
 
 /// `200 GET localhost/health 1.5 ms, web.1, 127.0.0.1, 01a1fd33-…`: what is missing is left out.
@@ -56,6 +69,14 @@ mod tests {
         assert_eq!(record.time.to_string(), "2026-11-21T08:22:47.094Z");
         assert_eq!(record.text, "200 GET localhost/health 1.5 ms, hello/guestbook.1, 127.0.0.1, 01a1fd33");
         assert_eq!(read(LINE, false).text, LINE);
+    }
+
+    #[test]
+    fn a_line_in_the_combined_form_is_not_of_1970() {
+        let line =
+            r#"127.0.0.1 - - [21/Nov/2026:15:47:21 +0000] "GET /gone HTTP/1.1" 502 440 "-" "curl/7.88.1""#;
+        let record = read(line, true);
+        assert_eq!((record.time.to_string(), record.text), ("2026-11-21T15:47:21Z".into(), line.into()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::asset::{Asset, Body, Variant};
 use super::condition::{Extent, Verdict};
 use super::head::{self, Form};
 use super::listing::{self, Entry};
-use super::lookup::{Found, look_up};
+use super::lookup::{Found, Spelling, look_up};
 use super::redirect::location;
 use super::send::{self, Segment, SendError};
 use super::{FileRequest, INLINE, Name, millis};
@@ -212,10 +212,27 @@ fn all(variant: &Variant) -> Vec<Segment> {
     if variant.length == 0 { Vec::new() } else { vec![Segment::Slice(0..variant.length)] }
 }
 
+/// A page that the manifest names by its file. With clean URLs it is found under its other spelling: nobody is led there.
+async fn own_page(
+    client: &Client,
+    record: &mut Record,
+    request: &FileRequest,
+    file: &str,
+) -> io::Result<Found> {
+    let file = file.trim_start_matches('/');
+    match find(client, record, request, file).await? {
+        Found::Moved(Spelling::Shorter(less)) => {
+            let clean = file.get(..file.len().saturating_sub(less)).unwrap_or_default();
+            find(client, record, request, clean).await
+        }
+        found => Ok(found),
+    }
+}
+
 /// A navigation gets the site's one page, where it has one; all else 404.
 async fn missing_but_spa(client: &mut Client, record: &mut Record, request: &FileRequest) -> Next {
     if let Some(page) = request.root.spec.spa.as_deref().filter(|_| request.navigation) {
-        match find(client, record, request, page.trim_start_matches('/')).await {
+        match own_page(client, record, request, page).await {
             Ok(Found::Asset(asset)) => return send_asset(client, record, request, asset, false).await,
             Ok(_) => {}
             Err(error) => return failed(client, record, request, &error).await,
@@ -232,9 +249,9 @@ async fn missing(
     cause: &'static str,
 ) -> Next {
     record.cause.get_or_insert(Cow::Borrowed(cause));
-    let page = request.root.spec.not_found.as_deref().unwrap_or("404.html").trim_start_matches('/');
+    let page = request.root.spec.not_found.as_deref().unwrap_or("404.html");
     if !request.json && !request.root.spec.inert && !request.has_body {
-        match find(client, record, request, page).await {
+        match own_page(client, record, request, page).await {
             Ok(Found::Asset(asset)) => return send_asset(client, record, request, asset, true).await,
             Ok(_) => {}
             Err(error) => return failed(client, record, request, &error).await,
