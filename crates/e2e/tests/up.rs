@@ -201,6 +201,26 @@ fn a_second_up_refuses_a_taken_port_too_and_begins_with_a_clean_record() {
 }
 
 #[test]
+fn up_begins_with_the_manifest_as_it_is_now_and_not_with_the_former_one() {
+    let sandbox = Sandbox::with_manifest(
+        "stack = \"t\"\n[[site]]\nhosts = [\"old.localhost\"]\nroute = [{ static = \".\" }]\n",
+    );
+    let old = free_port();
+    let up = sandbox.up(old);
+    up.signal("INT");
+    up.wait().expect_code(0);
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", old)).unwrap();
+    sandbox.write("mainstay.toml", manifest(WEB));
+    sandbox.write("web.py", WEB_PY);
+    let new = free_port();
+    let mut up = sandbox.start(["up", "--http", &new.to_string()]);
+    up.wait_for(&format!(" is up: http://t.localhost:{new}/"));
+    assert_eq!(get(new, "t.localhost", "/").status, 200);
+    up.signal("INT");
+    up.wait().expect_code(0);
+}
+
+#[test]
 fn an_app_that_listens_elsewhere_is_told_so() {
     let web = "[app.web]\nrun = \"python3 -m http.server 0 --bind 127.0.0.1\"\nhealth = { start_period = \"2s\" }\n";
     let sandbox = Sandbox::with_manifest(&manifest(web));

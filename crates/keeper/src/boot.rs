@@ -56,11 +56,14 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
         keeper.end_former_edge().await;
         keeper.only(&request.manifest);
         keeper.put(request).await?;
+        keeper.commit_proposed(|_| true); // nothing of a former `up` runs: there is nothing to protect
         keeper.bind_all()?;
     }
     keeper.adopt(&mut inbox).await?;
     keeper.find_edge().await?;
-    keeper.commit_first_ones();
+    // First revisions that the former keeper had only proposed. The edge's sockets are known by now: binding them before would
+    // have met the living edge.
+    keeper.commit_proposed(|stack| stack.active.is_none());
     keeper.look_up();
     let socket = keeper.home.control_socket();
     let listener = sys::unix_socket::bind(&socket, 0o600)
@@ -197,11 +200,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Commits first revisions that the former keeper had only proposed. The edge's sockets are known by now: binding them
-    /// before would have met the living edge.
-    fn commit_first_ones(&mut self) {
-        let first = |stack: &&Stack| stack.active.is_none() && stack.candidate.is_some();
-        let names: Vec<_> = self.stacks.values().filter(first).map(|stack| stack.name.clone()).collect();
+    /// Commits the candidates of these stacks without waiting for their instances.
+    fn commit_proposed(&mut self, of: impl Fn(&Stack) -> bool) {
+        let proposed = self.stacks.values().filter(|stack| stack.candidate.is_some() && of(stack));
+        let names: Vec<_> = proposed.map(|stack| stack.name.clone()).collect();
         names.iter().for_each(|name| self.commit(name));
     }
 

@@ -1,4 +1,4 @@
-//! `docs/mainstay.schema.json` is what the program says, and `docs/manifest.md` names every key.
+//! `docs/mainstay.schema.json` is what the program says, `docs/manifest.md` names every key, and what the documents show loads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,15 +35,19 @@ fn the_reference_names_every_key() {
 }
 
 #[test]
-fn every_example_of_the_reference_loads() {
-    let text = fs::read_to_string(docs("manifest.md")).unwrap();
+fn every_example_of_the_documents_loads() {
+    let pages = fs::read_dir(docs("")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|it| it == "md"));
     let mut count = 0;
-    for block in text.split("```toml\n").skip(1) {
-        let example = block.split("```").next().unwrap();
-        let environment = |name: &str| (name == "API_TOKEN").then(|| "x".to_owned());
-        manifest::load_str(example, "/srv/shop/mainstay.toml".as_ref(), &environment)
-            .unwrap_or_else(|found| panic!("{found}\n{example}"));
-        count += 1;
+    for page in pages.chain([docs("../README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            let example = block.split("```").next().unwrap();
+            let environment = |name: &str| (name == "API_TOKEN").then(|| "x".to_owned());
+            manifest::load_str(example, "/srv/shop/mainstay.toml".as_ref(), &environment)
+                .unwrap_or_else(|found| panic!("{}: {found}\n{example}", page.display()));
+            count += 1;
+        }
     }
-    assert!(count >= 3);
+    assert!(count >= 20, "{count} examples");
 }
