@@ -31,13 +31,9 @@ fn root(sandbox: &Sandbox, home: &std::path::Path) -> String {
 
 /// Ports of HTTPS and HTTP. A site that leads to HTTPS is announced by that address alone.
 fn ports(sandbox: &Sandbox) -> (u16, u16) {
-    let status = sandbox.status();
-    let port =
-        |address: &serde_json::Value| address.as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
-    let edge = &status["edge"];
-    let plain = edge["listen"].as_array().unwrap().iter().find(|it| **it != edge["tls"][0]).unwrap();
-    let (https, http) = (port(&edge["tls"][0]), port(plain));
-    assert_eq!(status["stacks"][0]["urls"], serde_json::json!([format!("https://{HOST}:{https}/")]));
+    let (http, https) = sandbox.doors();
+    let urls = &sandbox.status()["stacks"][0]["urls"];
+    assert_eq!(*urls, serde_json::json!([format!("https://{HOST}:{https}/")]));
     (https, http)
 }
 

@@ -49,17 +49,8 @@ impl FrontDoor {
         }
         let mut up = sandbox.start(["up", "--http", "127.0.0.1:0"].iter().chain(more));
         up.wait_for(" is up: ");
-        let mut door = Self { up: Some(up), port: 0, https: 0, sandbox };
-        let status = door.sandbox.status();
-        let urls: Vec<&str> =
-            status["stacks"][0]["urls"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let port = |scheme: &str| {
-            let rest = urls.iter().find_map(|url| url.strip_prefix(scheme));
-            rest.and_then(|rest| rest.trim_end_matches('/').rsplit(':').next()?.parse().ok())
-        };
-        door.port = port("http:").expect("where the edge listens");
-        door.https = port("https:").unwrap_or(0);
-        door
+        let (port, https) = sandbox.doors();
+        Self { up: Some(up), port, https, sandbox }
     }
 
     /// A client that trusts the stack's local authority.

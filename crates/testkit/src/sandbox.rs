@@ -106,6 +106,17 @@ impl Sandbox {
         self.run(arguments).expect_code(0)
     }
 
+    /// Ports of the edge's first address for HTTP, and for HTTPS: 0 where there is none.
+    #[track_caller]
+    pub fn doors(&self) -> (u16, u16) {
+        let status = self.status();
+        let addresses = |name: &str| status["edge"][name].as_array().cloned().unwrap_or_default();
+        let port = |address: &Value| -> Option<u16> { address.as_str()?.rsplit(':').next()?.parse().ok() };
+        let secure = addresses("tls");
+        let plain = addresses("listen").into_iter().find(|address| !secure.contains(address));
+        (plain.as_ref().and_then(port).unwrap_or(0), secure.first().and_then(port).unwrap_or(0))
+    }
+
     /// `mainstay status --json`, of the home if a keeper lives there, else of the stack's own.
     #[track_caller]
     pub fn status(&self) -> Value {

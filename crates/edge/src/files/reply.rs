@@ -77,7 +77,9 @@ async fn cold(client: &mut Client, record: &mut Record, request: &FileRequest) -
                 .await;
         }
         Name::Path(path) => find(client, record, request, path).await,
-        Name::Refused => return missing(client, record, request, "no such file").await,
+        Name::Refused => {
+            return missing(client, record, request, "no such file that the edge may read").await;
+        }
     };
     match found {
         Ok(Found::Asset(asset)) => send_asset(client, record, request, asset, false).await,
@@ -238,7 +240,7 @@ async fn missing_but_spa(client: &mut Client, record: &mut Record, request: &Fil
             Err(error) => return failed(client, record, request, &error).await,
         }
     }
-    missing(client, record, request, "no such file").await
+    missing(client, record, request, "no such file that the edge may read").await
 }
 
 /// 404, with the site's own page for people.
