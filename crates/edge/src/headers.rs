@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 /// What the edge says itself, whoever the peer is.
-const OURS: FieldSet = FieldSet::HOP_BY_HOP
+pub const OURS: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::UnderscoreAlias)
     .with(FieldId::Traceparent)
     .with(FieldId::XForwardedFor)
@@ -26,8 +26,16 @@ const OURS: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::XRequestId);
 
 /// What is taken from trusted peers only.
-const FORWARDED: FieldSet =
+pub const FORWARDED: FieldSet =
     FieldSet::EMPTY.with(FieldId::Forwarded).with(FieldId::XForwardedPort).with(FieldId::XForwardedOther);
+
+/// What says how a message is framed, and so belongs to whoever writes it.
+pub const FRAMING: FieldSet = FieldSet::EMPTY
+    .with(FieldId::ContentLength)
+    .with(FieldId::Expect)
+    .with(FieldId::Trailer)
+    .with(FieldId::TransferEncoding)
+    .with(FieldId::Upgrade);
 
 /// Of a response: what does not cross, and what the edge says itself.
 const RESPONSE: FieldSet = FieldSet::HOP_BY_HOP.with(FieldId::XRequestId);

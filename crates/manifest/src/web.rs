@@ -4,7 +4,7 @@ use crate::values::{Wrong, wrong};
 use model::site::LOCAL_NAMES;
 
 /// Headers that belong to a connection or to Mainstay itself.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "connection",
     "content-length",
     "date",
@@ -14,6 +14,7 @@ const OURS: [&str; 15] = [
     "keep-alive",
     "proxy-connection",
     "te",
+    "traceparent",
     "trailer",
     "transfer-encoding",
     "upgrade",

@@ -16,7 +16,7 @@ use crate::connect::{ConnectError, connect};
 use crate::connection::Client;
 use crate::error_page::Refusal;
 use crate::h2;
-use crate::headers::{Peer, asking_lines};
+use crate::headers::{FORWARDED, FRAMING, OURS, Peer, asking_lines};
 use crate::policy::lines;
 use crate::prepare::origin_form;
 use crate::stream::Stream;
@@ -32,41 +32,23 @@ const MAX_BODY: usize = 64 << 10;
 
 /// Of the request's head: what is not asked with. What the edge says itself is added. Conditions and ranges are about the
 /// application's answer: with them a server that knows tags would answer 304 to who has signed in.
-const NOT_ASKED: FieldSet = FieldSet::HOP_BY_HOP
-    .with(FieldId::ContentLength)
+const NOT_ASKED: FieldSet = OURS
+    .union(FORWARDED)
+    .union(FRAMING)
     .with(FieldId::IfMatch)
     .with(FieldId::IfModifiedSince)
     .with(FieldId::IfNoneMatch)
     .with(FieldId::IfRange)
     .with(FieldId::IfUnmodifiedSince)
-    .with(FieldId::Range)
-    .with(FieldId::Expect)
-    .with(FieldId::Forwarded)
-    .with(FieldId::Trailer)
-    .with(FieldId::Traceparent)
-    .with(FieldId::TransferEncoding)
-    .with(FieldId::UnderscoreAlias)
-    .with(FieldId::Upgrade)
-    .with(FieldId::XForwardedFor)
-    .with(FieldId::XForwardedHost)
-    .with(FieldId::XForwardedOther)
-    .with(FieldId::XForwardedPort)
-    .with(FieldId::XForwardedProto)
-    .with(FieldId::XRealIp)
-    .with(FieldId::XRequestId);
+    .with(FieldId::Range);
 
 /// Other names for what `X-Forwarded-Uri` and `-Method` say, which some servers believe first.
 const ALIASES: [&str; 5] =
     ["X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Original-Host", "X-Rewrite-URL"];
 
 /// Of the answer's head: what is not passed on to the client.
-const NOT_ANSWERED: FieldSet = FieldSet::HOP_BY_HOP
-    .with(FieldId::ContentLength)
-    .with(FieldId::Date)
-    .with(FieldId::Trailer)
-    .with(FieldId::TransferEncoding)
-    .with(FieldId::Upgrade)
-    .with(FieldId::XRequestId);
+const NOT_ANSWERED: FieldSet =
+    FieldSet::HOP_BY_HOP.union(FRAMING).with(FieldId::Date).with(FieldId::XRequestId);
 
 /// Compiled.
 #[derive(Debug)]
