@@ -49,14 +49,14 @@ impl Load {
             let load = load.clone();
             std::thread::spawn(move || kind(&load, &load.answered[number]))
         });
-        let clients = clients.collect();
+        let clients: Vec<_> = clients.collect();
         load.more(&clients);
         (load, clients)
     }
 
     /// Waits until each client has some more answers.
     #[track_caller]
-    fn more(&self, clients: &Vec<JoinHandle<()>>) {
+    fn more(&self, clients: &[JoinHandle<()>]) {
         let count = || self.answered.each_ref().map(|count| count.load(Ordering::Relaxed));
         let before = count();
         wait_until("every client goes on", || {
