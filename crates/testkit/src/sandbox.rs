@@ -153,14 +153,14 @@ impl Sandbox {
         file("cmdline") || link(&folder.join("cwd")) || file("environ") || open()
     }
 
-    /// Started by root, a stack's owner is whom its apps run as: not root.
+    /// Started by root, a stack's owner is whom its apps run as: not root. What `up` keeps there stays the keeper's.
     fn own(&self, path: &Path) {
         if sys::user::is_root() {
             let nobody = sys::user::lookup("nobody").expect("the user nobody");
             chown(path, Some(nobody.uid), Some(nobody.gid)).expect("chown");
-            for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-                self.own(&entry.path());
-            }
+            let entries = fs::read_dir(path).into_iter().flatten().flatten();
+            let entries = entries.filter(|entry| entry.file_name() != ".mainstay");
+            entries.for_each(|entry| self.own(&entry.path()));
         }
     }
 
