@@ -43,9 +43,10 @@ impl Pool {
         while waiting.last().is_some_and(|idle| now.saturating_duration_since(idle.since) < longest) {
             let Idle { stream, .. } = waiting.pop()?;
             self.count.set(self.count.get() - 1);
-            let silent = stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
-            // The runtime knows only what it was told at its last poll; the kernel is asked where a miss costs an answer.
-            if silent && (repeatable || stream.is_silent()) {
+            let unready = stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+            // The runtime knows only what it was told at its last poll, and takes a socket for readable until a call has said
+            // otherwise (a splice of the last bytes says nothing): the kernel is asked in doubt, and where a miss costs an answer.
+            if unready && repeatable || stream.is_silent() {
                 return Some(stream);
             }
         }
@@ -122,5 +123,19 @@ mod tests {
         let taken = pool.take(1, now, false).expect("the one that lives");
         assert!(taken.is_silent());
         assert!(pool.take(1, now, false).is_none());
+    }
+
+    /// Nothing told the runtime that the last read took all there was.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_large_answer_does_not_cost_its_connection() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut peer = listener.accept().unwrap().0;
+        std::io::Write::write_all(&mut peer, b"x").unwrap();
+        stream.readable().await.unwrap();
+        rustix::net::recv(&stream, &mut [0u8; 1], rustix::net::RecvFlags::empty()).unwrap();
+        let (pool, now) = (Pool::default(), Instant::now());
+        pool.put(1, Stream::Tcp(stream), now);
+        assert!(pool.take(1, now, true).is_some());
     }
 }
