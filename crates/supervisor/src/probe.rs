@@ -147,7 +147,8 @@ mod tests {
     async fn server(status: u16) -> Address {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
+        // It ends with the test.
+        tokio_util::task::TaskTracker::new().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let mut connection = h2::server::handshake(stream).await.unwrap();
                 let mut bodies = Vec::new();
