@@ -175,7 +175,7 @@ impl<'a> Relay<'a> {
             Stage::Upgraded { up_ended, down_ended } if up_ended || down_ended => HALF_ENDED_MS,
             Stage::Upgraded { .. } => UPGRADED_MS,
             _ if self.down.is_writing() => self.client.worker.deadlines.write_ms,
-            _ if self.awaits_body() => self.client.worker.deadlines.body_ms,
+            _ if self.awaits_body() => self.client.worker.deadlines.body_ms.min(self.job.limits.send_ms),
             Stage::Body => self.job.limits.read_ms,
             _ if self.is_sent() || self.up_gone => self.job.limits.read_ms,
             _ => self.job.limits.send_ms,
