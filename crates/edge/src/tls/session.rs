@@ -39,7 +39,7 @@ struct State {
     plain: usize,
     /// The peer says nothing more.
     ended: bool,
-    /// Nothing more is to be said: not to a peer that has ended by itself, nor after a fatal alert.
+    /// Nothing more is to be said: not to a peer that has gone, nor after a fatal alert.
     silent: bool,
     /// Bytes that were encrypted and not said to be written yet.
     owed: usize,
@@ -198,9 +198,8 @@ impl State {
                 self.connection.read_tls(&mut records).map_err(|error| Error::General(error.to_string()))?;
             let now = self.connection.process_new_packets()?;
             self.plain = now.plaintext_bytes_to_read();
-            if now.peer_has_closed() {
-                self.end();
-            }
+            // It may still listen, and wants to hear that what it got is all.
+            self.ended |= now.peer_has_closed();
             if let Some(into) = &mut into {
                 self.hand_out(into);
             }
