@@ -140,7 +140,7 @@ impl Keeper {
                 Some(report) = inbox.reports.recv() => self.instance(report),
                 Some(event) = inbox.edge.recv() => self.edge_event(event),
                 Some(call) = inbox.calls.recv() => self.answer(call).await,
-                Some(found) = inbox.found.recv() => self.found = found,
+                Some(found) = inbox.found.recv() => self.looked_up(found),
                 Some(verdict) = inbox.servers.recv() => self.servers.fold(verdict),
                 changed = inbox.shutdown.changed() => {
                     let wanted = *inbox.shutdown.borrow();
@@ -196,7 +196,10 @@ impl Keeper {
     /// Commits every candidate that is ready, and gives up those that never will be.
     fn judge(&mut self) {
         let now = self.now();
-        let ready = |stack: &Stack| stack.candidate_is_ready(&self.observed);
+        let ready = |stack: &Stack| {
+            let looked_up = |revision| crate::publish::is_looked_up(revision, &self.found);
+            stack.candidate.as_ref().is_some_and(looked_up) && stack.candidate_is_ready(&self.observed)
+        };
         let ready: Vec<StackName> =
             self.stacks.values().filter(|stack| ready(stack)).map(|stack| stack.name.clone()).collect();
         ready.iter().for_each(|name| self.commit(name));
@@ -288,27 +291,6 @@ impl Keeper {
         if !self.unserved.is_empty() {
             self.send_listeners();
         }
-    }
-
-    /// Looks foreign host names up again, away from the loop.
-    pub(crate) fn look_up(&self) {
-        let active = self.stacks.values().flat_map(|stack| &stack.active);
-        let servers =
-            active.flat_map(|active| crate::publish::foreign(active).values().flat_map(|it| &it.servers));
-        let names: BTreeSet<_> = servers.map(|server| server.address.clone()).collect();
-        if names.is_empty() {
-            return;
-        }
-        let (events, mut found) = (self.found_events.clone(), self.found.clone());
-        self.tasks.spawn_blocking(move || {
-            for name in names {
-                let addresses = crate::resolve::look_up(&name);
-                if !addresses.is_empty() {
-                    found.insert(name, addresses);
-                }
-            }
-            let _ = events.blocking_send(found);
-        });
     }
 
     /// What the owner of this keeper wants: a daemon leaves everything running, `up` leaves nothing.

@@ -175,6 +175,12 @@ fn server_id(stack: &StackName, proxy: &ProxySpec) -> String {
     format!("{stack}/={servers}#{:08x}", model::id::fnv1a(&text) & 0xffff_ffff)
 }
 
+/// Whether each of its foreign servers was looked up: before that it would be served as one without any.
+pub(crate) fn is_looked_up(revision: &Revision, found: &Found) -> bool {
+    let mut servers = foreign(revision).values().flat_map(|proxy| &proxy.servers);
+    servers.all(|server| found.contains_key(&server.address))
+}
+
 /// Where a server is, as far as it is known.
 fn addresses(address: &UpstreamAddress, found: &Found) -> Vec<Address> {
     match address {

@@ -1,15 +1,55 @@
 //! Addresses of servers that Mainstay does not run. Host names are looked up away from the loop, again and again; what was
 //! found last stays in use while a look-up fails.
 
+use crate::keeper::Keeper;
+use crate::publish;
+use crate::stack::Stack;
 use model::policy::ForwardAuthSpec;
 use model::site::Balance;
 use model::spec::{HandlerSpec, ProxySpec, ServerSpec, StackSpec, UpstreamAddress};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 /// What each host name and port resolved to, IPv4 first.
 pub(crate) type Found = BTreeMap<UpstreamAddress, Vec<SocketAddr>>;
+
+impl Keeper {
+    /// Looks foreign servers up again, away from the loop; those of a change under way too, which waits for it.
+    pub(crate) fn look_up(&self) {
+        let names = self.foreign();
+        if names.is_empty() {
+            return;
+        }
+        let events = self.found_events.clone();
+        self.tasks.spawn_blocking(move || {
+            let found = names.into_iter().map(|name| {
+                let addresses = look_up(&name);
+                (name, addresses)
+            });
+            let _ = events.blocking_send(found.collect());
+        });
+    }
+
+    /// Addresses of all servers that Mainstay does not run.
+    fn foreign(&self) -> BTreeSet<UpstreamAddress> {
+        let revisions = self.stacks.values().flat_map(Stack::revisions);
+        let proxies = revisions.flat_map(|revision| publish::foreign(revision).values());
+        proxies.flat_map(|proxy| &proxy.servers).map(|server| server.address.clone()).collect()
+    }
+
+    /// Folds a look-up in: where nothing was found, what was found before stays.
+    pub(crate) fn looked_up(&mut self, found: Found) {
+        for (name, addresses) in found {
+            let known = self.found.entry(name).or_default();
+            if !addresses.is_empty() {
+                *known = addresses;
+            }
+        }
+        let named = self.foreign();
+        self.found.retain(|name, _| named.contains(name));
+    }
+}
 
 /// Everything foreign that a stack's routes name: servers that answer, and those that are asked first whether one may ask.
 pub(crate) fn proxies(stack: &StackSpec) -> impl Iterator<Item = Cow<'_, ProxySpec>> {

@@ -175,6 +175,8 @@ impl Keeper {
         drain_all(self, &superseded);
         if first {
             self.commit(&name);
+        } else {
+            self.look_up();
         }
         self.clear_failures(&name, &spec);
         Ok(number)
