@@ -16,7 +16,7 @@ use certs::ticket::Tickets;
 use model::observed::{Address, End, Event, Moment, Observed, Phase};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -35,7 +35,9 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
         },
         stop: StopSpec { signal: 15, timeout: second, drain: second },
         user: None,
-        logs: LogSpec { max_size: 1, keep: 1 },
+        logs: LogSpec { max_size: 1, keep: 1, redact: Vec::new() },
+        build: None,
+        writable: Vec::new(),
     }
 }
 
@@ -65,6 +67,9 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         trusted: Vec::new(),
         sites: apps.keys().map(site).collect(),
         apps,
+        services: Default::default(),
+        logs: Default::default(),
+        obsolete: Vec::new(),
     })
 }
 

@@ -6,6 +6,8 @@
 //! - [`id`]: stack, app and instance identifiers.
 //! - [`secret`]: text that never prints itself.
 //! - [`spec`]: the desired state, as a valid manifest gives it.
+//! - [`service`]: data services, which become apps.
+//! - [`redact`]: what logs do not show.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
@@ -14,7 +16,9 @@ pub mod id;
 pub mod observed;
 pub mod plan;
 pub mod policy;
+pub mod redact;
 pub mod secret;
+pub mod service;
 pub mod site;
 pub mod spec;
 

@@ -2,6 +2,8 @@
 //! resolved, defaults filled in: nobody downstream has to decide anything about it again.
 
 use crate::policy::PolicySpec;
+use crate::redact::RedactKind;
+use crate::service::ServiceSpec;
 use crate::site::{Balance, EdgeSpec, StaticSpec, TlsSpec};
 use crate::{AppName, Secret, StackName};
 use ipnet::IpNet;
@@ -31,8 +33,29 @@ pub struct StackSpec {
     pub trusted: Vec<IpNet>,
     /// Sites in the order of the manifest.
     pub sites: Vec<SiteSpec>,
-    /// Apps by name.
+    /// Apps by name. Once the keeper has expanded them, services too.
     pub apps: BTreeMap<AppName, AppSpec>,
+    /// Data services by name; no app has the same.
+    pub services: BTreeMap<AppName, ServiceSpec>,
+    /// Where its logs are, and what they do not show.
+    pub logs: StackLogs,
+    /// Names and patterns below `root` of what it does not own any more: `mainstay cleanup` removes it.
+    pub obsolete: Vec<String>,
+}
+
+/// Logs of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackLogs {
+    /// Folder of its output files and its access log; none: in the home, with everybody's.
+    pub dir: Option<PathBuf>,
+    /// What is masked in its access log, and in the output of apps that say nothing else.
+    pub redact: Vec<RedactKind>,
+}
+
+impl Default for StackLogs {
+    fn default() -> Self {
+        Self { dir: None, redact: crate::redact::default() }
+    }
 }
 
 /// Host names and their ordered routes.
@@ -195,6 +218,23 @@ pub struct AppSpec {
     pub user: Option<String>,
     /// How much of its output is kept.
     pub logs: LogSpec,
+    /// What is done before its instances start.
+    pub build: Option<BuildSpec>,
+    /// Folders that exist and belong to its user before it starts.
+    pub writable: Vec<PathBuf>,
+}
+
+/// Steps that make what an app runs from: a virtual environment, a bundle. They run once for the same steps and inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildSpec {
+    /// Commands, one after the other; `$BUILD_DIRECTORY` in them is replaced. Never shell lines.
+    pub steps: Vec<Vec<String>>,
+    /// Files that the result depends on.
+    pub inputs: Vec<PathBuf>,
+    /// Longest time for all steps together.
+    pub timeout: Duration,
+    /// Stands for steps and contents of the inputs; names the folder of the result. 0 until the keeper has read them.
+    pub hash: u64,
 }
 
 impl AppSpec {
@@ -202,12 +242,14 @@ impl AppSpec {
     /// `restarts`, the number of restarts an administrator asked for. Kept on disk and compared across versions of
     /// Mainstay: a field that is added later must not be serialised while it has its default.
     pub fn fingerprint(&self, restarts: u64) -> u64 {
-        let Self { argv, dir, env, listen, health, stop, user, logs, .. } = self;
+        let Self { argv, dir, env, listen, health, stop, user, logs, build, .. } = self;
         let values: Vec<(&str, &str)> =
             env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         // Serialising plain structs of text and numbers to memory does not fail.
         let text = serde_json::to_vec(&(argv, dir, values, listen, health, stop, user, logs, restarts));
-        crate::id::fnv1a(&text.unwrap_or_default())
+        let mut text = text.unwrap_or_default();
+        text.extend(build.iter().flat_map(|build| build.hash.to_le_bytes()));
+        crate::id::fnv1a(&text)
     }
 }
 
@@ -219,6 +261,9 @@ pub enum EnvValue {
     Plain(String),
     /// Read from a secret file, or from an `.env` file: masked wherever it would be shown.
     Secret(Secret),
+    /// Made by the keeper at the first start, this many random bytes written in hexadecimal, and kept. Nobody downstream of the
+    /// keeper's expansion sees it.
+    Generate(u32),
 }
 
 impl EnvValue {
@@ -227,6 +272,7 @@ impl EnvValue {
         match self {
             Self::Plain(text) => text,
             Self::Secret(secret) => secret.expose(),
+            Self::Generate(_) => "",
         }
     }
 }
@@ -321,4 +367,12 @@ pub struct LogSpec {
     pub max_size: u64,
     /// How many full files are kept beside the current one.
     pub keep: u32,
+    /// What is masked in it.
+    #[serde(default = "crate::redact::default", skip_serializing_if = "is_default_redaction")]
+    pub redact: Vec<RedactKind>,
+}
+
+/// As serde wants it: by reference to the field.
+fn is_default_redaction(kinds: &Vec<RedactKind>) -> bool {
+    crate::redact::is_default(kinds)
 }

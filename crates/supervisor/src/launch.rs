@@ -105,7 +105,7 @@ pub fn environment(
         let value = match value {
             EnvValue::Plain(text) => fill(text, address),
             // A password is what it is, dollar signs included.
-            EnvValue::Secret(secret) => secret.expose().to_owned(),
+            EnvValue::Secret(_) | EnvValue::Generate(_) => value.expose().to_owned(),
         };
         env.insert(name.clone(), value);
     }

@@ -143,6 +143,7 @@ fn app(app: &AppSpec) -> Table {
             env[name.as_str()] = match own {
                 EnvValue::Plain(plain) => value(escape(plain, true)),
                 EnvValue::Secret(_) => inline([("secret", MASK.into())]),
+                EnvValue::Generate(bytes) => inline([("generate", i64::from(*bytes).into())]),
             };
         }
         table["env"] = Item::Table(env);

@@ -73,6 +73,8 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
         stop: stop(context, place.key("stop"), &file.stop),
         user: file.user.clone(),
         logs: logs(context, place.key("logs"), &file.logs),
+        build: None,
+        writable: Vec::new(),
     })
 }
 
@@ -265,5 +267,9 @@ fn logs(context: &mut Context<'_>, place: Place<'_>, file: &LogsFile) -> LogSpec
         let found = context.report.error("size::small", "a log file has room for at least 4 KiB");
         found.at(place.key("max_size").span(), "too small");
     }
-    LogSpec { max_size, keep: file.keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5) }
+    LogSpec {
+        max_size,
+        keep: file.keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5),
+        redact: model::redact::default(),
+    }
 }
