@@ -368,11 +368,6 @@ pub struct LogSpec {
     /// How many full files are kept beside the current one.
     pub keep: u32,
     /// What is masked in it.
-    #[serde(default = "crate::redact::default", skip_serializing_if = "is_default_redaction")]
+    #[serde(default = "crate::redact::default", skip_serializing_if = "crate::redact::is_default")]
     pub redact: Vec<RedactKind>,
-}
-
-/// As serde wants it: by reference to the field.
-fn is_default_redaction(kinds: &Vec<RedactKind>) -> bool {
-    crate::redact::is_default(kinds)
 }
