@@ -1,6 +1,7 @@
 # The two commands of the house: `make run` and `make test`. Everything else is cargo.
 
-STACK ?= hello
+# plot-palette where its packages can be had, else hello
+STACK ?=
 # Where the front door listens; empty: where the manifest says.
 HTTP ?=
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -13,10 +14,10 @@ help: ## Show this help
 
 # The dev profile: the same folder as the tests', no link-time optimisation, so that the first page is there soon.
 # `cargo build --release` is for what goes to a server.
-run: ## Start a stack in the foreground: make run [STACK=hello] [HTTP=127.0.0.1:8080]
+run: ## Start a stack in the foreground: make run [STACK=plot-palette|hello] [HTTP=127.0.0.1:8080]
 	@scripts/setup run
 	cargo build --locked --package mainstay
-	@scripts/run "$(TARGET)/debug/mainstay" "stacks/$(STACK)" $(HTTP)
+	@scripts/run "$(TARGET)/debug/mainstay" "$(STACK)" $(HTTP)
 
 test: ## Check the code and run every test
 	@scripts/setup test
