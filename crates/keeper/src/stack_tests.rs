@@ -69,7 +69,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         apps,
         services: Default::default(),
         logs: Default::default(),
-        obsolete: Vec::new(),
+        cleanup: Default::default(),
     })
 }
 

@@ -39,8 +39,17 @@ pub struct StackSpec {
     pub services: BTreeMap<AppName, ServiceSpec>,
     /// Where its logs are, and what they do not show.
     pub logs: StackLogs,
-    /// Names and patterns below `root` of what it does not own any more: `mainstay cleanup` removes it.
+    /// What `mainstay cleanup` removes.
+    pub cleanup: CleanupSpec,
+}
+
+/// What a stack does not own any more. Names and patterns are relative to its `root`; `/` parts folders, a `/` at the end means a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanupSpec {
+    /// What is removed.
     pub obsolete: Vec<String>,
+    /// What never is, even where it matches.
+    pub keep: Vec<String>,
 }
 
 /// Logs of a stack.

@@ -22,7 +22,7 @@ use crate::file::{DurationText, ForwardAuthFile, ManifestFile, OneOrMany, Policy
 use crate::place::Place;
 use crate::{units, values};
 use ipnet::IpNet;
-use model::spec::{AppSpec, Listen, StackLogs, StackSpec};
+use model::spec::{AppSpec, CleanupSpec, Listen, StackLogs, StackSpec};
 use model::{AppName, StackName};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -211,7 +211,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         apps,
         services: BTreeMap::new(),
         logs: StackLogs::default(),
-        obsolete: Vec::new(),
+        cleanup: CleanupSpec::default(),
     })
 }
 
