@@ -59,9 +59,32 @@ deploy() {
     keep PLOT_PALETTE_HTTP "$http"
     keep PLOT_PALETTE_HTTPS "$https"
     keep PLOT_PALETTE_LOGS "$logs"
-    # It waits until the application has answered /api/health, and fails where it does not.
     "$mainstay" start
     "$mainstay" status
+    verify
+}
+
+# Asks /api/health as a browser would, certificate included.
+verify() {
+    root=
+    [ "$ssl" = no ] || root=$("$mainstay" certs root --pem)
+    ROOT=$root python3 - "$domain" "${https:-$http}" <<'PYTHON'
+import http.client, json, os, socket, ssl, sys
+
+domain, address = sys.argv[1:]
+host, port = address.rsplit(":", 1)
+host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host)
+stream = socket.create_connection((host, int(port)), timeout=10)
+if os.environ["ROOT"]:
+    stream = ssl.create_default_context(cadata=os.environ["ROOT"]).wrap_socket(stream, server_hostname=domain)
+connection = http.client.HTTPConnection(domain)
+connection.sock = stream
+connection.request("GET", "/api/health")
+answer = connection.getresponse()
+said = json.loads(answer.read() or b"{}") if answer.getheader("Content-Type", "").startswith("application/json") else {}
+print(f"health: {answer.status} {said.get('status', '')} {said.get('error', '')}".rstrip())
+sys.exit(answer.status != 200)
+PYTHON
 }
 
 ask() {
