@@ -20,8 +20,6 @@ const FILE_LIMIT = 10 * 1024 * 1024; // bytes; the server's own limit, asked her
 const ANSWER_LIMIT = 90_000; // milliseconds; a story may take 60 s
 const KEPT = "plot-palette"; // key of sessionStorage
 const NUMBERS = ["three paintings", "two more", "one more"];
-const LIGHT_WALL = [236, 238, 235]; // --wall of styles.css, against which an accent must be readable
-const DARK_WALL = [35, 40, 39]; // the lightest dark surface
 
 const state = { token: null, palette: null, paintings: [], emotions: [], chosen: [], emotion: null, sent: "", story: null };
 const $ = (id) => document.getElementById(id);
@@ -82,36 +80,18 @@ function track(event, props = {}) {
 
 /* ---------- failures, in words ---------- */
 
-const ANOTHER = ["Choose another picture", () => { go("#picture"); $("file").click(); }];
-const BEGIN = ["Begin with a picture", () => go("#picture")];
-const WORDS = {
-  too_large: ["That picture is too large", "The frame takes files up to 10 MB. A smaller copy has the same colours.", ANOTHER],
-  too_many_pixels: ["That picture is too large", "The frame takes up to 24 megapixels. A smaller copy has the same colours.", ANOTHER],
-  unsupported_image: ["That does not seem to be a picture", "We can hang JPEG, PNG, GIF and WebP. This file is something else, or it is damaged.", ANOTHER],
-  not_found: ["This is not on our walls", "It may belong to another visit, or have been taken down since. A new picture is quickly hung.", BEGIN],
-  offline: ["The gallery does not answer", "Your connection or our server is away. What you have chosen is kept on this page."],
-  silent: ["This is taking too long", "The gallery has not answered for a while. What you have chosen is kept on this page."],
-  database_unavailable: ["The archive is closed for a moment", "We cannot reach the place where palettes and stories are kept. Yours are safe; it usually opens again within a minute."],
-  storage_unavailable: ["We have no room to hang it", "The picture could not be stored just now. Please try again in a little while."],
-  story_unavailable: ["The story teller is away", "Your paintings and your feeling are kept. Try again in a moment."],
-  story_failed: ["The story teller lost the thread", "What came back was not a story. Your paintings and your feeling are kept; a second try often helps."],
-  story_not_configured: ["No story teller has been hired", "This gallery has not been told who tells its stories. Whoever runs it can change that."],
-  http_429: ["One moment, please", "That was a little fast for us. Wait a few seconds and try again."],
-};
-WORDS.http_413 = WORDS.too_large;
-WORDS.empty_file = WORDS.missing_file = WORDS.unsupported_image;
-WORDS.http_502 = WORDS.http_503 = WORDS.http_504 = WORDS.offline;
-
-/** Shows a failure; `again` repeats what failed, unless the failure itself knows a better next step. */
+/** Shows a failure in the words of index.html; `again` repeats what failed, unless the words know a better next step. */
 function report(failure, again) {
   if (!(failure instanceof Failure)) console.error(failure);
-  const [title, text, next] = WORDS[failure.code] ?? ["Something went wrong on our side", failure.message || "Please try again."];
-  const [label, act] = next ?? ["Try again", again];
+  const words = $("t-failures").content;
+  const known = words.querySelector(`[data-code~="${CSS.escape(failure.code ?? "")}"]`) ?? words.lastElementChild;
+  const [title, text] = known.children;
+  const begin = () => (document.body.dataset.step === "picture" ? $("file").click() : go("#picture"));
   $("notice").dataset.error = failure.code ?? "page";
-  $("notice-title").textContent = title;
-  $("notice-text").textContent = text;
-  $("notice-again").textContent = label;
-  $("notice-again").onclick = () => { hideNotice(); act(); };
+  $("notice-title").textContent = title.textContent;
+  $("notice-text").textContent = text.textContent;
+  $("notice-again").textContent = known.dataset.next ?? "Try again";
+  $("notice-again").onclick = () => { hideNotice(); (known.dataset.next ? begin : again)(); };
   $("notice").hidden = false;
   $("notice").scrollIntoView({ block: "center" });
   $("notice-again").focus({ preventScroll: true });
@@ -128,23 +108,10 @@ const hiddenText = (text) => Object.assign(document.createElement("span"), { cla
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const percent = (share) => `${share < 0.1 ? (share * 100).toFixed(1).replace(/\.0$/, "") : Math.round(share * 100)}%`;
 
-/** Relative luminance and contrast as WCAG 2.1 defines them. */
-function luminance(color) {
-  const [r, g, b] = color.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-function contrast(a, b) {
-  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
-  return (high + 0.05) / (low + 0.05);
-}
-
-/** `color`, moved towards `end` just as far as it takes to be readable on `wall`. */
-function readable(color, wall, end) {
-  for (let part = 0; part < 1; part += 0.04) {
-    const mixed = color.map((v) => Math.round(v + (end - v) * part));
-    if (contrast(mixed, wall) >= 4.6) return `rgb(${mixed.join(" ")})`;
-  }
-  return `rgb(${end} ${end} ${end})`;
+/** Whether black is easier to read on the colour than white: by relative luminance as WCAG 2.1 defines it. */
+function isBright(hex) {
+  const [r, g, b] = rgb(hex).map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
 }
 
 /** The palette colours the page: its band, its ornaments, and an accent if one of the colours is a colour at all. */
@@ -152,16 +119,12 @@ function colourPage(colors) {
   const root = document.documentElement;
   const vividness = ({ hex, share }) => (Math.max(...rgb(hex)) - Math.min(...rgb(hex))) * (0.3 + share);
   const strongest = colors.reduce((a, b) => (vividness(b) > vividness(a) ? b : a));
-  const accent = vividness(strongest) > 10 ? rgb(strongest.hex) : null;
   root.classList.add("has-palette");
+  root.style.setProperty("--strongest", vividness(strongest) > 10 ? strongest.hex : "");
   colors.forEach(({ hex, share }, i) => {
     root.style.setProperty(`--c${i + 1}`, hex);
     root.style.setProperty(`--s${i + 1}`, share);
   });
-  for (const [name, wall, end] of [["--accent-light", LIGHT_WALL, 0], ["--accent-dark", DARK_WALL, 255]]) {
-    if (accent) root.style.setProperty(name, readable(accent, wall, end));
-    else root.style.removeProperty(name);
-  }
 }
 
 function fillStrip(strip, colors) {
@@ -251,10 +214,9 @@ function fillPalette() {
 function field({ hex, share }) {
   const item = clone("t-color");
   const button = item.firstElementChild;
-  const dark = contrast(rgb(hex), [0, 0, 0]) > contrast(rgb(hex), [255, 255, 255]);
   item.style.setProperty("--share", share);
   button.style.setProperty("--color", hex);
-  button.style.setProperty("--on-color", dark ? "#000" : "#fff");
+  button.style.setProperty("--on-color", isBright(hex) ? "#000" : "#fff");
   button.dataset.color = hex;
   button.querySelector(".hex").textContent = hex;
   button.querySelector(".share").textContent = percent(share);
@@ -359,7 +321,7 @@ function feeling({ id, name, image_url }) {
 
 function fillFeeling() {
   const emotion = state.emotions.find(({ id }) => id === state.emotion);
-  $("feeling-text").textContent = emotion ? `${emotion.name}. ${emotion.description}` : "Choose one feeling";
+  $("feeling-text").textContent = emotion ? `${emotion.name}: ${emotion.description}` : "Choose one feeling";
   $("write-story").disabled = !emotion;
 }
 
@@ -416,7 +378,7 @@ function placeOf({ title }, i, paragraphs) {
 /* ---------- the way through ---------- */
 
 const VIEWS = {
-  picture: { title: "Plot & Palette", load: async () => {}, fill: () => {} },
+  picture: { load: async () => {}, fill: () => {} },
   palette: { title: "Your palette", wait: "Fetching your palette…", load: loadPalette, fill: fillPalette },
   paintings: { title: "Ten paintings", wait: "Walking through the collection…", load: loadPaintings, fill: fillPaintings },
   feeling: { title: "A feeling", wait: "Laying out fifteen feelings…", load: loadFeelings, fill: fillFeelings },
@@ -448,7 +410,7 @@ async function route() {
 
 function wait(purpose, text) {
   $("waiting-text").textContent = text;
-  all("[data-view=waiting]")[0].dataset.purpose = purpose;
+  $("waiting").dataset.purpose = purpose;
   show("waiting");
   say(text);
 }
@@ -458,7 +420,7 @@ function show(view, bare = false) {
   const before = document.body.dataset.step;
   for (const part of all("[data-view]")) part.hidden = bare || part.dataset.view !== view;
   document.body.dataset.step = view;
-  document.title = VIEWS[view] && view !== "picture" ? `${VIEWS[view].title} · Plot & Palette` : document.title;
+  document.title = VIEWS[view]?.title ? `${VIEWS[view].title} · Plot & Palette` : "Plot & Palette";
   fillSteps();
   if (view === before || bare) return;
   window.scrollTo(0, 0);
@@ -473,7 +435,8 @@ function fillSteps() {
     feeling: palette && chosen.length === 3 && `#feeling/${palette.id}`,
     story: story && `#story/${story.id}`,
   };
-  const here = document.body.dataset.step === "picture" ? "palette" : document.body.dataset.step;
+  const step = document.body.dataset.step;
+  const here = { picture: "palette", waiting: $("waiting").dataset.purpose }[step] ?? step;
   for (const link of all("[data-goto]")) {
     const way = ways[link.dataset.goto];
     if (way) link.href = way;
