@@ -266,7 +266,7 @@ impl Keeper {
         let spec = stack.and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
         let user = spec.as_ref().and_then(|spec| self.user_of(&id.app.stack, spec));
         let edge_group = self.recipe.user.as_ref().map(|user| user.gid);
-        let places = self.places(&id);
+        let places = self.places(&id, spec.as_deref());
         self.supervisor.adopt(Adoption { meta, places, spec, user, edge_group, phase });
     }
 

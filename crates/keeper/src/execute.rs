@@ -7,6 +7,7 @@ use model::InstanceId;
 use model::StackName;
 use model::observed::{End, Event};
 use model::plan::Step;
+use model::spec::AppSpec;
 use std::time::Duration;
 use supervisor::{Order, Places};
 
@@ -58,23 +59,26 @@ impl Keeper {
         Ok(Order {
             id: id.clone(),
             user: user::of_app(&revision.spec, &spec)?,
+            places: self.places(id, Some(&spec)),
             spec,
             fingerprint,
-            places: self.places(id),
             edge_group: self.recipe.user.as_ref().map(|user| user.gid),
             exe: self.options.exe.clone(),
             lifetime: self.lifetime.clone(),
         })
     }
 
-    pub(crate) fn places(&self, id: &InstanceId) -> Places {
+    /// Where the files of an instance are; `spec`: of the app, if it is known.
+    pub(crate) fn places(&self, id: &InstanceId, spec: Option<&AppSpec>) -> Places {
         let home = &self.home;
+        let build = spec.and_then(|spec| spec.build.as_ref());
         Places {
             shim_socket: home.shim_socket(id),
             status: home.instance_status(id),
             meta: home.instance_meta(id),
             app_socket: home.app_socket(id),
             state: home.app_state(&id.app),
+            build: build.map(|build| home.app_builds(&id.app).join(format!("{:016x}", build.hash))),
             out: home.app_log(&id.app, id.slot, "out"),
             err: home.app_log(&id.app, id.slot, "err"),
             shim_log: home.logs().join("shim.log"),

@@ -87,6 +87,18 @@ impl Home {
     pub fn app_state(&self, app: &AppId) -> PathBuf {
         self.home.join("state").join(app.stack.as_str()).join(app.app.as_str())
     }
+    /// What an app's steps have built, a folder each, and the home of its steps.
+    pub fn app_builds(&self, app: &AppId) -> PathBuf {
+        self.builds().join(app.stack.as_str()).join(app.app.as_str())
+    }
+    /// Folder of all builds.
+    pub fn builds(&self) -> PathBuf {
+        self.home.join("build")
+    }
+    /// Journal of an app's steps.
+    pub fn app_build_log(&self, app: &AppId) -> PathBuf {
+        self.stack_logs(app.stack.as_str()).join(format!("{}.build.log", app.app))
+    }
     /// Folder of what is known of instances.
     pub fn instances(&self) -> PathBuf {
         self.home.join("instances")

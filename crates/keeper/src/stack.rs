@@ -8,7 +8,7 @@
 use crate::api::ChangeStatus;
 use crate::publish::Made;
 use model::observed::{End, Moment, Observed, Phase};
-use model::plan::{AppDesired, Desired, SlotState, slot_state};
+use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
 use model::spec::{AppSpec, Listen, RestartPolicy, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,6 +147,7 @@ impl Stack {
             restart: spec.restart.clone(),
             stop: spec.stop.clone(),
             start_period: spec.health.start_period,
+            build: Build::Done,
         }
     }
 

@@ -145,7 +145,7 @@ impl Keeper {
             "failed"
         } else if any("degraded") || any("unhealthy") {
             "degraded"
-        } else if any("starting") || any("waiting") {
+        } else if any("starting") || any("waiting") || any("building") {
             "starting"
         } else if !apps.is_empty() && apps.iter().all(|app| app.state == "stopped") {
             "stopped"
@@ -238,6 +238,7 @@ fn word(state: &AppState) -> &'static str {
         AppState::Stopping => "stopping",
         AppState::Stopped => "stopped",
         AppState::Waiting => "waiting",
+        AppState::Building => "building",
         AppState::Complete => "complete",
     }
 }

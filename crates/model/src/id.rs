@@ -135,9 +135,12 @@ impl fmt::Display for InstanceId {
 
 /// FNV-1a, 64 bits. For names, never for anything an attacker may choose.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a_more(0xcbf2_9ce4_8422_2325, bytes)
+}
+
+/// Goes on with a hash: of two pieces one after the other it is that of both together.
+pub fn fnv1a_more(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -244,6 +244,10 @@ pub struct BuildSpec {
     pub timeout: Duration,
     /// Stands for steps and contents of the inputs; names the folder of the result. 0 until the keeper has read them.
     pub hash: u64,
+    /// Stands for the content of each of `inputs`, in their order: so that a change can be named. Empty until the keeper has read
+    /// them.
+    #[serde(default)]
+    pub digests: Vec<u64>,
 }
 
 impl AppSpec {

@@ -32,7 +32,13 @@ pub(crate) async fn adopt(
         return life::ended(&reports, &id, end, Duration::ZERO).await;
     };
     let command = spec.map(|spec| {
-        let env = launch::environment(&spec, &places, user.as_ref(), address.as_ref());
+        let env = launch::environment(
+            &spec,
+            &places.state,
+            places.build.as_deref(),
+            user.as_ref(),
+            address.as_ref(),
+        );
         launch::surroundings(&spec, env, user.as_ref())
     });
     let target = Target { health, address, command };

@@ -1,6 +1,7 @@
 //! A health command: as the app's user, in a session of its own (it reaches no terminal of the keeper's), with a bounded memory
 //! of what it prints. Nothing of its process group outlives the try, however that ends.
 
+use crate::launch;
 use crate::life::SIGKILL;
 use crate::probe::Surroundings;
 use std::io;
@@ -21,11 +22,13 @@ pub(crate) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<
     let Some((program, arguments)) = argv.split_first() else {
         return Err("the health command is empty".into());
     };
+    let values = launch::placeholders_of(&surroundings.env);
+    let program = &launch::fill(program, &values);
     let failed = |error: io::Error| format!("{program}: {error}");
     let (read, write) = sys::pipe::new().map_err(failed)?;
     let mut output = Receiver::from_owned_fd(read).map_err(failed)?;
     let mut spawn = Spawn::new(program);
-    spawn.args = arguments.iter().map(Into::into).collect();
+    spawn.args = arguments.iter().map(|argument| launch::fill(argument, &values).into()).collect();
     spawn.env = surroundings.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     spawn.dir = Some(surroundings.dir.clone());
     spawn.credentials = surroundings.user.clone();

@@ -44,7 +44,8 @@ type Prepared = (Option<Address>, Vec<(String, String)>, u32);
 fn prepare(order: &Order) -> Result<Prepared, String> {
     let address = choose_address(order)?;
     folders(order).map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.display()))?;
-    let env = environment(&order.spec, &order.places, order.user.as_ref(), address.as_ref());
+    let Places { state, build, .. } = &order.places;
+    let env = environment(&order.spec, state, build.as_deref(), order.user.as_ref(), address.as_ref());
     let meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
     meta.save(&order.places.meta)
         .map_err(|error| format!("cannot write {}: {error}", order.places.meta.display()))?;
@@ -80,7 +81,8 @@ fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
 /// The whole environment of an app: nothing of the keeper's own but `PATH`.
 pub fn environment(
     spec: &AppSpec,
-    places: &Places,
+    state: &Path,
+    build: Option<&Path>,
     user: Option<&sys::user::User>,
     address: Option<&Address>,
 ) -> Vec<(String, String)> {
@@ -93,17 +95,16 @@ pub fn environment(
         // Without it Python keeps what an app prints until 8 KiB have come together, and a log looks dead.
         ("PYTHONUNBUFFERED".to_owned(), "1".to_owned()),
         // As systemd.exec(5) names it.
-        ("STATE_DIRECTORY".to_owned(), places.state.display().to_string()),
+        ("STATE_DIRECTORY".to_owned(), state.display().to_string()),
     ]);
     if let Some(user) = user {
         env.insert("USER".into(), user.name.clone());
     }
-    for (name, value) in placeholders(address) {
-        env.insert(name.into(), value);
-    }
+    let values = placeholders(address, build);
+    env.extend(values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     for (name, value) in &spec.env {
         let value = match value {
-            EnvValue::Plain(text) => fill(text, address),
+            EnvValue::Plain(text) => fill(text, &values),
             // A password is what it is, dollar signs included.
             EnvValue::Secret(_) | EnvValue::Generate(_) => value.expose().to_owned(),
         };
@@ -112,17 +113,29 @@ pub fn environment(
     env.into_iter().collect()
 }
 
-fn placeholders(address: Option<&Address>) -> Vec<(&'static str, String)> {
-    match address {
+/// Names with values that an app's command, environment and health command may use.
+pub(crate) type Placeholders = Vec<(&'static str, String)>;
+
+pub(crate) fn placeholders(address: Option<&Address>, build: Option<&Path>) -> Placeholders {
+    let mut values = match address {
         None => Vec::new(),
         Some(Address::Unix(path)) => vec![("SOCKET", path.display().to_string())],
         Some(Address::Tcp(tcp)) => vec![("PORT", tcp.port().to_string()), ("HOST", tcp.ip().to_string())],
-    }
+    };
+    values.extend(build.map(|folder| ("BUILD_DIRECTORY", folder.display().to_string())));
+    values
 }
 
-/// Replaces `$PORT`, `$HOST` and `$SOCKET`, with or without braces. The name ends where a name ends: `$PORTAL` stays.
-fn fill(text: &str, address: Option<&Address>) -> String {
-    let values = placeholders(address);
+/// The same, of a process that has them in its environment.
+pub(crate) fn placeholders_of(env: &[(String, String)]) -> Placeholders {
+    let names = ["PORT", "HOST", "SOCKET", "BUILD_DIRECTORY"];
+    let value = |wanted: &str| env.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    names.into_iter().filter_map(|name| Some((name, value(name)?))).collect()
+}
+
+/// Replaces `$PORT`, `$HOST`, `$SOCKET` and `$BUILD_DIRECTORY` where they have values, with or without braces. The name ends where a
+/// name ends: `$PORTAL` stays.
+pub(crate) fn fill(text: &str, values: &Placeholders) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -157,9 +170,10 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         gid: user.gid,
         groups: sys::user::groups(&user.name, user.gid),
     };
+    let values = placeholders(address, places.build.as_deref());
     ShimSpec {
         instance: id.to_string(),
-        argv: spec.argv.iter().map(|argument| fill(argument, address)).collect(),
+        argv: spec.argv.iter().map(|argument| fill(argument, &values)).collect(),
         env: env.to_vec(),
         dir: spec.dir.clone(),
         user: user.as_ref().map(credentials),
@@ -252,13 +266,11 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_and_nothing_else_is() {
-        let tcp = Address::Tcp(([127, 0, 0, 1], 5000).into());
-        assert_eq!(
-            fill("--bind=$HOST:${PORT} $PORTAL $5 $", Some(&tcp)),
-            "--bind=127.0.0.1:5000 $PORTAL $5 $"
-        );
-        let unix = Address::Unix("/run/a/s".into());
-        assert_eq!(fill("unix:$SOCKET,$PORT", Some(&unix)), "unix:/run/a/s,$PORT");
-        assert_eq!(fill("$PORT", None), "$PORT");
+        let tcp = placeholders(Some(&Address::Tcp(([127, 0, 0, 1], 5000).into())), None);
+        assert_eq!(fill("--bind=$HOST:${PORT} $PORTAL $5 $", &tcp), "--bind=127.0.0.1:5000 $PORTAL $5 $");
+        let unix = placeholders(Some(&Address::Unix("/run/a/s".into())), Some(Path::new("/b")));
+        assert_eq!(fill("unix:$SOCKET,$PORT", &unix), "unix:/run/a/s,$PORT");
+        assert_eq!(fill("$BUILD_DIRECTORY/venv ${BUILD_DIRECTORY}s", &unix), "/b/venv /bs");
+        assert_eq!(fill("$PORT", &Vec::new()), "$PORT");
     }
 }

@@ -53,6 +53,8 @@ pub struct Places {
     pub app_socket: PathBuf,
     /// `$STATE_DIRECTORY`: a folder of the app's own, kept across instances and releases; belongs to the app's user.
     pub state: PathBuf,
+    /// `$BUILD_DIRECTORY`: what the app's steps have built; none: it has no steps.
+    pub build: Option<PathBuf>,
     /// Standard output.
     pub out: PathBuf,
     /// Standard error.

@@ -3,7 +3,7 @@
 
 use super::backoff::SlotState;
 use super::fleet::Fleet;
-use super::{AppDesired, Desired, Plan, Step, needs_ready, retire};
+use super::{AppDesired, Build, Desired, Plan, Step, needs_ready, retire};
 use crate::observed::{Moment, Observed};
 use crate::spec::Listen;
 use crate::{AppId, InstanceId};
@@ -18,7 +18,7 @@ pub(super) fn plan(
 ) {
     retire::leaving(plan, id, &app.stop, view, now);
     let mut fleet = Fleet::new(id, app, view, now);
-    let startable = needs_ready(desired, view, id);
+    let startable = app.build == Build::Done && needs_ready(desired, view, id);
     fleet.current.retain(|instance| !retire::overdue(plan, app, instance, now));
     fleet.outdated.retain(|instance| !retire::overdue(plan, app, instance, now));
     shrink(plan, app, &mut fleet);

@@ -12,7 +12,7 @@
 //!
 //! The flow of one plan: forget what ended (its slot's record is in force within the same plan), then app by app:
 //! what is on its way out (`retire`), what is to be taken out and what is to be started (`app`, on the instances as `fleet` sorts
-//! them), in the order of needs (`order`) and not before the back-off is over (`backoff`).
+//! them), in the order of needs (`order`), not before the back-off is over (`backoff`) nor what they start from is built ([`Build`]).
 //!
 //! Invariants (held by the simulation in `tests/plan/simulation.rs`): no step of ours takes the ready instances of an app
 //! below what is wanted while enough are ready; no run number is used twice; no slot has two living instances; nothing that may hold
@@ -58,6 +58,20 @@ pub struct AppDesired {
     pub stop: StopSpec,
     /// Longest time from start to ready.
     pub start_period: Duration,
+    /// How that stands which its instances start from: until it is done none is started; those that run serve on.
+    pub build: Build,
+}
+
+/// How an app's build stands, as far as the plan has to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Build {
+    /// It is there, or the app has none.
+    #[default]
+    Done,
+    /// It is to be made, or being made; the text says how far it is.
+    UnderWay(String),
+    /// It could not be made, and is not tried again before an administrator asks for it; the text says why.
+    Failed(String),
 }
 
 /// What is wanted. An app that is to be removed stays in it with `instances = 0` until its last instance is forgotten: so

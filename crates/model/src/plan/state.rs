@@ -2,7 +2,7 @@
 
 use super::backoff::{self, SlotState};
 use super::fleet::Fleet;
-use super::{AppDesired, Desired};
+use super::{AppDesired, Build, Desired};
 use crate::observed::{End, Instance, Moment, Observed, Phase};
 use crate::{AppId, AppName};
 
@@ -28,6 +28,8 @@ pub enum AppState {
     Stopped,
     /// Not started before what it needs is ready.
     Waiting,
+    /// Not started before what it starts from is built.
+    Building,
     /// Its programs did their work and ended with success.
     Complete,
 }
@@ -57,12 +59,17 @@ pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState
     }
     if tally.ready > 0 {
         let enough = tally.ready + tally.complete >= app.instances;
-        let waits = tally.starting == 0 && !needs_ready(desired, observed, id);
+        let waits = tally.starting == 0 && !(app.build == Build::Done && needs_ready(desired, observed, id));
         return match (enough, trouble) {
             (true, false) => AppState::Ready,
             (false, false) if !waits => AppState::Starting,
             _ => AppState::Degraded,
         };
+    }
+    if tally.starting + tally.unhealthy == 0
+        && let Build::Failed(reason) = &app.build
+    {
+        return AppState::Failed { reason: reason.clone() };
     }
     if tally.starting + tally.unhealthy + tally.crashed == 0 {
         if tally.failed > 0 {
@@ -71,6 +78,9 @@ pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState
         }
         if !needs_ready(desired, observed, id) {
             return AppState::Waiting;
+        }
+        if app.build != Build::Done {
+            return AppState::Building;
         }
     }
     if tally.unhealthy > 0 && tally.starting == 0 {
@@ -83,6 +93,9 @@ pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState
 pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Option<String> {
     let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
     let fleet = Fleet::new(id, app, observed, Moment::ZERO);
+    if let Build::Failed(reason) = &app.build {
+        return Some(reason.clone());
+    }
     let vacancies = fleet.vacancies.iter().filter(|vacancy| vacancy.state != SlotState::Complete);
     let mut ended = vacancies.filter_map(|vacancy| {
         let record = observed.slot(id, vacancy.slot)?;
@@ -102,8 +115,13 @@ pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Opti
     let sick = sick.map(|instance| format!("the health checks of {} fail", instance.id.label()));
     // The last vacancies are the failed ones: the most serious.
     ended.next_back().or_else(|| sick.last()).or_else(|| {
-        let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need))?;
-        (fleet.open > 0).then(|| format!("waits for {missing}"))
+        let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need));
+        let waits = match (missing, &app.build) {
+            (Some(missing), _) => format!("waits for {missing}"),
+            (None, Build::UnderWay(how_far)) => how_far.clone(),
+            (None, _) => return None,
+        };
+        (fleet.open > 0).then_some(waits)
     })
 }
 
@@ -127,7 +145,8 @@ pub fn serving(desired: &Desired, observed: &Observed, id: &AppId) -> Serving {
     match tally(desired, observed, id) {
         None => Serving::Down,
         Some((_, tally)) if tally.unhealthy > 0 => Serving::Unhealthy,
-        Some((_, tally)) if tally.starting > 0 || tally.open > 0 => Serving::Starting,
+        Some((_, tally)) if tally.starting > 0 => Serving::Starting,
+        Some((app, tally)) if tally.open > 0 && !matches!(app.build, Build::Failed(_)) => Serving::Starting,
         Some(_) => Serving::Down,
     }
 }

@@ -1,7 +1,7 @@
 //! What the tests have in common: one stack, a clock, and a way to say what happens.
 
 use model::observed::{End, Event, Instance, Moment, Observed};
-use model::plan::{AppDesired, Desired, Plan, Step, plan};
+use model::plan::{AppDesired, Build, Desired, Plan, Step, plan};
 use model::spec::{Listen, RestartPolicy, RestartSpec, StopSpec};
 use model::{AppId, InstanceId};
 use std::time::Duration;
@@ -28,6 +28,7 @@ pub fn an_app() -> AppDesired {
         },
         stop: StopSpec { signal: 15, timeout: 10 * SECOND, drain: 30 * SECOND },
         start_period: 60 * SECOND,
+        build: Build::Done,
     }
 }
 
