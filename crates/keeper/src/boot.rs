@@ -176,15 +176,10 @@ impl Keeper {
             (stack.restarts, stack.stopped) = (record.restarts, record.stopped);
             stack.removing = record.wanted == Wanted::Stopped;
             let load = |revision: store::Revision| {
-                let spec = change::load_again(&revision.content.manifest, &revision.content.text)?;
+                let loaded =
+                    change::load_again(&revision.content.manifest, &revision.content.text, &self.home)?;
                 let store::NewRevision { http, https, .. } = revision.content;
-                Ok::<_, KeeperError>(Revision {
-                    number: revision.number,
-                    spec,
-                    http,
-                    https,
-                    made: Default::default(),
-                })
+                Ok::<_, KeeperError>(loaded.revision(revision.number, http, https))
             };
             match record.active.map(load).transpose() {
                 Ok(active) => stack.active = active,
@@ -262,12 +257,14 @@ impl Keeper {
         let (instance, spec) = (id.clone(), fingerprint);
         self.observed.apply(Event::Adopted { instance, spec, phase: phase.clone() }, now);
         report_failure("recording a run number", self.store.use_run(&id));
-        let stack = self.stacks.get(&id.app.stack);
-        let spec = stack.and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
-        let user = spec.as_ref().and_then(|spec| self.user_of(&id.app.stack, spec));
+        let found = self.stacks.get(&id.app.stack).and_then(|stack| stack.find(&id.app.app, fingerprint));
+        let is_service = found.is_some_and(|(revision, _)| revision.is_service(&id.app.app));
+        let user = found.and_then(|(revision, spec)| user::of_app(&revision.spec, spec).ok().flatten());
+        let spec = found.map(|(_, spec)| Arc::new(spec.clone()));
         let edge_group = self.recipe.user.as_ref().map(|user| user.gid);
-        let places = self.places(&id, spec.as_deref());
-        self.supervisor.adopt(Adoption { meta, places, spec, user, edge_group, phase });
+        let mainstay = is_service.then(|| self.options.exe.clone());
+        let places = self.places(&id, spec.as_deref(), is_service);
+        self.supervisor.adopt(Adoption { meta, places, spec, user, edge_group, mainstay, phase });
     }
 
     /// Where the former keeper saw an instance last: the history's last word on its slot, which is written before anything
@@ -288,11 +285,6 @@ impl Keeper {
             Some("stopping") => Phase::Stopping { since, never_ready },
             _ => Phase::Starting { since },
         }
-    }
-
-    fn user_of(&self, stack: &model::StackName, app: &model::spec::AppSpec) -> Option<sys::user::User> {
-        let revision = self.stacks.get(stack)?.revisions().next()?;
-        user::of_app(&revision.spec, app).ok().flatten()
     }
 
     /// The first edge is waited for: without one there is nothing to report readiness of.

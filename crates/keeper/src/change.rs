@@ -1,25 +1,49 @@
 //! A manifest's way to a stack: load, compare, say what changes.
 
 use crate::error::KeeperError;
+use crate::home::Home;
+use crate::secrets;
 use crate::stack::Revision;
+use model::AppName;
 use model::spec::{AppSpec, SiteSpec, StackSpec};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Loads a manifest with the keeper's environment; its text is what the store keeps.
+/// A manifest that was loaded, with its services expanded.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) spec: Arc<StackSpec>,
+    /// What the store keeps.
+    pub(crate) text: String,
+}
+
+impl Loaded {
+    /// It as a revision.
+    pub(crate) fn revision(self, number: u64, http: Vec<SocketAddr>, https: Vec<SocketAddr>) -> Revision {
+        let Self { spec, .. } = self;
+        Revision { number, spec, http, https, made: Default::default() }
+    }
+}
+
+/// Loads a manifest with the keeper's environment. `dry`: nothing is written.
 ///
 /// # Errors
-/// All its diagnostics at once.
-pub(crate) fn load(path: &Path) -> Result<(Arc<StackSpec>, String), KeeperError> {
-    let loaded = manifest::load(path, &environment).map_err(failure)?;
-    Ok((Arc::new(loaded.spec), loaded.text))
+/// All its diagnostics at once; or why a service cannot be had.
+pub(crate) fn load(path: &Path, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
+    expand(manifest::load(path, &environment).map_err(failure)?, home, dry)
 }
 
 /// Loads a committed revision again from its text: what somebody wrote into the file since then is not in force.
-pub(crate) fn load_again(path: &Path, text: &str) -> Result<Arc<StackSpec>, KeeperError> {
-    manifest::load_from(text, path, &environment).map(|loaded| Arc::new(loaded.spec)).map_err(failure)
+pub(crate) fn load_again(path: &Path, text: &str, home: &Home) -> Result<Loaded, KeeperError> {
+    expand(manifest::load_from(text, path, &environment).map_err(failure)?, home, false)
+}
+
+fn expand(loaded: manifest::Loaded, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
+    let mut spec = loaded.spec;
+    secrets::fill(&mut spec, home, dry).map_err(KeeperError::Service)?;
+    Ok(Loaded { spec: Arc::new(spec), text: loaded.text })
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -48,24 +72,11 @@ pub(crate) fn describe(old: Option<&Revision>, new: &Revision) -> Vec<String> {
 
 fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
     let Some(old) = old else {
-        let apps = new.apps.keys().map(|name| format!("app {name}: added"));
+        let apps = new.apps.keys().map(|name| format!("{} {name}: added", kind(new, name)));
         let sites = new.sites.iter().map(|site| format!("site {}: added", site.hosts.join(", ")));
         return apps.chain(sites).collect();
     };
-    let mut lines = Vec::new();
-    for (name, app) in &new.apps {
-        match old.apps.get(name) {
-            None => lines.push(format!("app {name}: added")),
-            Some(before) if before != app => lines.push(format!("app {name}: {}", describe_app(before, app))),
-            Some(_) => {}
-        }
-    }
-    lines.extend(
-        old.apps
-            .keys()
-            .filter(|name| !new.apps.contains_key(name))
-            .map(|name| format!("app {name}: removed")),
-    );
+    let mut lines = describe_apps(old, new);
     let (former, now) = (by_hosts(old), by_hosts(new));
     for site in &new.sites {
         match former.get(&*site.hosts) {
@@ -93,6 +104,26 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
     lines
 }
 
+fn describe_apps(old: &StackSpec, new: &StackSpec) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, app) in &new.apps {
+        let kind = kind(new, name);
+        match old.apps.get(name) {
+            None => lines.push(format!("{kind} {name}: added")),
+            Some(before) if before == app => {}
+            Some(before) => lines.push(format!("{kind} {name}: {}", describe_app(before, app))),
+        }
+    }
+    let gone = old.apps.keys().filter(|name| !new.apps.contains_key(name));
+    lines.extend(gone.map(|name| format!("{} {name}: removed", kind(old, name))));
+    lines
+}
+
+/// What people call it.
+fn kind(spec: &StackSpec, name: &AppName) -> &'static str {
+    if spec.services.contains_key(name) { "service" } else { "app" }
+}
+
 /// Sites by their host names; no two have the same.
 fn by_hosts(spec: &StackSpec) -> HashMap<&[String], &SiteSpec> {
     spec.sites.iter().map(|site| (&*site.hosts, site)).collect()
@@ -115,6 +146,7 @@ fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
     part(old.logs != new.logs, "logs");
     part(old.restart != new.restart, "restart");
     part(old.needs != new.needs, "needs");
+    part(old.writable != new.writable, "writable");
     if old.env != new.env {
         let names =
             old.env.keys().chain(new.env.keys()).filter(|name| old.env.get(*name) != new.env.get(*name));
@@ -124,7 +156,11 @@ fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
     if old.instances != new.instances {
         parts.push(format!("instances {} → {}", old.instances, new.instances));
     }
+    format!("{} changed; {}", parts.join(", "), meaning(old, new))
+}
+
+/// What a change means for the instances.
+fn meaning(old: &AppSpec, new: &AppSpec) -> &'static str {
     let replaced = old.fingerprint(0) != new.fingerprint(0);
-    let meaning = if replaced { "its instances are replaced" } else { "its instances are kept" };
-    format!("{} changed; {meaning}", parts.join(", "))
+    if replaced { "its instances are replaced" } else { "its instances are kept" }
 }

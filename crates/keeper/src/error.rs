@@ -22,6 +22,9 @@ pub enum KeeperError {
         /// Rendered for a terminal without colour.
         diagnostics: String,
     },
+    /// A data service, or a value made for an app, cannot be had.
+    #[error("{0}")]
+    Service(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -85,6 +88,7 @@ impl KeeperError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Manifest { .. }
+            | Self::Service(_)
             | Self::Listen { .. }
             | Self::Certificate(_)
             | Self::HostTaken { .. }
@@ -101,9 +105,11 @@ impl KeeperError {
             Self::Wrong(_) => 400,
             Self::Unknown(_) => 404,
             Self::Conflict(_) | Self::Locked { .. } | Self::StackTaken { .. } => 409,
-            Self::Manifest { .. } | Self::Listen { .. } | Self::Certificate(_) | Self::HostTaken { .. } => {
-                422
-            }
+            Self::Manifest { .. }
+            | Self::Service(_)
+            | Self::Listen { .. }
+            | Self::Certificate(_)
+            | Self::HostTaken { .. } => 422,
             Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
         }
     }

@@ -8,6 +8,7 @@ use model::StackName;
 use model::observed::{End, Event};
 use model::plan::Step;
 use model::spec::AppSpec;
+use std::sync::Arc;
 use std::time::Duration;
 use supervisor::{Order, Places};
 
@@ -54,14 +55,16 @@ impl Keeper {
     fn order(&self, id: &InstanceId, fingerprint: u64) -> Result<Order, String> {
         let gone = || format!("{} is no longer part of its stack", id.app);
         let stack = self.stacks.get(&id.app.stack).ok_or_else(gone)?;
-        let spec = stack.spec_of(&id.app.app, fingerprint).ok_or_else(gone)?;
-        let revision = stack.candidate.as_ref().or(stack.active.as_ref()).ok_or_else(gone)?;
+        let (revision, spec) = stack.find(&id.app.app, fingerprint).ok_or_else(gone)?;
+        let is_service = revision.is_service(&id.app.app);
         Ok(Order {
             id: id.clone(),
-            user: user::of_app(&revision.spec, &spec)?,
-            places: self.places(id, Some(&spec)),
-            spec,
+            user: user::of_app(&revision.spec, spec)?,
+            spec: Arc::new(spec.clone()),
             fingerprint,
+            root: revision.spec.root.clone(),
+            places: self.places(id, Some(spec), is_service),
+            mainstay: is_service.then(|| self.options.exe.clone()),
             edge_group: self.recipe.user.as_ref().map(|user| user.gid),
             exe: self.options.exe.clone(),
             lifetime: self.lifetime.clone(),
@@ -69,7 +72,7 @@ impl Keeper {
     }
 
     /// Where the files of an instance are; `spec`: of the app, if it is known.
-    pub(crate) fn places(&self, id: &InstanceId, spec: Option<&AppSpec>) -> Places {
+    pub(crate) fn places(&self, id: &InstanceId, spec: Option<&AppSpec>, is_service: bool) -> Places {
         let home = &self.home;
         let build = spec.and_then(|spec| spec.build.as_ref());
         Places {
@@ -77,6 +80,7 @@ impl Keeper {
             status: home.instance_status(id),
             meta: home.instance_meta(id),
             app_socket: home.app_socket(id),
+            service_socket: is_service.then(|| home.service_socket(&id.app)),
             state: home.app_state(&id.app),
             build: build.map(|build| home.app_builds(&id.app).join(format!("{:016x}", build.hash))),
             out: home.app_log(&id.app, id.slot, "out"),

@@ -99,6 +99,23 @@ impl Home {
     pub fn app_build_log(&self, app: &AppId) -> PathBuf {
         self.stack_logs(app.stack.as_str()).join(format!("{}.build.log", app.app))
     }
+    /// Folder of a data service: configuration, password, data.
+    pub fn service(&self, service: &AppId) -> PathBuf {
+        self.home.join("data").join(service.stack.as_str()).join(service.app.as_str())
+    }
+    /// Unix socket of a data service: the same for every run, in a folder of its user's.
+    pub fn service_socket(&self, service: &AppId) -> PathBuf {
+        let id = model::id::fnv1a(service.to_string().as_bytes());
+        self.run.join("data").join(format!("{id:016x}")).join("s")
+    }
+    /// Folder of a data service's certificate.
+    pub fn service_certs(&self, service: &AppId) -> PathBuf {
+        self.certs().join("services").join(service.stack.as_str()).join(service.app.as_str())
+    }
+    /// Folder of what was generated for an app's environment, a file for each variable.
+    pub fn secrets(&self, app: &AppId) -> PathBuf {
+        self.home.join("secrets").join(app.stack.as_str()).join(app.app.as_str())
+    }
     /// Folder of what is known of instances.
     pub fn instances(&self) -> PathBuf {
         self.home.join("instances")

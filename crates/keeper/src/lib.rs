@@ -6,6 +6,7 @@
 //! - [`boot`]: lock, store, folders; finds the edge and the shims of a former keeper again.
 //! - [`control`]: the control API; every call becomes a message to the loop.
 //! - [`wish`]: what a call asks for is recorded or refused; [`change`]: manifests loaded and compared.
+//! - [`secrets`]: what is generated for an app.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
 //! - [`certificates`]: made, loaded, checked and renewed for the edge.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
@@ -32,6 +33,7 @@ mod merge;
 mod metrics;
 mod publish;
 mod resolve;
+mod secrets;
 mod servers;
 mod stack;
 mod status;

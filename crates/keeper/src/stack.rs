@@ -30,6 +30,11 @@ pub(crate) struct Revision {
 }
 
 impl Revision {
+    /// Whether the app of this name is one of Mainstay's data services.
+    pub(crate) fn is_service(&self, name: &AppName) -> bool {
+        self.spec.services.contains_key(name)
+    }
+
     /// Where it listens for plain HTTP.
     pub(crate) fn http(&self) -> &[SocketAddr] {
         if self.http.is_empty() { &self.spec.http } else { &self.http }
@@ -101,10 +106,16 @@ impl Stack {
         self.candidate.iter().chain(&self.active)
     }
 
+    /// The revision in which `app` has this fingerprint, and its specification there.
+    pub(crate) fn find(&self, app: &AppName, fingerprint: u64) -> Option<(&Revision, &AppSpec)> {
+        let mut specs =
+            self.revisions().filter_map(|revision| Some((revision, revision.spec.apps.get(app)?)));
+        specs.find(|(_, spec)| self.fingerprint(app, spec) == fingerprint)
+    }
+
     /// The specification with this fingerprint, if an active or candidate revision has it.
     pub(crate) fn spec_of(&self, app: &AppName, fingerprint: u64) -> Option<Arc<AppSpec>> {
-        let specs = self.revisions().filter_map(|revision| revision.spec.apps.get(app));
-        specs.into_iter().find(|spec| self.fingerprint(app, spec) == fingerprint).cloned().map(Arc::new)
+        self.find(app, fingerprint).map(|(_, spec)| Arc::new(spec.clone()))
     }
 
     /// Whether `app` is one that this stack knows now.

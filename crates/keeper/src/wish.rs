@@ -8,7 +8,7 @@
 //! Until the store has taken it nothing is changed; what was bound for it by then is closed again.
 
 use crate::api::{Accepted, ReloadRequest, StackRequest};
-use crate::change;
+use crate::change::{self, Loaded};
 use crate::control::{Call, Verb};
 use crate::error::KeeperError;
 use crate::keeper::{Ending, Keeper, epoch_ms, report_failure};
@@ -21,7 +21,6 @@ use model::spec::StackSpec;
 use model::{AppId, AppName, InstanceId, StackName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use store::{NewRevision, Proposal};
 
 /// A manifest that is to be in force.
@@ -30,16 +29,17 @@ struct Wish {
     /// As in [`Revision::http`].
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
-    spec: Arc<StackSpec>,
-    text: String,
+    loaded: Loaded,
 }
 
 impl Wish {
+    fn spec(&self) -> &StackSpec {
+        &self.loaded.spec
+    }
+
     /// It as a revision that has no number yet.
     fn revision(&self) -> Revision {
-        let Self { http, https, spec, .. } = self;
-        let (http, https) = (http.clone(), https.clone());
-        Revision { number: 0, spec: Arc::clone(spec), http, https, made: Default::default() }
+        self.loaded.clone().revision(0, self.http.clone(), self.https.clone())
     }
 }
 
@@ -66,8 +66,8 @@ impl Keeper {
     /// Puts a stack up, or another manifest in the place of the one that runs. Apps that were stopped are started.
     pub(crate) async fn put(&mut self, request: StackRequest) -> Result<Accepted, KeeperError> {
         let StackRequest { manifest, http, https } = request;
-        let (spec, text) = load(manifest.clone()).await?;
-        let name = spec.name.clone();
+        let loaded = self.load(manifest.clone(), false).await?;
+        let name = loaded.spec.name.clone();
         let running = self.stacks.get(&name).filter(|stack| !stack.removing);
         if let Some(running) = running.filter(|stack| stack.manifest != manifest) {
             let manifest = running.manifest.clone();
@@ -80,13 +80,20 @@ impl Keeper {
         };
         let http = or_before(http, before.map(|active| &active.http));
         let https = or_before(https, before.map(|active| &active.https));
-        let mut accepted = self.propose(Wish { manifest, http, https, spec, text })?;
+        let mut accepted = self.propose(Wish { manifest, http, https, loaded })?;
         let stopped = self.stacks.get(&name).map(|stack| stack.stopped.clone()).unwrap_or_default();
         for app in stopped {
             self.set_stopped(&name, &app, false);
             accepted.changes.push(format!("app {app}: started"));
         }
         Ok(accepted)
+    }
+
+    /// Loads a manifest away from the loop: its files may lie on a slow disk.
+    async fn load(&self, path: PathBuf, dry: bool) -> Result<Loaded, KeeperError> {
+        let home = self.home.clone();
+        let loading = tokio::task::spawn_blocking(move || change::load(&path, &home, dry)).await;
+        loading.map_err(|error| KeeperError::Io(std::io::Error::other(error)))?
     }
 
     async fn reload(&mut self, stack: &str, request: ReloadRequest) -> Result<Accepted, KeeperError> {
@@ -96,16 +103,16 @@ impl Keeper {
             let given = head.map(|head| (head.http.clone(), head.https.clone())).unwrap_or_default();
             (stack.name.clone(), stack.manifest.clone(), given)
         };
-        let (spec, text) = load(manifest.clone()).await?;
-        if spec.name != name {
+        let loaded = self.load(manifest.clone(), request.dry_run).await?;
+        if loaded.spec.name != name {
             return Err(KeeperError::Conflict(format!(
                 "the manifest now names the stack {}; stop {name} and start it anew",
-                spec.name
+                loaded.spec.name
             )));
         }
-        let wish = Wish { manifest, http, https, spec, text };
+        let wish = Wish { manifest, http, https, loaded };
         if request.dry_run {
-            self.check_hosts(&wish.spec)?;
+            self.check_hosts(wish.spec())?;
             return Ok(self.compare(&wish));
         }
         self.propose(wish)
@@ -113,7 +120,7 @@ impl Keeper {
 
     /// What a wish would change now.
     fn compare(&self, wish: &Wish) -> Accepted {
-        let name = &wish.spec.name;
+        let name = &wish.spec().name;
         let stack = self.stacks.get(name);
         let active = stack.and_then(|stack| stack.active.as_ref());
         let mut changes = change::describe(active, &wish.revision());
@@ -126,9 +133,9 @@ impl Keeper {
 
     /// Records a wish, if there is anything new in it.
     fn propose(&mut self, wish: Wish) -> Result<Accepted, KeeperError> {
-        self.check_hosts(&wish.spec)?;
+        self.check_hosts(wish.spec())?;
         let accepted = self.compare(&wish);
-        let candidate = self.stacks.get(&wish.spec.name).and_then(|stack| stack.candidate.as_ref());
+        let candidate = self.stacks.get(&wish.spec().name).and_then(|stack| stack.candidate.as_ref());
         if accepted.changes.is_empty() && candidate.is_none() {
             return Ok(accepted);
         }
@@ -143,7 +150,7 @@ impl Keeper {
     /// committed at once.
     fn record(&mut self, wish: Wish) -> Result<u64, KeeperError> {
         let mut revision = wish.revision();
-        let Wish { manifest, spec, text, .. } = wish;
+        let Wish { manifest, loaded: Loaded { spec, text, .. }, .. } = wish;
         let name = spec.name.clone();
         let head = self.stacks.get(&name).and_then(|stack| stack.revisions().next()).map(|head| head.number);
         self.certificates.check(&revision)?;
@@ -309,10 +316,4 @@ fn drain_all(keeper: &mut Keeper, superseded: &[(AppId, u64)]) {
             keeper.execute(Step::Drain { instance });
         }
     }
-}
-
-/// Loads a manifest away from the loop: its files may lie on a slow disk.
-async fn load(path: PathBuf) -> Result<(Arc<StackSpec>, String), KeeperError> {
-    let loading = tokio::task::spawn_blocking(move || change::load(&path)).await;
-    loading.map_err(|error| KeeperError::Io(std::io::Error::other(error)))?
 }

@@ -255,13 +255,14 @@ impl AppSpec {
     /// `restarts`, the number of restarts an administrator asked for. Kept on disk and compared across versions of
     /// Mainstay: a field that is added later must not be serialised while it has its default.
     pub fn fingerprint(&self, restarts: u64) -> u64 {
-        let Self { argv, dir, env, listen, health, stop, user, logs, build, .. } = self;
+        let Self { argv, dir, env, listen, health, stop, user, logs, build, writable, .. } = self;
         let values: Vec<(&str, &str)> =
             env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         // Serialising plain structs of text and numbers to memory does not fail.
         let text = serde_json::to_vec(&(argv, dir, values, listen, health, stop, user, logs, restarts));
         let mut text = text.unwrap_or_default();
         text.extend(build.iter().flat_map(|build| build.hash.to_le_bytes()));
+        text.extend(writable.iter().flat_map(|folder| folder.as_os_str().as_encoded_bytes()));
         crate::id::fnv1a(&text)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn adopt(
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Sender<Report>,
 ) {
-    let Adoption { meta, places, spec, user, edge_group, phase } = adoption;
+    let Adoption { meta, places, spec, user, edge_group, mainstay, phase } = adoption;
     let Meta { id, address, listen, health, .. } = meta;
     let Some(link) = connect(&places).await else {
         let end = without_shim(&places).await;
@@ -41,7 +41,7 @@ pub(crate) async fn adopt(
         );
         launch::surroundings(&spec, env, user.as_ref())
     });
-    let target = Target { health, address, command };
+    let target = Target { health: launch::health(&health, mainstay.as_deref()), address, command };
     let access = launch::Access::of(user.as_ref(), edge_group);
     let life = Life::new(id, places, reports, link, target, listen, access);
     life.last_seen(phase).run(commands).await;

@@ -4,7 +4,7 @@ use crate::link::Link;
 use crate::meta::Meta;
 use crate::{Order, Places, port};
 use model::observed::Address;
-use model::spec::{AppSpec, EnvValue, Listen};
+use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +44,7 @@ type Prepared = (Option<Address>, Vec<(String, String)>, u32);
 fn prepare(order: &Order) -> Result<Prepared, String> {
     let address = choose_address(order)?;
     folders(order).map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.display()))?;
+    writable(order)?;
     let Places { state, build, .. } = &order.places;
     let env = environment(&order.spec, state, build.as_deref(), order.user.as_ref(), address.as_ref());
     let meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
@@ -71,9 +72,27 @@ fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
     let parents =
         [(&places.shim_socket, 0o700), (&places.meta, 0o700), (&places.out, 0o711), (&places.state, 0o711)];
     let shared = parents.into_iter().filter_map(|(file, mode)| Some((file.parent()?, mode, None)));
-    let socket = places.app_socket.parent().map(|folder| (folder, 0o711, owner));
-    for (folder, mode, owner) in shared.chain(socket).chain([(places.state.as_path(), 0o700, owner)]) {
+    let sockets = [Some(&places.app_socket), places.service_socket.as_ref()].into_iter().flatten();
+    let sockets = sockets.filter_map(|socket| Some((socket.parent()?, 0o711, owner)));
+    for (folder, mode, owner) in shared.chain(sockets).chain([(places.state.as_path(), 0o700, owner)]) {
         sys::folder::make(folder, mode, owner).map_err(|error| (folder.to_owned(), error))?;
+    }
+    Ok(())
+}
+
+/// Folders of the stack that the app writes into. The stack's folder may be somebody else's, who could put a link in the place of
+/// one: none is followed below it.
+fn writable(order: &Order) -> Result<(), String> {
+    let owner = order.user.as_ref().filter(|_| sys::user::is_root()).map(|user| (user.uid, user.gid));
+    for folder in &order.spec.writable {
+        sys::folder::make_below(&order.root, folder, owner).map_err(|error| {
+            format!(
+                "cannot make the writable folder {}: {error}; every part of this path below {} has to be a folder, no link, that {} can change",
+                folder.display(),
+                order.root.display(),
+                if owner.is_some() { "root" } else { "the keeper's user" },
+            )
+        })?;
     }
     Ok(())
 }
@@ -133,6 +152,16 @@ pub(crate) fn placeholders_of(env: &[(String, String)]) -> Placeholders {
     names.into_iter().filter_map(|name| Some((name, value(name)?))).collect()
 }
 
+/// The commands of a health check; those of a service of Mainstay's own are in its words.
+pub(crate) fn health(spec: &HealthSpec, mainstay: Option<&Path>) -> HealthSpec {
+    let mut health = spec.clone();
+    if let (Probe::Command(argv), Some(mainstay)) = (&mut health.probe, mainstay) {
+        let values = vec![("MAINSTAY", mainstay.display().to_string())];
+        argv.iter_mut().for_each(|argument| *argument = fill(argument, &values));
+    }
+    health
+}
+
 /// Replaces `$PORT`, `$HOST`, `$SOCKET` and `$BUILD_DIRECTORY` where they have values, with or without braces. The name ends where a
 /// name ends: `$PORTAL` stays.
 pub(crate) fn fill(text: &str, values: &Placeholders) -> String {
@@ -170,7 +199,8 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         gid: user.gid,
         groups: sys::user::groups(&user.name, user.gid),
     };
-    let values = placeholders(address, places.build.as_deref());
+    let mut values = placeholders(address, places.build.as_deref());
+    values.extend(order.mainstay.iter().map(|mainstay| ("MAINSTAY", mainstay.display().to_string())));
     ShimSpec {
         instance: id.to_string(),
         argv: spec.argv.iter().map(|argument| fill(argument, &values)).collect(),
@@ -269,8 +299,18 @@ mod tests {
         let tcp = placeholders(Some(&Address::Tcp(([127, 0, 0, 1], 5000).into())), None);
         assert_eq!(fill("--bind=$HOST:${PORT} $PORTAL $5 $", &tcp), "--bind=127.0.0.1:5000 $PORTAL $5 $");
         let unix = placeholders(Some(&Address::Unix("/run/a/s".into())), Some(Path::new("/b")));
-        assert_eq!(fill("unix:$SOCKET,$PORT", &unix), "unix:/run/a/s,$PORT");
+        assert_eq!(fill("unix:$SOCKET,$PORT $MAINSTAY", &unix), "unix:/run/a/s,$PORT $MAINSTAY");
         assert_eq!(fill("$BUILD_DIRECTORY/venv ${BUILD_DIRECTORY}s", &unix), "/b/venv /bs");
         assert_eq!(fill("$PORT", &Vec::new()), "$PORT");
+    }
+
+    #[test]
+    fn only_a_service_means_mainstay_by_its_name() {
+        let second = Duration::from_secs(1);
+        let probe = Probe::Command(vec!["$MAINSTAY".into(), "$PORT".into()]);
+        let spec = HealthSpec { probe, interval: second, timeout: second, retries: 1, start_period: second };
+        assert_eq!(health(&spec, None), spec);
+        let filled = health(&spec, Some(Path::new("/bin/mainstay")));
+        assert_eq!(filled.probe, Probe::Command(vec!["/bin/mainstay".into(), "$PORT".into()]));
     }
 }

@@ -51,6 +51,8 @@ pub struct Places {
     pub meta: PathBuf,
     /// `$SOCKET`; its folder belongs to the app's user.
     pub app_socket: PathBuf,
+    /// Unix socket of a data service, the same for every run; its folder belongs to the service's user, and stays.
+    pub service_socket: Option<PathBuf>,
     /// `$STATE_DIRECTORY`: a folder of the app's own, kept across instances and releases; belongs to the app's user.
     pub state: PathBuf,
     /// `$BUILD_DIRECTORY`: what the app's steps have built; none: it has no steps.
@@ -72,6 +74,8 @@ pub struct Order {
     pub spec: Arc<AppSpec>,
     /// [`AppSpec::fingerprint`] of it.
     pub fingerprint: u64,
+    /// The stack's folder: what is `writable` is below it.
+    pub root: PathBuf,
     /// Its files and sockets.
     pub places: Places,
     /// User to run as; none: the keeper's own.
@@ -80,6 +84,8 @@ pub struct Order {
     pub edge_group: Option<u32>,
     /// The `mainstay` binary.
     pub exe: PathBuf,
+    /// What `$MAINSTAY` in its commands stands for; none: itself, in the words of somebody's app.
+    pub mainstay: Option<PathBuf>,
     /// Read end of the lifetime pipe: the instance is stopped when it closes.
     pub lifetime: Option<Arc<OwnedFd>>,
 }
@@ -97,6 +103,8 @@ pub struct Adoption {
     pub user: Option<sys::user::User>,
     /// As in [`Order::edge_group`].
     pub edge_group: Option<u32>,
+    /// As in [`Order::mainstay`].
+    pub mainstay: Option<PathBuf>,
     /// Where that keeper saw it last: who was ready need not prove it again, who was told to stop is told again.
     pub phase: Phase,
 }

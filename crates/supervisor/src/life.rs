@@ -82,7 +82,8 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     };
     let Launched { link, address, env, shim } = launched;
     let command = launch::surroundings(&order.spec, env, order.user.as_ref());
-    let target = Target { health: order.spec.health.clone(), address, command: Some(command) };
+    let health = launch::health(&order.spec.health, order.mainstay.as_deref());
+    let target = Target { health, address, command: Some(command) };
     let access = Access::of(order.user.as_ref(), order.edge_group);
     let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
     life.run(commands).await;

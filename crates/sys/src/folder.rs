@@ -2,10 +2,11 @@
 //! others: nothing here follows a symbolic link that stands where the folder or the file itself is expected.
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Makes the folder, and its parents with the same mode, unless it is there; then gives it to `owner` (user, group) and sets
 /// the mode. Parents that are there already are left as they are.
@@ -21,6 +22,40 @@ pub fn make(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()>
     rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode))?;
     if let Some((uid, gid)) = owner {
         rustix::fs::fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(())
+}
+
+/// Makes a folder below `root`, and what is missing above it, and gives both to `owner` (user, group) with mode 0755. `path` itself is
+/// given to him too where it was there and belonged to somebody else; what is in it stays as it is. Step by step from `root` on: no
+/// component below it may be a link.
+///
+/// # Errors
+/// `InvalidInput` where `path` is not below `root`; or when the system refuses, or a link or a file is in the way.
+pub fn make_below(root: &Path, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let outside =
+        || io::Error::new(io::ErrorKind::InvalidInput, format!("it is not below {}", root.display()));
+    let inside = path.strip_prefix(root).map_err(|_| outside())?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder = rustix::fs::open(root, flags, Mode::empty())?;
+    let mut names = inside.components().peekable();
+    names.peek().ok_or_else(outside)?;
+    while let Some(name) = names.next() {
+        let Component::Normal(name) = name else { return Err(outside()) };
+        let made = match rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        folder = rustix::fs::openat(&folder, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        let (is_last, uid) = (names.peek().is_none(), rustix::fs::fstat(&folder)?.st_uid);
+        if made || is_last && owner.is_some_and(|owner| owner.0 != uid) {
+            if let Some((uid, gid)) = owner {
+                rustix::fs::fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            }
+            // The mask of this process may have taken bits away.
+            rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
+        }
     }
     Ok(())
 }
@@ -101,6 +136,32 @@ mod tests {
         assert_eq!(mode(&victim), 0o750);
         assert!(check_own(&link).is_err());
         check_own(&victim).unwrap();
+    }
+
+    #[test]
+    fn a_folder_below_another_is_made_without_following_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("stack/kept")).unwrap();
+        std::fs::set_permissions(at("stack/kept"), PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::create_dir(at("victim")).unwrap();
+        symlink(at("victim"), at("stack/link")).unwrap();
+        let own = Some((crate::user::uid(), crate::user::gid()));
+        for (name, wanted) in [("a/b", 0o755), ("kept", 0o700)] {
+            make_below(&at("stack"), &at("stack").join(name), own).unwrap();
+            assert_eq!(mode(&at("stack").join(name)), wanted, "{name}");
+        }
+        if crate::user::is_root() {
+            make_below(&at("stack"), &at("stack/kept/new"), Some((65_534, 65_534))).unwrap();
+            let owner = |name: &str| std::fs::metadata(at(name)).unwrap().uid();
+            assert_eq!((owner("stack/kept"), owner("stack/kept/new")), (0, 65_534));
+            make_below(&at("stack"), &at("stack/kept"), Some((65_534, 65_534))).unwrap();
+            assert_eq!((owner("stack/kept"), mode(&at("stack/kept"))), (65_534, 0o755));
+        }
+        for name in ["stack/link", "stack/link/in", "stack", "victim", "stack/../victim"] {
+            assert!(make_below(&at("stack"), &at(name), own).is_err(), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(at("victim")).unwrap().count(), 0);
     }
 
     #[test]

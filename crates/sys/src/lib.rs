@@ -15,6 +15,7 @@ pub mod memfile;
 pub mod pipe;
 pub mod proc;
 pub mod process;
+pub mod random;
 pub mod signal;
 pub mod terminal;
 pub mod unix_socket;
