@@ -188,7 +188,7 @@ async function uploadSample(image) {
   track("sample_chosen", { image: image.getAttribute("src") });
   try {
     const blob = await (await send(image.src)).blob();
-    await upload(new File([blob], image.src.split("/").pop(), { type: blob.type }));
+    await upload(new File([blob], `${image.alt}.${blob.type.split("/").pop()}`, { type: blob.type }));
   } catch (failure) {
     report(failure, () => uploadSample(image));
   }
@@ -205,7 +205,7 @@ async function loadPalette(id) {
 function fillPalette() {
   const { colors, image_url, width, height, original_name, id } = state.palette;
   Object.assign($("palette-image"), { src: image_url, width, height });
-  $("palette-name").textContent = original_name || "Your picture";
+  $("palette-name").textContent = original_name.replace(/\.\w+$/, "") || "Your picture";
   $("palette-size").textContent = `${width} × ${height} pixels`;
   $("palette-colors").replaceChildren(...colors.filter(({ share }) => share > 0).map(field));
   $("find-paintings").href = `#paintings/${id}`;
