@@ -108,7 +108,7 @@ impl Cli {
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword => None,
-            Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) => None,
+            Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
         };
         after.or(self.place.file.take())
     }
@@ -151,6 +151,9 @@ pub enum Verb {
     /// The process that serves connections
     #[command(hide = true)]
     Edge(EdgeArgs),
+    /// The server of a data service
+    #[command(hide = true)]
+    Service(ServiceArgs),
 }
 
 /// `check`.
@@ -323,6 +326,30 @@ pub struct LiftBanArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,
+}
+
+/// `service`.
+#[derive(Debug, Args)]
+pub struct ServiceArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub verb: ServiceVerb,
+}
+
+/// What can be done with a service.
+#[derive(Debug, Subcommand)]
+pub enum ServiceVerb {
+    /// Become its server
+    Run(ServiceFile),
+    /// Ask whether it is well
+    Health(ServiceFile),
+}
+
+/// Which service.
+#[derive(Debug, Args)]
+pub struct ServiceFile {
+    /// The file that the keeper wrote about it
+    pub description: PathBuf,
 }
 
 /// `edge`.

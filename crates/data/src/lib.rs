@@ -7,6 +7,24 @@
 //! Invariants: expanding the same twice gives the same (the port and the password are chosen once); no password stands in an argument
 //! list, a log or an error; a data folder that is not this server's is never touched.
 
+mod client;
+mod description;
+mod error;
+mod expand;
+mod folder;
+mod health;
+mod kept;
+mod programs;
+mod render;
+mod run;
+mod upgrade;
+
+pub use client::client;
+pub use error::DataError;
+pub use expand::expand;
+pub use health::health;
+pub use run::run;
+
 use model::spec::{AppSpec, EnvValue};
 use std::path::{Path, PathBuf};
 

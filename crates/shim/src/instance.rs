@@ -182,7 +182,8 @@ fn spawn(spec: ShimSpec) -> Result<(u32, Vec<Output>), String> {
             .map(LineWriter::new)
             .map_err(|e| format!("cannot open the log file {}: {e}", path.display()))
     };
-    let pipe = |writer| Output::new(writer).map_err(|e| format!("no pipe for the output: {e}"));
+    let owner = spec.user.as_ref().map(|u| (u.uid, u.gid));
+    let pipe = |writer| Output::new(writer, owner).map_err(|e| format!("no pipe for the output: {e}"));
     let (out, stdout) = pipe(journal(&spec.out)?)?;
     let (err, stderr) = pipe(journal(&spec.err)?)?;
     let mut process = Spawn::new(program);

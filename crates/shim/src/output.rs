@@ -18,9 +18,13 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// The output, and the end to give to the application (which blocks there as it would on any pipe).
-    pub(crate) fn new(journal: LineWriter) -> io::Result<(Self, OwnedFd)> {
+    /// The output, and the end to give to the application (which blocks there as it would on any pipe). The pipe belongs to `owner`,
+    /// user and group: a server that is told to log to `/dev/stdout` opens it there.
+    pub(crate) fn new(journal: LineWriter, owner: Option<(u32, u32)>) -> io::Result<(Self, OwnedFd)> {
         let (read, write) = sys::pipe::new()?;
+        if let Some((uid, gid)) = owner {
+            sys::pipe::give(&write, uid, gid)?;
+        }
         rustix::io::ioctl_fionbio(&read, true)?;
         Ok((Output { pipe: File::from(read), journal, open: true }, write))
     }

@@ -10,8 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Writes `bytes` to `path` with exactly this mode, replacing what was there. On an error the former content stays.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write_for(path, bytes, mode, None)
+}
+
+/// The same for somebody else: the file belongs to `owner` (user, group) before anything stands in it.
+pub fn write_for(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
-    let done = fill(&temporary, bytes, mode).and_then(|()| std::fs::rename(&temporary, path));
+    let done = fill(&temporary, bytes, mode, owner).and_then(|()| std::fs::rename(&temporary, path));
     if let Err(error) = done {
         let _ = std::fs::remove_file(&temporary);
         return Err(error);
@@ -28,8 +33,11 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn fill(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn fill(temporary: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
+    if let Some((uid, gid)) = owner {
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+    }
     file.set_permissions(Permissions::from_mode(mode))?; // the umask may have taken bits away
     file.write_all(bytes)?;
     file.sync_all()

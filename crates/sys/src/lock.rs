@@ -4,6 +4,7 @@
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use rustix::process::{Flock, FlockType};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -56,6 +57,19 @@ pub fn holder(path: &Path) -> Option<u32> {
     let mut text = String::new();
     Read::by_ref(&mut file).take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// Pid of a process that holds a record lock (`fcntl`) which forbids writing to the file, as databases lock theirs; `None` when nobody
+/// does, or the file is not there.
+pub fn record_holder(path: &Path) -> io::Result<Option<u32>> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let wanted = Flock::from(FlockType::WriteLock);
+    let held = rustix::process::fcntl_getlk(&file, &wanted)?;
+    // A lock of another pid namespace has no id here.
+    Ok(held.map(|lock| lock.pid.map_or(0, |pid| pid.as_raw_pid().cast_unsigned())))
 }
 
 fn try_flock(file: &File, operation: FlockOperation) -> io::Result<bool> {

@@ -14,3 +14,8 @@ pub fn lifetime() -> io::Result<(OwnedFd, OwnedFd)> {
 pub fn new() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?)
 }
+
+/// Gives a pipe to a user and group: who shall open it again by a path (`/dev/stdout`) has to be its owner.
+pub fn give(pipe: &OwnedFd, uid: u32, gid: u32) -> io::Result<()> {
+    std::os::unix::fs::fchown(pipe, Some(uid), Some(gid))
+}

@@ -11,6 +11,7 @@ pub mod logs;
 pub mod metrics;
 pub mod reload;
 pub mod restart;
+pub mod service;
 pub mod shim;
 pub mod start;
 pub mod status;
@@ -48,5 +49,6 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Keeper => keeper::run(context),
         Verb::Edge(args) => edge::run(args),
+        Verb::Service(args) => service::run(&args),
     }
 }
