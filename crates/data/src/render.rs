@@ -85,7 +85,7 @@ pub(crate) fn client_options(
     }
     let _ = writeln!(
         file,
-        "[mariadb]\ndatabase={database}\ndefault-character-set={}",
+        "[mariadb-client]\ndatabase={database}\ndefault-character-set={}",
         word(name, "character_set", &spec.character_set)?
     );
     Ok(file)
