@@ -7,13 +7,19 @@
 //! ${VAR:-text}  its value, or `text` where it is unset or empty     ${VAR-text}  only where it is unset
 //! ${VAR:?text}  its value, or the error `text` where unset or empty ${VAR?text}  only where it is unset
 //! ```
-//! `text` may hold further variables. `$PORT`, `$SOCKET` and `$HOST`, with braces or without, stay as they are where a process
-//! gets them at its start ([`RUNTIME`]). Any other `$` stays too.
+//! `text` may hold further variables. `$PORT`, `$SOCKET`, `$HOST` and `$BUILD_DIRECTORY`, with braces or without, stay as they
+//! are where a process gets them at its start ([`RUNTIME`]), the last in the steps of a build too ([`BUILD`]). Any other `$` stays.
 
 use crate::tree::Origin;
 
 /// Variables that are known only when an instance starts.
-pub const RUNTIME: [&str; 3] = ["PORT", "SOCKET", "HOST"];
+pub const RUNTIME: &[&str] = &["PORT", "SOCKET", "HOST", BUILD_DIRECTORY];
+
+/// Variables that are known only when a build begins.
+pub const BUILD: &[&str] = &[BUILD_DIRECTORY];
+
+/// Where an app's build leaves what it makes.
+pub const BUILD_DIRECTORY: &str = "BUILD_DIRECTORY";
 
 /// Defaults nested deeper than this are refused.
 const MAX_DEPTH: usize = 16;
@@ -43,9 +49,9 @@ pub struct Interpolated {
     pub bare: Vec<String>,
 }
 
-/// Replaces every variable in `text`. `runtime`: leave [`RUNTIME`] alone.
-pub fn interpolate(text: &str, runtime: bool, lookup: Lookup<'_>) -> Result<Interpolated, Vec<Fault>> {
-    let mut run = Run { runtime, lookup, origin: Origin::Written, bare: Vec::new(), faults: Vec::new() };
+/// Replaces every variable in `text` but those of `later`.
+pub fn interpolate(text: &str, later: &[&str], lookup: Lookup<'_>) -> Result<Interpolated, Vec<Fault>> {
+    let mut run = Run { later, lookup, origin: Origin::Written, bare: Vec::new(), faults: Vec::new() };
     let mut out = String::with_capacity(text.len());
     run.expand(text, 0, &mut out);
     match run.faults.is_empty() {
@@ -55,7 +61,7 @@ pub fn interpolate(text: &str, runtime: bool, lookup: Lookup<'_>) -> Result<Inte
 }
 
 struct Run<'a> {
-    runtime: bool,
+    later: &'a [&'a str],
     lookup: Lookup<'a>,
     origin: Origin,
     bare: Vec<String>,
@@ -100,7 +106,7 @@ impl Run<'_> {
         let like_a_variable = name.len() > 1
             && name.chars().all(|c| !c.is_ascii_lowercase())
             && !name.as_bytes()[0].is_ascii_digit();
-        if like_a_variable && !(self.runtime && RUNTIME.contains(&name)) {
+        if like_a_variable && !self.later.contains(&name) {
             self.bare.push(name.to_owned());
         }
     }
@@ -110,7 +116,7 @@ impl Run<'_> {
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             return self.faults.push(Fault::Syntax(format!("`${{{body}}}` does not name a variable")));
         }
-        if self.runtime && operator.is_empty() && RUNTIME.contains(&name) {
+        if operator.is_empty() && self.later.contains(&name) {
             return out.push_str(&format!("${{{name}}}"));
         }
         let (operator, or_empty) = match operator.strip_prefix(':') {
@@ -179,18 +185,18 @@ pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The text that [`interpolate`] turns into `text` again: dollar signs doubled, but those of `$PORT` and its like.
-pub fn escape(text: &str, runtime: bool) -> String {
+/// The text that [`interpolate`] turns into `text` again: dollar signs doubled, but those of the variables of `later`.
+pub fn escape(text: &str, later: &[&str]) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, part) in text.split('$').enumerate() {
         if index > 0 {
-            let names_runtime = {
+            let names_later = {
                 let bare = part.split_once(|c| !is_name(c)).map_or(part, |(name, _)| name);
                 let braced =
                     part.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name);
-                RUNTIME.contains(&bare) || braced.is_some_and(|name| RUNTIME.contains(&name))
+                later.contains(&bare) || braced.is_some_and(|name| later.contains(&name))
             };
-            out.push_str(if runtime && names_runtime { "$" } else { "$$" });
+            out.push_str(if names_later { "$" } else { "$$" });
         }
         out.push_str(part);
     }
@@ -209,7 +215,7 @@ mod tests {
             "HARD" => Some(("${A} $$ \"\n#".to_owned(), Origin::Substituted)),
             _ => None,
         };
-        interpolate(text, true, &lookup).map(|done| done.text)
+        interpolate(text, RUNTIME, &lookup).map(|done| done.text)
     }
 
     #[test]
@@ -247,8 +253,8 @@ mod tests {
 
         #[test]
         fn what_is_escaped_comes_back(text in "([${}A-Z]|PORT|HOST)*") {
-            prop_assert_eq!(run(&escape(&text, true)).unwrap(), text.clone());
-            let none = interpolate(&escape(&text, false), false, &|_| None).unwrap();
+            prop_assert_eq!(run(&escape(&text, RUNTIME)).unwrap(), text.clone());
+            let none = interpolate(&escape(&text, &[]), &[], &|_| None).unwrap();
             prop_assert_eq!(none.text, text);
         }
     }

@@ -14,6 +14,7 @@ mod disk;
 mod dotenv;
 mod effective;
 mod file;
+mod glob;
 mod interpolate;
 mod load;
 mod place;

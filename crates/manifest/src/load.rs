@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Severity, Source};
 use crate::disk::{self, Disk};
-use crate::interpolate::{Fault, interpolate};
+use crate::interpolate::{BUILD, Fault, RUNTIME, interpolate};
 use crate::place::Place;
 use crate::tree::{self, Kind, Node, Origin, Span};
 use crate::{dotenv, shape, validate, values};
@@ -144,9 +144,12 @@ fn replace_variables(
     };
     root.for_each_text(&mut |node, path| {
         let Kind::Text(own) = &mut node.kind else { return };
-        let runtime =
-            matches!(path, ["app", _, "run"] | ["app", _, "health", "command"] | ["app", _, "env", ..]);
-        match interpolate(own, runtime, &lookup) {
+        let later = match path {
+            ["app", _, "run"] | ["app", _, "health", "command"] | ["app", _, "env", ..] => RUNTIME,
+            ["app", _, "build"] | ["app", _, "build", "steps"] => BUILD,
+            _ => &[],
+        };
+        match interpolate(own, later, &lookup) {
             Ok(done) => {
                 *own = done.text;
                 node.origin = done.origin;
@@ -200,6 +203,8 @@ fn secret_values(root: &mut Node) -> Vec<Span> {
         let Kind::Text(value) = &node.kind else { return };
         let secret = match path {
             ["app", _, "env", name] => values::sounds_secret(name) || values::holds_password(value),
+            ["service", _, "password"] => true,
+            ["service", _, "password", key] => *key != "file",
             [.., "basic_auth", "users", _] => true,
             [.., "basic_auth", "users", _, key] => *key != "file",
             ["app", _, "env", _, rest @ ..] => rest.last().is_some_and(|key| *key != "file"),

@@ -9,7 +9,7 @@ use crate::tree::{Kind, Node, Origin};
 use serde_json::{Map, Value};
 
 /// What other programs call a key of ours.
-const ELSEWHERE: [(&str, &str); 16] = [
+const ELSEWHERE: [(&str, &str); 18] = [
     ("cmd", "run"),
     ("command", "run"),
     ("exec", "run"),
@@ -22,6 +22,8 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("scale", "instances"),
     ("workers", "instances"),
     ("depends_on", "needs"),
+    ("charset", "character_set"),
+    ("type", "kind"),
     ("domains", "hosts"),
     ("server_name", "hosts"),
     ("upstream", "proxy"),
@@ -29,8 +31,7 @@ const ELSEWHERE: [(&str, &str); 16] = [
 ];
 
 /// What later versions will have, and people may have read about.
-const LATER: [&str; 13] = [
-    "service",
+const LATER: [&str; 12] = [
     "backup",
     "image",
     "resources",
@@ -46,10 +47,11 @@ const LATER: [&str; 13] = [
 ];
 
 /// Tables whose keys are easily put elsewhere: name in the schema, how it is written.
-const TABLES: [(&str, &str, &str); 8] = [
+const TABLES: [(&str, &str, &str); 9] = [
     ("Route", "routes", "below `[[site.route]]`"),
     ("Site", "sites", "below `[[site]]`"),
     ("App", "apps", "below `[app.NAME]`"),
+    ("Service", "services", "below `[service.NAME]`"),
     ("Listen", "`listen`", "below `[listen]`"),
     ("Edge", "`edge`", "below `[edge]`"),
     ("StaticTable", "folders", "into `static = { root = \"…\" }`"),
@@ -193,6 +195,9 @@ impl<'a> Shape<'a> {
         match &node.kind {
             Kind::Integer(number) if is("Duration") => {
                 Some(format!("write `\"{number}s\"` for seconds, `\"{number}ms\"` for milliseconds"))
+            }
+            Kind::Text(_) if is("Secret") => {
+                Some("write `{ file = \"…\" }`, or `{ secret = \"${VARIABLE}\" }`".into())
             }
             Kind::Text(text) if text.parse::<i64>().is_ok() || matches!(&**text, "true" | "false") => {
                 Some(format!("remove the quotes: {text}"))

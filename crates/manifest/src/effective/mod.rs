@@ -1,14 +1,20 @@
 //! A [`StackSpec`] as a manifest again: every key written out, secrets masked. What comes out loads to the same
 //! specification, but for the secrets.
 
+mod build;
 mod policy;
+mod service;
 mod site;
 
-use crate::interpolate::escape;
+use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
+use model::redact::RedactKind;
 use model::secret::MASK;
 use model::site::{EdgeSpec, LogFormat};
-use model::spec::{AppSpec, EnvValue, Listen, RestartPolicy, StackSpec};
+use model::spec::{
+    AppSpec, CleanupSpec, EnvValue, Listen, LogSpec, RestartPolicy, RestartSpec, StackLogs, StackSpec,
+    StopSpec,
+};
 use std::path::Path;
 use std::time::Duration;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -27,6 +33,8 @@ pub fn effective(spec: &StackSpec) -> String {
     listen["proxy_protocol"] = value(spec.proxy_protocol);
     root["listen"] = Item::Table(listen);
     root["edge"] = Item::Table(edge(&spec.edge));
+    root["logs"] = Item::Table(stack_logs(&spec.logs));
+    root["cleanup"] = Item::Table(cleanup(&spec.cleanup));
     let sites: ArrayOfTables = spec.sites.iter().map(|own| site::site(own, spec.name.as_str())).collect();
     if !sites.is_empty() {
         root["site"] = Item::ArrayOfTables(sites);
@@ -37,6 +45,12 @@ pub fn effective(spec: &StackSpec) -> String {
         apps[name.as_str()] = Item::Table(app(spec));
     }
     root["app"] = Item::Table(apps);
+    let mut services = Table::new();
+    services.set_implicit(true);
+    for (name, spec) in &spec.services {
+        services[name.as_str()] = Item::Table(service::service(spec));
+    }
+    root["service"] = Item::Table(services);
     document.to_string()
 }
 
@@ -53,7 +67,7 @@ fn list(items: impl Iterator<Item = String>) -> Array {
 }
 
 fn text(plain: &str) -> String {
-    escape(plain, false)
+    escape(plain, &[])
 }
 
 fn path(path: &Path) -> String {
@@ -76,7 +90,7 @@ fn size(bytes: u64) -> Value {
 }
 
 fn words(argv: &[String]) -> Array {
-    list(argv.iter().map(|word| escape(word, true)))
+    list(argv.iter().map(|word| escape(word, RUNTIME)))
 }
 
 fn inline_table(entries: impl IntoIterator<Item = (&'static str, Value)>) -> InlineTable {
@@ -126,22 +140,21 @@ fn app(app: &AppSpec) -> Table {
     table["balance"] = value(site::balance(app.balance));
     table["http2"] = value(app.http2);
     table["health"] = value(site::health(&app.health));
-    table["restart"] = restart(app);
-    table["stop"] = inline([
-        ("signal", values::signal_name(app.stop.signal).into()),
-        ("timeout", duration(app.stop.timeout).into()),
-        ("drain", duration(app.stop.drain).into()),
-    ]);
+    table["restart"] = restart(&app.restart);
+    table["stop"] = stop(&app.stop);
     if let Some(user) = &app.user {
         table["user"] = value(text(user));
     }
-    table["logs"] =
-        inline([("max_size", size(app.logs.max_size)), ("keep", i64::from(app.logs.keep).into())]);
+    table["logs"] = logs(&app.logs);
+    if let Some(own) = &app.build {
+        table["build"] = build::build(own);
+    }
+    table["writable"] = value(list(app.writable.iter().map(|own| path(own))));
     if !app.env.is_empty() {
         let mut env = Table::new();
         for (name, own) in &app.env {
             env[name.as_str()] = match own {
-                EnvValue::Plain(plain) => value(escape(plain, true)),
+                EnvValue::Plain(plain) => value(escape(plain, RUNTIME)),
                 EnvValue::Secret(_) => inline([("secret", MASK.into())]),
                 EnvValue::Generate(bytes) => inline([("generate", i64::from(*bytes).into())]),
             };
@@ -151,17 +164,61 @@ fn app(app: &AppSpec) -> Table {
     table
 }
 
-fn restart(app: &AppSpec) -> Item {
-    let policy = match app.restart.policy {
+fn restart(spec: &RestartSpec) -> Item {
+    let policy = match spec.policy {
         RestartPolicy::Always => "always",
         RestartPolicy::OnFailure => "on-failure",
         RestartPolicy::Never => "never",
     };
     inline([
         ("policy", policy.into()),
-        ("delay", duration(app.restart.delay).into()),
-        ("max_delay", duration(app.restart.max_delay).into()),
-        ("min_uptime", duration(app.restart.min_uptime).into()),
-        ("max_restarts", i64::from(app.restart.max_restarts).into()),
+        ("delay", duration(spec.delay).into()),
+        ("max_delay", duration(spec.max_delay).into()),
+        ("min_uptime", duration(spec.min_uptime).into()),
+        ("max_restarts", i64::from(spec.max_restarts).into()),
     ])
+}
+
+fn stop(spec: &StopSpec) -> Item {
+    inline([
+        ("signal", values::signal_name(spec.signal).into()),
+        ("timeout", duration(spec.timeout).into()),
+        ("drain", duration(spec.drain).into()),
+    ])
+}
+
+fn logs(spec: &LogSpec) -> Item {
+    inline([
+        ("max_size", size(spec.max_size)),
+        ("keep", i64::from(spec.keep).into()),
+        ("redact", redact(&spec.redact).into()),
+    ])
+}
+
+fn stack_logs(spec: &StackLogs) -> Table {
+    let mut table = Table::new();
+    if let Some(dir) = &spec.dir {
+        table["dir"] = value(path(dir));
+    }
+    table["redact"] = value(redact(&spec.redact));
+    table
+}
+
+fn redact(kinds: &[RedactKind]) -> Array {
+    let name = |kind: &RedactKind| match kind {
+        RedactKind::Secrets => "secrets",
+        RedactKind::Email => "email",
+        RedactKind::Card => "card",
+        RedactKind::Phone => "phone",
+        RedactKind::Ip => "ip",
+        RedactKind::Token => "token",
+    };
+    kinds.iter().map(name).collect()
+}
+
+fn cleanup(spec: &CleanupSpec) -> Table {
+    let mut table = Table::new();
+    table["obsolete"] = value(list(spec.obsolete.iter().map(|own| text(own))));
+    table["keep"] = value(list(spec.keep.iter().map(|own| text(own))));
+    table
 }

@@ -1,6 +1,6 @@
 //! `[app.NAME]`: code of the user's.
 
-use super::{BalanceFile, DurationText, OneOrMany, SizeText};
+use super::{BalanceFile, DurationText, LogsFile, OneOrMany};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 #[schemars(rename = "App", extend("required" = ["run"]))]
 pub struct AppFile {
     /// Command and arguments: a text that is split into words as a shell does, or a list. Never run by a shell.
-    /// `$PORT`, `$SOCKET` and `$HOST` are replaced when an instance starts.
+    /// `$PORT`, `$SOCKET`, `$HOST` and `$BUILD_DIRECTORY` are replaced when an instance starts.
     pub run: Option<OneOrMany>,
+    /// What is done before its instances start: commands, one after the other, or a table. They run once for the same steps and
+    /// inputs, and leave what they make in `$BUILD_DIRECTORY`.
+    pub build: Option<BuildFile>,
     /// Working folder, relative to the manifest. Default: the manifest's folder.
     pub dir: Option<String>,
     /// Environment beyond what every app gets. Wins over `env_file`.
@@ -32,7 +35,9 @@ pub struct AppFile {
     pub balance: Option<BalanceFile>,
     /// The app speaks HTTP/2 without TLS (h2c, with prior knowledge), gRPC for example. Default: `false`.
     pub http2: Option<bool>,
-    /// Apps that must be ready before this one starts; they are stopped after it.
+    /// Folders below the manifest's that exist and belong to the app's user before it starts.
+    pub writable: Option<OneOrMany>,
+    /// Apps and services that must be ready before this one starts; they are stopped after it.
     pub needs: Option<OneOrMany>,
     /// How health is found out: a path to `GET`, or a table. Default: connecting to the instance.
     pub health: Option<HealthFile>,
@@ -60,7 +65,21 @@ pub enum EnvFileValue {
     /// `true` or `false`.
     Bool(bool),
     /// Masked wherever it would be shown.
-    Secret(SecretFile),
+    Secret(EnvSecretFile),
+}
+
+/// A secret value of the environment: exactly one of `file`, `secret` and `generate`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "EnvSecret")]
+pub struct EnvSecretFile {
+    /// File that holds the value, relative to the manifest; one trailing newline is removed.
+    pub file: Option<String>,
+    /// The value, usually from a variable: `${TOKEN}`.
+    pub secret: Option<String>,
+    /// So many random bytes, written in hexadecimal: made at the first start, and kept.
+    #[schemars(range(min = 8, max = 128))]
+    pub generate: Option<i64>,
 }
 
 /// A secret value: exactly one of `file` and `secret`.
@@ -72,6 +91,43 @@ pub struct SecretFile {
     pub file: Option<String>,
     /// The value, usually from a variable: `${TOKEN}`.
     pub secret: Option<String>,
+}
+
+/// Commands, one after the other, or a table.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Build")]
+pub enum BuildFile {
+    /// One command.
+    One(String),
+    /// Several.
+    Many(Vec<OneOrMany>),
+    /// All of it.
+    Table(BuildTable),
+}
+
+/// What is done before the instances of an app start.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "BuildTable", extend("required" = ["steps"]))]
+pub struct BuildTable {
+    /// Commands, each as `run`; `$BUILD_DIRECTORY` in them is replaced. They run in the app's `dir`, as its user.
+    pub steps: Option<StepsFile>,
+    /// Files that the result depends on, relative to `dir`; names or patterns. Default: the words of the steps that name files.
+    pub inputs: Option<OneOrMany>,
+    /// Longest time for all steps together. Default: `30m`.
+    pub timeout: Option<DurationText>,
+}
+
+/// A command, or a list of them.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Steps")]
+pub enum StepsFile {
+    /// One command.
+    One(String),
+    /// Several.
+    Many(Vec<OneOrMany>),
 }
 
 /// A path to `GET`, or a table.
@@ -160,16 +216,4 @@ pub struct StopFile {
     pub timeout: Option<DurationText>,
     /// Time that requests in flight have, before that, to end by themselves. Default: `30s`.
     pub drain: Option<DurationText>,
-}
-
-/// How much output is kept for each instance and stream.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Logs")]
-pub struct LogsFile {
-    /// Size of a file at which the next one is begun. Default: `10MB`.
-    pub max_size: Option<SizeText>,
-    /// How many full files are kept beside the current one. Default: 5.
-    #[schemars(range(min = 0, max = 1000))]
-    pub keep: Option<i64>,
 }

@@ -13,7 +13,9 @@ mod files;
 mod headers;
 mod limit;
 mod policy;
+mod service;
 mod site;
+mod stack;
 
 pub use app::*;
 pub use auth::*;
@@ -22,7 +24,9 @@ pub use files::*;
 pub use headers::*;
 pub use limit::*;
 pub use policy::*;
+pub use service::*;
 pub use site::*;
+pub use stack::*;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,6 +49,12 @@ pub struct ManifestFile {
     pub site: Vec<SiteFile>,
     /// Apps by name: code of yours, run as instances.
     pub app: BTreeMap<String, AppFile>,
+    /// Services by name: databases that Mainstay runs. No app has the same name.
+    pub service: BTreeMap<String, ServiceFile>,
+    /// Logs of the stack.
+    pub logs: StackLogsFile,
+    /// What the stack does not own any more: `mainstay cleanup` removes it.
+    pub cleanup: CleanupFile,
 }
 
 /// A text, or a list of texts.

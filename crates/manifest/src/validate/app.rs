@@ -1,32 +1,34 @@
 //! One app.
 
 use super::reach::unreachable_folder;
-use super::{Context, command, env, handler, items, missing, script};
+use super::{Context, build, command, env, handler, items, missing, run, script};
 use crate::disk::Identity;
-use crate::file::{
-    AppFile, HealthFile, HealthTable, LogsFile, PolicyFile, RestartFile, RestartTable, StopFile,
-};
+use crate::file::{AppFile, HealthFile, HealthTable};
 use crate::interpolate;
 use crate::place::Place;
-use crate::{diagnostic, values};
 use model::AppName;
-use model::spec::{
-    AppSpec, EnvValue, HealthSpec, Listen, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec,
-};
+use model::redact::RedactKind;
+use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// SIGTERM, signal(7).
-const SIGTERM: i32 = 15;
 
 /// What to do about a folder that an app cannot reach.
 const ELSEWHERE: &str = "give the app a `user` that may, or move the stack, to /srv for example";
 
-/// Checks one app. Nothing only where too little is there to go on.
-pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &AppFile) -> Option<AppSpec> {
+/// Time to stop, and before that to end what is under way, where nothing is said.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Checks one app. Nothing only where too little is there to go on. `redact`: what is masked where the app says nothing.
+pub fn app(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    name: &AppName,
+    file: &AppFile,
+    redact: &[RedactKind],
+) -> Option<AppSpec> {
     missing(context, place, "run", "an app", "write `run = \"python3 app.py\"`");
     let root = context.root();
-    let user = user(context, place.key("user"), file.user.as_deref());
+    let user = run::user(context, place.key("user"), file.user.as_deref());
     let who = user.or_else(|| context.disk.default_user(&root));
     let dir = match &file.dir {
         Some(text) => context.path(place.key("dir"), text).unwrap_or_else(|| root.clone()),
@@ -50,6 +52,11 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
     if let (Probe::Command(argv), None) = (&health.probe, &reachable) {
         command::find(context, place.key("health").key("command"), argv, &dir, &env, who.as_ref());
     }
+    let build = file.build.as_ref().and_then(|file| {
+        let usable = reachable.is_none().then_some(build::Around { env: &env, who: who.as_ref() });
+        build::build(context, place.key("build"), file, &dir, usable)
+    });
+    build::directory(context, place, &argv, &env, &health.probe);
     let instances = file.instances.unwrap_or(1);
     if matches!(listen, Listen::Port(_)) && instances > 1 {
         context
@@ -69,26 +76,12 @@ pub fn app(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &A
         instances: u32::try_from(instances).unwrap_or(1),
         needs: needs(context, place.key("needs"), file),
         health,
-        restart: restart(context, place.key("restart"), file.restart.as_ref()),
-        stop: stop(context, place.key("stop"), &file.stop),
+        restart: run::restart(context, place.key("restart"), file.restart.as_ref()),
+        stop: run::stop(context, place.key("stop"), &file.stop, PATIENCE, PATIENCE),
         user: file.user.clone(),
-        logs: logs(context, place.key("logs"), &file.logs),
-        build: None,
-        writable: Vec::new(),
-    })
-}
-
-fn user(context: &mut Context<'_>, place: Place<'_>, name: Option<&str>) -> Option<Identity> {
-    let name = name?;
-    context.disk.user(name).unwrap_or_else(|()| {
-        let users = context.disk.users();
-        let near = diagnostic::nearest(name, users.iter().map(String::as_str));
-        context
-            .report
-            .error("user::unknown", format!("there is no user `{name}` on this machine"))
-            .at(place.span(), "no such user")
-            .help_if(near.map(|near| format!("did you mean `{near}`?")));
-        None
+        logs: run::logs(context, place.key("logs"), &file.logs, redact),
+        build,
+        writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
     })
 }
 
@@ -204,72 +197,5 @@ pub fn health(
             seconds(60),
             false,
         ),
-    }
-}
-
-fn restart(context: &mut Context<'_>, place: Place<'_>, file: Option<&RestartFile>) -> RestartSpec {
-    let table = match file {
-        None => RestartTable::default(),
-        Some(RestartFile::Policy(policy)) => {
-            RestartTable { policy: Some(*policy), ..RestartTable::default() }
-        }
-        Some(RestartFile::Table(table)) => table.clone(),
-    };
-    let seconds = Duration::from_secs;
-    let delay = context.duration(place.key("delay"), table.delay.as_ref(), seconds(1), true);
-    let max_delay =
-        context.duration(place.key("max_delay"), table.max_delay.as_ref(), seconds(60).max(delay), true);
-    if max_delay < delay {
-        context
-            .report
-            .error("restart::delays", "the longest delay is shorter than the first")
-            .at(place.key("max_delay").span(), "shorter")
-            .at(place.key("delay").span(), "than this");
-    }
-    RestartSpec {
-        policy: match table.policy {
-            None | Some(PolicyFile::Always) => RestartPolicy::Always,
-            Some(PolicyFile::OnFailure) => RestartPolicy::OnFailure,
-            Some(PolicyFile::Never) => RestartPolicy::Never,
-        },
-        delay,
-        max_delay,
-        min_uptime: context.duration(place.key("min_uptime"), table.min_uptime.as_ref(), seconds(10), true),
-        max_restarts: table.max_restarts.and_then(|number| u32::try_from(number).ok()).unwrap_or(10),
-    }
-}
-
-fn stop(context: &mut Context<'_>, place: Place<'_>, file: &StopFile) -> StopSpec {
-    let signal = match file.signal.as_deref().map(|text| (text, values::signal(text))) {
-        None => SIGTERM,
-        Some((_, Ok(signal))) => signal,
-        Some((text, Err(wrong))) => {
-            context.wrong(
-                "signal::bad",
-                format!("{text:?} is no signal to stop with"),
-                place.key("signal"),
-                wrong,
-            );
-            SIGTERM
-        }
-    };
-    let default = Duration::from_secs(30);
-    StopSpec {
-        signal,
-        timeout: context.duration(place.key("timeout"), file.timeout.as_ref(), default, true),
-        drain: context.duration(place.key("drain"), file.drain.as_ref(), default, true),
-    }
-}
-
-fn logs(context: &mut Context<'_>, place: Place<'_>, file: &LogsFile) -> LogSpec {
-    let max_size = context.size(place.key("max_size"), file.max_size.as_ref(), 10_000_000);
-    if max_size < 4096 {
-        let found = context.report.error("size::small", "a log file has room for at least 4 KiB");
-        found.at(place.key("max_size").span(), "too small");
-    }
-    LogSpec {
-        max_size,
-        keep: file.keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5),
-        redact: model::redact::default(),
     }
 }

@@ -5,6 +5,7 @@ use crate::file::{BanFile, BanTable, EdgeFile, LogFormatFile, ManifestFile, OneO
 use crate::place::Place;
 use crate::values;
 use model::AppName;
+use model::service::ServiceSpec;
 use model::site::{BanRule, EdgeSpec, LogFormat};
 use model::spec::{AppSpec, Listen};
 use std::collections::BTreeMap;
@@ -124,31 +125,38 @@ pub fn ports(
     context: &mut Context<'_>,
     place: Place<'_>,
     apps: &BTreeMap<AppName, AppSpec>,
+    services: &BTreeMap<AppName, ServiceSpec>,
     edge: &[SocketAddr],
 ) {
-    let mut owners: BTreeMap<u16, &AppName> = BTreeMap::new();
-    for (name, app) in apps {
-        let Listen::Port(port) = app.listen else { continue };
-        let of = |name: &AppName| place.key("app").key(name.as_str()).key("port").span();
-        if let Some(other) = owners.insert(port, name) {
-            context
-                .report
-                .error("port::taken", format!("apps `{other}` and `{name}` both have port {port}"))
-                .at(of(name), "again here")
-                .at(of(other), "first here")
-                .help("leave `port` out: a free one is picked and given as `$PORT`");
+    let of_apps = apps.iter().filter_map(|(name, app)| match app.listen {
+        Listen::Port(port) => Some(("app", name, port)),
+        _ => None,
+    });
+    let of_services = services.iter().filter_map(|(name, own)| Some(("service", name, own.port?)));
+    let mut owners: BTreeMap<u16, (&str, &AppName)> = BTreeMap::new();
+    for (kind, name, port) in of_apps.chain(of_services) {
+        let of = |(kind, name): (&str, &AppName)| place.key(kind).key(name.as_str()).key("port").span();
+        if let Some(first) = owners.insert(port, (kind, name)) {
+            let message = match (first, kind) {
+                (("app", other), "app") => format!("apps `{other}` and `{name}` both have port {port}"),
+                ((first, other), _) => {
+                    format!("{first} `{other}` and {kind} `{name}` both have port {port}")
+                }
+            };
+            let found = context.report.error("port::taken", message);
+            found.at(of((kind, name)), "again here").at(of(first), "first here");
+            found.help(match kind {
+                "app" => "leave `port` out: a free one is picked and given as `$PORT`",
+                _ => "leave `port` out: a free one is picked, and given to the apps that need the service",
+            });
         }
         let clashes = |address: &&SocketAddr| {
             address.port() == port && (address.ip().is_loopback() || address.ip().is_unspecified())
         };
         if let Some(address) = edge.iter().find(clashes) {
-            context
-                .report
-                .error(
-                    "port::taken",
-                    format!("app `{name}` has port {port}, and so has the edge at {address}"),
-                )
-                .at(of(name), "the edge listens there");
+            let message = format!("{kind} `{name}` has port {port}, and so has the edge at {address}");
+            let found = context.report.error("port::taken", message);
+            found.at(of((kind, name)), "the edge listens there");
         }
     }
 }

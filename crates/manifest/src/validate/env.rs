@@ -4,7 +4,7 @@
 use super::{Context, items};
 use crate::diagnostic::Source;
 use crate::dotenv;
-use crate::file::{AppFile, EnvFileValue, SecretFile};
+use crate::file::{AppFile, EnvFileValue, EnvSecretFile, SecretFile};
 use crate::place::Place;
 use crate::tree::Origin;
 use crate::values;
@@ -71,7 +71,7 @@ fn value(context: &mut Context<'_>, place: Place<'_>, name: &str, value: &EnvFil
         EnvFileValue::Integer(number) => number.to_string(),
         EnvFileValue::Float(number) => place.float().map_or_else(|| number.to_string(), str::to_owned),
         EnvFileValue::Bool(flag) => flag.to_string(),
-        EnvFileValue::Secret(file) => return secret(context, place, file),
+        EnvFileValue::Secret(file) => return made_or_given(context, place, file),
     };
     check_text(context, place, &text);
     let hidden =
@@ -93,6 +93,22 @@ fn check_text(context: &mut Context<'_>, place: Place<'_>, text: &str) {
             .at(place.span(), "UTF-8 that was read as Windows-1252 and encoded again")
             .help("save the original text as UTF-8 once");
     }
+}
+
+/// A secret value that may be one that is made.
+fn made_or_given(context: &mut Context<'_>, place: Place<'_>, file: &EnvSecretFile) -> Option<EnvValue> {
+    let generate = place.key("generate");
+    if !generate.given() {
+        let given = SecretFile { file: file.file.clone(), secret: file.secret.clone() };
+        return secret(context, place, &given);
+    }
+    if let Some(other) = ["file", "secret"].into_iter().find(|key| place.key(key).given()) {
+        let message = "a secret comes from one place: `file`, `secret` or `generate`";
+        let found = context.report.error("secret::ambiguous", message);
+        found.at(generate.name_span(), "remove this").at(place.key(other).name_span(), "or this");
+        return None;
+    }
+    file.generate.and_then(|bytes| u32::try_from(bytes).ok()).map(EnvValue::Generate)
 }
 
 /// A secret value.

@@ -3,6 +3,7 @@
 //! and nothing is returned in the end.
 
 mod app;
+mod build;
 mod command;
 mod door;
 mod env;
@@ -11,8 +12,11 @@ mod handler;
 mod needs;
 mod policy;
 mod reach;
+mod run;
 mod script;
+mod service;
 mod site;
+mod upkeep;
 
 pub use policy::{compress_default, format_statuses, security_names};
 
@@ -22,7 +26,9 @@ use crate::file::{DurationText, ForwardAuthFile, ManifestFile, OneOrMany, Policy
 use crate::place::Place;
 use crate::{units, values};
 use ipnet::IpNet;
-use model::spec::{AppSpec, CleanupSpec, Listen, StackLogs, StackSpec};
+use model::redact::RedactKind;
+use model::service::ServiceSpec;
+use model::spec::{AppSpec, Listen, StackSpec};
 use model::{AppName, StackName};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -49,12 +55,17 @@ impl Context<'_> {
 
     /// A path of the manifest, made absolute and free of `.` and of `..` behind ordinary names.
     fn path(&mut self, place: Place<'_>, text: &str) -> Option<PathBuf> {
+        self.path_from(&self.root(), place, text)
+    }
+
+    /// The same, relative to another folder.
+    fn path_from(&mut self, folder: &Path, place: Place<'_>, text: &str) -> Option<PathBuf> {
         if text.is_empty() || text.contains('\0') {
             self.report.error("path::bad", "not a path").at(place.span(), "a path is expected here");
             return None;
         }
         let mut path = PathBuf::new();
-        for part in self.root().join(text).components() {
+        for part in folder.join(text).components() {
             match part {
                 Component::CurDir => {}
                 Component::ParentDir
@@ -177,25 +188,19 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let (http, https) = door::listen(context, place.key("listen"), file);
     let trusted = door::trusted(context, place, file);
     let edge = door::edge(context, place.key("edge"), &file.edge);
-    let mut apps = BTreeMap::new();
-    for (key, app) in &file.app {
-        let place = place.key("app").key(key);
-        match key.parse::<AppName>() {
-            Ok(name) => {
-                apps.extend(app::app(context, place, &name, app).map(|spec| (name, spec)));
-            }
-            Err(error) => {
-                let found = context.report.error("name::bad", format!("{key:?} cannot name an app"));
-                found.at(place.name_span(), error.to_string());
-            }
-        }
-    }
-    needs::check(context, place.key("app"), &apps);
+    let logs = upkeep::logs(context, place.key("logs"), &file.logs);
+    let services = services(context, place, file, &logs.redact);
+    let apps = apps(context, place, file, &logs.redact);
+    needs::check(context, place, &apps);
     let stack = name.as_ref().map_or("", StackName::as_str);
     let sites = site::sites(context, place, file, stack, &apps);
-    door::ports(context, place, &apps, &[http.as_slice(), https.as_slice()].concat());
+    door::ports(context, place, &apps, &services, &[http.as_slice(), https.as_slice()].concat());
     unreached(context, place.key("app"), file, &apps);
-    if !place.key("site").given() && !place.key("app").given() && !context.report.has_errors() {
+    if !place.key("site").given()
+        && !place.key("app").given()
+        && !place.key("service").given()
+        && !context.report.has_errors()
+    {
         let found = context.report.warning("stack::empty", "there is no site and no app in this manifest");
         found.help("nothing would be served: add a `[[site]]` with a `[[site.route]]`, and `[app.NAME]` for what answers");
     }
@@ -209,10 +214,56 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         trusted,
         sites,
         apps,
-        services: BTreeMap::new(),
-        logs: StackLogs::default(),
-        cleanup: CleanupSpec::default(),
+        services,
+        logs,
+        cleanup: upkeep::cleanup(context, place.key("cleanup"), &file.cleanup),
     })
+}
+
+fn apps(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: &ManifestFile,
+    redact: &[RedactKind],
+) -> BTreeMap<AppName, AppSpec> {
+    let mut apps = BTreeMap::new();
+    for (key, app) in &file.app {
+        let place = place.key("app").key(key);
+        if let Some(name) = item_name(context, place, key, "an app") {
+            apps.extend(app::app(context, place, &name, app, redact).map(|spec| (name, spec)));
+        }
+    }
+    apps
+}
+
+fn services(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: &ManifestFile,
+    redact: &[RedactKind],
+) -> BTreeMap<AppName, ServiceSpec> {
+    let mut services = BTreeMap::new();
+    for (key, service) in &file.service {
+        let own = place.key("service").key(key);
+        let Some(name) = item_name(context, own, key, "a service") else { continue };
+        if place.key("app").key(key).given() {
+            let message = format!("an app and a service are both called `{name}`");
+            let found = context.report.error("name::twice", message);
+            found.at(own.name_span(), "this service").at(place.key("app").key(key).name_span(), "this app");
+            found.help("give one of them another name: `needs` and commands name both");
+        }
+        services.extend(service::service(context, own, &name, service, redact).map(|spec| (name, spec)));
+    }
+    services
+}
+
+/// The name of an app or a service.
+fn item_name(context: &mut Context<'_>, place: Place<'_>, key: &str, what: &str) -> Option<AppName> {
+    let wrong = |error: model::id::NameError| {
+        let found = context.report.error("name::bad", format!("{key:?} cannot name {what}"));
+        found.at(place.name_span(), error.to_string());
+    };
+    key.parse().map_err(wrong).ok()
 }
 
 fn name(context: &mut Context<'_>, place: Place<'_>, given: Option<&str>) -> Option<StackName> {
@@ -258,7 +309,12 @@ fn unreached(
             || file.site.iter().any(|site| asks(&site.policy))
     };
     for (name, app) in apps {
-        let needed = apps.values().any(|other| other.needs.contains(name));
+        // a fixed port may be written into what another app is told: `API = "http://127.0.0.1:5010"`
+        let fixed = if let Listen::Port(port) = app.listen { Some(format!(":{port}")) } else { None };
+        let told = |other: &AppSpec| {
+            other.env.values().any(|value| fixed.as_ref().is_some_and(|port| value.expose().contains(port)))
+        };
+        let needed = apps.values().any(|other| other.needs.contains(name) || told(other));
         if app.listen != Listen::Nothing && !needed && !routed(name) {
             context
                 .report

@@ -1,19 +1,22 @@
-//! `needs`: every name is an app, and no app needs itself round a circle.
+//! `needs`: every name is an app or a service, and no app needs itself round a circle.
 
-use super::{Context, known, unknown_app};
+use super::{Context, known};
+use crate::diagnostic::nearest;
 use crate::place::Place;
 use model::AppName;
 use model::spec::AppSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks the names and looks for cycles; each cycle is reported once.
+/// Checks the names and looks for cycles; each cycle is reported once. `place` is the whole manifest.
 pub fn check(context: &mut Context<'_>, place: Place<'_>, apps: &BTreeMap<AppName, AppSpec>) {
+    let services = known(place.key("service"));
+    let place = place.key("app");
     let known = known(place);
     for (name, app) in apps {
         let needs = place.key(name.as_str()).key("needs");
         for (index, other) in app.needs.iter().enumerate() {
-            if !known.contains(&other.as_str()) {
-                unknown_app(context, needs.item(index), other.as_str(), &known);
+            if !known.contains(&other.as_str()) && !services.contains(&other.as_str()) {
+                unknown(context, needs.item(index), other.as_str(), &known, &services);
             }
         }
     }
@@ -23,6 +26,18 @@ pub fn check(context: &mut Context<'_>, place: Place<'_>, apps: &BTreeMap<AppNam
             walk(context, place, apps, name, &mut done);
         }
     }
+}
+
+/// Reports a name that is neither.
+fn unknown(context: &mut Context<'_>, place: Place<'_>, name: &str, apps: &[&str], services: &[&str]) {
+    let message = format!("there is no app and no service `{name}`");
+    let found = context.report.error("app::unknown", message);
+    found.at(place.span(), "neither app nor service");
+    found.help(match nearest(name, apps.iter().chain(services).copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if services.is_empty() => format!("apps here: {}", apps.join(", ")),
+        None => format!("apps here: {}; services: {}", apps.join(", "), services.join(", ")),
+    });
 }
 
 /// Depth first from one app, with a stack of our own: a manifest may hold any number of apps.

@@ -142,6 +142,9 @@ pub fn masked(spec: &StackSpec) -> StackSpec {
             *secret = model::Secret::new("");
         }
     }
+    for service in spec.services.values_mut().filter(|service| service.password.is_some()) {
+        service.password = Some(model::Secret::new(""));
+    }
     let policies = spec.sites.iter_mut().flat_map(|site| &mut site.routes).map(|route| &mut route.policy);
     for user in policies.filter_map(|policy| policy.basic_auth.as_mut()).flat_map(|auth| &mut auth.users) {
         user.hash.clear();
