@@ -61,7 +61,13 @@ pub fn build(
     };
     let half_an_hour = Duration::from_secs(30 * 60);
     let timeout = context.duration(place.key("timeout"), table.timeout.as_ref(), half_an_hour, false);
-    Some(BuildSpec { steps: commands, inputs: inputs.into_iter().collect(), timeout, hash: 0 })
+    Some(BuildSpec {
+        steps: commands,
+        inputs: inputs.into_iter().collect(),
+        timeout,
+        digests: Default::default(),
+        hash: 0,
+    })
 }
 
 /// Words of the steps, or what stands behind a `=` in them, that name a file.

@@ -129,7 +129,9 @@ fn characters(context: &mut Context<'_>, place: Place<'_>, file: &ServiceFile) -
     let collation = file.collation.as_deref().unwrap_or(if set == "binary" { set } else { UNICODE.1 });
     let belongs = collation == set && set == "binary"
         || collation.strip_prefix(set).is_some_and(|rest| rest.starts_with('_'));
-    if !belongs && !(place.key("character_set").given() && file.character_set.is_none()) {
+    // one that was no text was reported
+    let unknown = file.character_set.is_none() && place.key("character_set").given();
+    if !belongs && !unknown {
         let message = format!("collation `{collation}` is not one of character set `{set}`");
         let found = context.report.error("service::collation", message);
         let (at, label) = match file.collation {
