@@ -13,12 +13,10 @@
 //! process of the application is left, double forks and new sessions included.
 
 use crate::oom::OomCounter;
-use crate::output::Output;
+use crate::output::{Output, journal};
 use std::ffi::OsString;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sys::process::{Credentials, Exit, Reaped, Spawn};
-use telemetry::journal::LineWriter;
-use telemetry::rotate::RotatingFile;
 use wire::shim::{ShimSpec, ShimState};
 
 const SIGKILL: i32 = 9;
@@ -177,15 +175,10 @@ impl Instance {
 
 fn spawn(spec: ShimSpec) -> Result<(u32, Vec<Output>), String> {
     let (program, args) = spec.argv.split_first().ok_or("no command")?;
-    let journal = |path: &std::path::Path| {
-        RotatingFile::open(path, spec.log_size, spec.log_keep)
-            .map(LineWriter::new)
-            .map_err(|e| format!("cannot open the log file {}: {e}", path.display()))
-    };
     let owner = spec.user.as_ref().map(|u| (u.uid, u.gid));
-    let pipe = |writer| Output::new(writer, owner).map_err(|e| format!("no pipe for the output: {e}"));
-    let (out, stdout) = pipe(journal(&spec.out)?)?;
-    let (err, stderr) = pipe(journal(&spec.err)?)?;
+    let output = |path| Output::new(journal(&spec, path)?, owner).map_err(no_pipe);
+    let (out, stdout) = output(&spec.out)?;
+    let (err, stderr) = output(&spec.err)?;
     let mut process = Spawn::new(program);
     process.args = args.iter().map(OsString::from).collect();
     process.env = spec.env.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
@@ -196,6 +189,10 @@ fn spawn(spec: ShimSpec) -> Result<(u32, Vec<Output>), String> {
     process.stderr = Some(stderr);
     let pid = process.spawn().map_err(|e| e.to_string())?;
     Ok((pid, vec![out, err]))
+}
+
+fn no_pipe(error: std::io::Error) -> String {
+    format!("no pipe for the output: {error}")
 }
 
 fn now_ms() -> u64 {

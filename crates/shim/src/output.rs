@@ -3,13 +3,30 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use telemetry::journal::LineWriter;
+use telemetry::redact::Redactor;
+use telemetry::rotate::RotatingFile;
+use wire::shim::ShimSpec;
 
 const CHUNK: usize = 16 * 1024;
 /// Chunks in one go, so that one talkative output keeps nothing else waiting.
 const CHUNKS: usize = 16;
 /// Most bytes taken after every process is gone: more than any pipe holds, so only a stranger can still be writing.
 const LAST: usize = 4 << 20;
+
+/// Where an output goes: masked as the specification says, before anything is written.
+///
+/// # Errors
+/// For people: the file cannot be had, or the secrets are too many to look for. Then nothing is started.
+pub(crate) fn journal(spec: &ShimSpec, path: &Path) -> Result<LineWriter, String> {
+    let file = RotatingFile::open(path, spec.log_size, spec.log_keep)
+        .map_err(|e| format!("cannot open the log file {}: {e}", path.display()))?;
+    let secrets = spec.env.iter().filter(|(name, _)| spec.secret.contains(name));
+    let redactor = Redactor::new(&spec.redact, secrets.map(|(_, value)| value.as_str()))
+        .map_err(|e| format!("cannot mask secrets in the log: {e}"))?;
+    Ok(LineWriter::new(file, redactor))
+}
 
 pub(crate) struct Output {
     pipe: File,

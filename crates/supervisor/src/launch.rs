@@ -205,6 +205,8 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         instance: id.to_string(),
         argv: spec.argv.iter().map(|argument| fill(argument, &values)).collect(),
         env: env.to_vec(),
+        secret: secret_names(spec),
+        redact: spec.logs.redact.clone(),
         dir: spec.dir.clone(),
         user: user.as_ref().map(credentials),
         socket: places.shim_socket.clone(),
@@ -217,6 +219,12 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         stop_ms: u64::try_from(spec.stop.timeout.as_millis()).unwrap_or(u64::MAX),
         lifetime: lifetime.is_some(),
     }
+}
+
+/// Variables whose values are not to be seen in its output.
+fn secret_names(spec: &AppSpec) -> Vec<String> {
+    let secret = |value: &EnvValue| matches!(value, EnvValue::Secret(_) | EnvValue::Generate(_));
+    spec.env.iter().filter(|(_, value)| secret(value)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Starts the shim and hands it its specification through a pipe on descriptor 3.

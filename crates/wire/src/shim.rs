@@ -2,6 +2,7 @@
 //! argument list or in its own environment), then listens on [`ShimSpec::socket`]. On each connection it answers
 //! requests in order, and after [`ToShim::Watch`] it says every change unasked.
 
+use model::redact::RedactKind;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -14,6 +15,10 @@ pub struct ShimSpec {
     pub argv: Vec<String>,
     /// The whole environment of the process: nothing is inherited.
     pub env: Vec<(String, String)>,
+    /// Names of those variables whose values are secret.
+    pub secret: Vec<String>,
+    /// Kinds of text that are masked in its output.
+    pub redact: Vec<RedactKind>,
     /// Working folder.
     pub dir: PathBuf,
     /// Credentials; none: those of the shim.

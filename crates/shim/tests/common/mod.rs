@@ -39,6 +39,8 @@ pub fn spec(dir: &Path, script: &str) -> ShimSpec {
         instance: "test/app.0#1".into(),
         argv: vec!["sh".into(), "-c".into(), script.into()],
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        secret: Vec::new(),
+        redact: Vec::new(),
         dir: dir.to_owned(),
         user: None,
         socket: dir.join("shim.sock"),

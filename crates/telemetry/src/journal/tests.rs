@@ -1,7 +1,9 @@
 //! Writing, merging and following journals.
 
 use super::*;
+use crate::redact::Redactor;
 use crate::rotate::RotatingFile;
+use model::redact::RedactKind;
 use std::path::Path;
 
 fn source(label: &str, path: &Path) -> Source {
@@ -17,7 +19,7 @@ fn each_line_has_a_time_stamp_and_keeps_its_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
     let before = jiff::Timestamp::now();
-    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 20, 1).unwrap());
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 20, 1).unwrap(), None);
     for chunk in [&b"one\ntw"[..], b"o\n\n", b"\x1b[1m\xff\x00\r\nlast"] {
         writer.feed(chunk);
     }
@@ -36,7 +38,7 @@ fn each_line_has_a_time_stamp_and_keeps_its_bytes() {
 fn a_long_line_is_cut_and_marked() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 20, 1).unwrap());
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 20, 1).unwrap(), None);
     let exact = "e".repeat(MAX_LINE);
     let long = "x".repeat(2 * MAX_LINE + 5);
     writer.feed(format!("{exact}\n{long}\nshort\n").as_bytes());
@@ -54,8 +56,8 @@ fn a_long_line_is_cut_and_marked() {
 fn the_last_lines_of_several_files_are_merged_by_time() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    let mut writer_a = LineWriter::new(RotatingFile::open(&a, 200, 50).unwrap());
-    let mut writer_b = LineWriter::new(RotatingFile::open(&b, 1 << 20, 1).unwrap());
+    let mut writer_a = LineWriter::new(RotatingFile::open(&a, 200, 50).unwrap(), None);
+    let mut writer_b = LineWriter::new(RotatingFile::open(&b, 1 << 20, 1).unwrap(), None);
     let mut expected = Vec::new();
     for n in 0..200 {
         let writer = if n % 3 == 0 { &mut writer_a } else { &mut writer_b };
@@ -78,7 +80,7 @@ fn the_last_lines_of_several_files_are_merged_by_time() {
 fn a_follower_sees_each_line_once_through_many_rotations() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let mut writer = LineWriter::new(RotatingFile::open(&path, 300, 20).unwrap());
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 300, 20).unwrap(), None);
     for n in 0..50 {
         writer.feed(format!("{n}\n").as_bytes());
     }
@@ -103,7 +105,7 @@ fn a_follower_beside_a_busy_writer_loses_nothing() {
     let path = dir.path().join("log");
     let (mut follower, none) = Follower::start(&[source("a", &path)], 5).unwrap();
     assert!(none.is_empty());
-    let mut writer = LineWriter::new(RotatingFile::open(&path, 4000, 2000).unwrap());
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 4000, 2000).unwrap(), None);
     let mut seen = Vec::new();
     std::thread::scope(|s| {
         let writing = s.spawn(move || {
@@ -138,7 +140,7 @@ fn half_a_line_is_not_told_before_its_end_and_foreign_lines_pass() {
 #[test]
 fn lost_output_is_told_in_the_log() {
     let full = RotatingFile::open(Path::new("/dev/full"), u64::MAX, 0).unwrap();
-    let mut writer = LineWriter::new(full);
+    let mut writer = LineWriter::new(full, None);
     writer.feed(b"gone\n");
     assert_eq!(writer.lost(), 33);
     writer.feed(&[b'x'; 100_000]);
@@ -149,11 +151,51 @@ fn lost_output_is_told_in_the_log() {
 fn a_journal_too_long_to_read_at_once_begins_with_a_whole_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 30, 1).unwrap());
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 30, 1).unwrap(), None);
     for n in 0..2000 {
         writer.feed(format!("{n:010} {}\n", "x".repeat(9_991)).as_bytes());
     }
     let records = tail(&[source("a", &path)], usize::MAX).unwrap();
     assert!(records.len() > 1600 && records.len() < 2000, "{}", records.len());
     assert!(records.iter().all(|r| r.text.len() == 10_002));
+}
+
+/// Everything in the file, the time stamps apart.
+fn written(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| line[27..].to_owned()).collect()
+}
+
+#[test]
+fn a_secret_across_a_cut_or_a_chunk_is_masked() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = "hunter2-hunter2-hunter2";
+    for before in MAX_LINE - 30..MAX_LINE + 4 {
+        let path = dir.path().join(before.to_string());
+        let kinds = [RedactKind::Secrets, RedactKind::Email];
+        let redactor = Redactor::new(&kinds, [secret]).unwrap();
+        let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 30, 1).unwrap(), redactor);
+        let line = format!("{}{secret}{}{secret}\n", "x".repeat(before), "y".repeat(MAX_LINE));
+        line.as_bytes().chunks(1000).for_each(|chunk| writer.feed(chunk));
+        let lines = written(&path);
+        assert!(lines.iter().all(|line| !line.contains("hunter") && line.len() <= MAX_LINE + 10), "{before}");
+        let marks: String = lines.iter().map(|line| &line[..1]).collect();
+        assert_eq!(marks, " ++", "{before}");
+        let texts: String = lines.iter().map(|line| &line[1..]).collect();
+        let expected = format!("{}[secret]{}[secret]", "x".repeat(before), "y".repeat(MAX_LINE));
+        assert_eq!(texts, expected, "{before}");
+    }
+}
+
+#[test]
+fn a_token_without_an_end_is_not_written_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let redactor = Redactor::new(&[RedactKind::Token], []).unwrap();
+    let mut writer = LineWriter::new(RotatingFile::open(&path, 1 << 30, 1).unwrap(), redactor);
+    writer.feed(b"token=");
+    (0..100).for_each(|_| writer.feed("abcdefgh".repeat(1000).as_bytes()));
+    writer.feed(b" the rest\nnext\n");
+    let lines = written(&path);
+    assert!(lines == [" token=[token]", " next"], "{:.200}", lines.concat());
 }

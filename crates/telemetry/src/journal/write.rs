@@ -1,5 +1,9 @@
 //! Raw chunks of a pipe → lines with time stamps in a rotating file. Holds at most one unfinished line.
+//!
+//! With a redactor, lines are masked before they are written. One that is longer than [`MAX_LINE`] is then held a little further than that, so that it
+//! is never cut inside what is to be masked.
 
+use crate::redact::Redactor;
 use crate::rotate::RotatingFile;
 use std::io::Write;
 
@@ -18,12 +22,16 @@ pub struct LineWriter {
     continued: bool,
     batch: Vec<u8>,
     lost_told: u64,
+    redactor: Option<Redactor>,
+    /// A secret without an end: nothing more of its line is written.
+    muted: bool,
 }
 
 impl LineWriter {
-    /// Writes into this file.
-    pub fn new(file: RotatingFile) -> Self {
-        LineWriter { file, line: Vec::new(), continued: false, batch: Vec::new(), lost_told: 0 }
+    /// Writes into this file, what the redactor finds masked.
+    pub fn new(file: RotatingFile, redactor: Option<Redactor>) -> Self {
+        let (line, batch) = (Vec::new(), Vec::new());
+        LineWriter { file, line, continued: false, batch, lost_told: 0, redactor, muted: false }
     }
 
     /// Takes what was read from the pipe. Whole lines are in the file when this returns, unless the disk refused them
@@ -32,22 +40,18 @@ impl LineWriter {
         let now = jiff::Timestamp::now();
         let mut rest = chunk;
         while !rest.is_empty() {
-            let room = MAX_LINE - self.line.len();
+            // One byte more, so that a line of just this length is not cut.
+            let room = self.longest() + 1 - self.line.len();
             let window = rest.get(..room).unwrap_or(rest);
-            if let Some(end) = window.iter().position(|b| *b == b'\n') {
-                let (text, after) = rest.split_at(end);
-                self.line.extend_from_slice(text);
-                rest = after.get(1..).unwrap_or_default();
-                self.end_line(now, false);
-            } else {
-                self.line.extend_from_slice(window);
-                rest = rest.get(window.len()..).unwrap_or_default();
-                if self.line.len() == MAX_LINE && rest.first() != Some(&b'\n') {
-                    self.end_line(now, true);
-                } else if self.line.len() == MAX_LINE {
-                    rest = rest.get(1..).unwrap_or_default();
-                    self.end_line(now, false);
-                }
+            let end = memchr::memchr(b'\n', window);
+            let (text, after) = rest.split_at(end.unwrap_or(window.len()));
+            self.line.extend_from_slice(text);
+            rest = after;
+            if end.is_some() {
+                rest = rest.get(1..).unwrap_or_default();
+                self.end_line(now);
+            } else if self.line.len() > self.longest() {
+                self.write_first_part(now);
             }
             if self.batch.len() >= BATCH {
                 self.write_batch();
@@ -59,9 +63,9 @@ impl LineWriter {
     /// Writes an unfinished line, at the end of the output.
     pub fn close(&mut self) {
         if !self.line.is_empty() {
-            self.end_line(jiff::Timestamp::now(), false);
+            self.end_line(jiff::Timestamp::now());
         }
-        self.continued = false;
+        (self.continued, self.muted) = (false, false);
         self.write_batch();
     }
 
@@ -70,12 +74,57 @@ impl LineWriter {
         self.file.lost()
     }
 
-    fn end_line(&mut self, now: jiff::Timestamp, goes_on: bool) {
+    /// Most bytes of a line that are held.
+    fn longest(&self) -> usize {
+        MAX_LINE + self.redactor.as_ref().map_or(0, Redactor::overlap)
+    }
+
+    /// The line is whole, or its last part is there.
+    fn end_line(&mut self, now: jiff::Timestamp) {
+        while self.line.len() > MAX_LINE {
+            self.write_first_part(now);
+        }
+        let muted = std::mem::take(&mut self.muted);
+        if !(muted || self.continued && self.line.is_empty()) {
+            self.write_part(now, self.line.len());
+        }
+        self.line.clear();
+        self.continued = false;
+    }
+
+    /// Writes the beginning of a line that is too long, or forgets it.
+    fn write_first_part(&mut self, now: jiff::Timestamp) {
+        let cut = match &mut self.redactor {
+            _ if self.muted => None,
+            Some(redactor) => redactor.cut(&self.line, MAX_LINE),
+            None => Some(MAX_LINE),
+        };
+        match cut {
+            Some(cut) => {
+                self.write_part(now, cut);
+                self.continued = true;
+            }
+            None => {
+                if !std::mem::replace(&mut self.muted, true) {
+                    self.write_part(now, self.line.len());
+                }
+                self.line.clear();
+                self.continued = true;
+            }
+        }
+    }
+
+    /// Moves the first bytes of the line into the batch.
+    fn write_part(&mut self, now: jiff::Timestamp, length: usize) {
+        let part = self.line.get(..length).unwrap_or(&self.line);
         // Writing into a vector cannot fail.
         let _ = write!(self.batch, "{now:.6}{}", if self.continued { '+' } else { ' ' });
-        self.batch.append(&mut self.line);
+        match &mut self.redactor {
+            Some(redactor) => self.batch.extend_from_slice(&redactor.mask(part)),
+            None => self.batch.extend_from_slice(part),
+        }
         self.batch.push(b'\n');
-        self.continued = goes_on;
+        self.line.drain(..length.min(self.line.len()));
     }
 
     fn write_batch(&mut self) {
