@@ -19,6 +19,7 @@
 const FILE_LIMIT = 10 * 1024 * 1024; // bytes; the server's own limit, asked here first to spare a useless upload
 const ANSWER_LIMIT = 90_000; // milliseconds; a story may take 60 s
 const KEPT = "plot-palette"; // key of sessionStorage
+const COUNTS = ["No colours,", "One colour,", "Two colours,", "Three colours,", "Four colours,", "Five colours,"];
 const NUMBERS = ["three paintings", "two more", "one more"];
 
 const state = { token: null, palette: null, paintings: [], emotions: [], chosen: [], emotion: null, sent: "", story: null };
@@ -207,7 +208,9 @@ function fillPalette() {
   Object.assign($("palette-image"), { src: image_url, width, height });
   $("palette-name").textContent = original_name.replace(/\.\w+$/, "") || "Your picture";
   $("palette-size").textContent = `${width} × ${height} pixels`;
-  $("palette-colors").replaceChildren(...colors.filter(({ share }) => share > 0).map(field));
+  const fields = colors.filter(({ share }) => share > 0).map(field); // a plain picture has fewer than five
+  $("palette-title").textContent = `${COUNTS[fields.length]} by weight`;
+  $("palette-colors").replaceChildren(...fields);
   $("find-paintings").href = `#paintings/${id}`;
 }
 
@@ -369,8 +372,9 @@ function fillStory() {
   $("other-feeling").href = `#feeling/${palette_id}`;
 }
 
-/** A painting hangs beside the paragraph that first names it, else beside its third of the story. */
+/** The first painting opens the story; the others hang beside the paragraph that first names them, else beside their third of it. */
 function placeOf({ title }, i, paragraphs) {
+  if (i === 0) return 0;
   const named = paragraphs.findIndex((text) => text.includes(title));
   return named >= 0 ? named : Math.floor((i * paragraphs.length) / 3);
 }
