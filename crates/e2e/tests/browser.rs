@@ -3,11 +3,9 @@
 //! `MAINSTAY_SCREENSHOTS=DIR` keeps pictures of what was seen.
 #![allow(clippy::expect_used, clippy::panic)]
 
-mod webdriver;
-
 use std::path::PathBuf;
+use testkit::webdriver::Browser;
 use testkit::{Sandbox, free_port};
-use webdriver::Browser;
 
 const MARKUP: &str = "<b id=\"injected\">bold</b> & <script>window.injected = 1</script>";
 

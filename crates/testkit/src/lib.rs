@@ -6,6 +6,7 @@
 //! - [`http`]: bytes out, a response in; [`backend`]: the other side of a proxy, with a ledger.
 //! - [`tls`]: the same over TLS; certificates of a test's own.
 //! - [`FrontDoor`]: a stack that is up, to send traffic through.
+//! - [`webdriver`]: a browser.
 //! - [`wait_until`]: a condition with a deadline, in place of sleeping.
 //!
 //! Everything panics when it cannot go on: it is called from tests only.
@@ -18,6 +19,7 @@ pub mod http;
 mod running;
 mod sandbox;
 pub mod tls;
+pub mod webdriver;
 
 pub use binary::binary;
 pub use front_door::{FrontDoor, HOST};
@@ -31,13 +33,20 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until the condition gives a value, at most [`DEADLINE`]; panics with `what` then.
-pub fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+#[track_caller]
+pub fn wait_until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(DEADLINE, what, condition)
+}
+
+/// The same with a deadline of its own.
+#[track_caller]
+pub fn wait_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begun.elapsed() < DEADLINE, "after {} s still not: {what}", DEADLINE.as_secs());
+        assert!(begun.elapsed() < limit, "after {} s still not: {what}", limit.as_secs());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

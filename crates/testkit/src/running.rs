@@ -1,11 +1,11 @@
 //! A started command: its output is read all the time, so that it can be waited for and never blocks the command.
 
-use crate::{DEADLINE, wait_until};
+use crate::DEADLINE;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Running {
                 self.stdout(),
                 self.stderr()
             );
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -119,17 +119,29 @@ impl Running {
         crate::signal(self.pid(), name);
     }
 
-    /// Waits for its end.
+    /// Waits for its end, at most [`DEADLINE`].
     #[track_caller]
-    pub fn wait(mut self) -> Output {
+    pub fn wait(self) -> Output {
+        self.wait_within(DEADLINE)
+    }
+
+    /// Waits for its end, at most so long.
+    #[track_caller]
+    pub fn wait_within(mut self, limit: Duration) -> Output {
         let (stdout, stderr) = (self.stdout.clone(), self.stderr.clone());
-        let status = wait_until(&format!("the command ended\n{}\n{}", stdout.text(), stderr.text()), || {
-            self.child.try_wait().expect("wait")
-        });
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                break status;
+            }
+            let (out, err) = (stdout.text(), stderr.text());
+            assert!(begun.elapsed() < limit, "after {limit:?} it still runs\n{out}\n{err}");
+            std::thread::sleep(Duration::from_millis(10));
+        };
         // A grandchild may hold a pipe on: what is not said by then is not waited for.
         let begun = Instant::now();
         while self.readers.iter().any(|reader| !reader.is_finished()) && begun.elapsed().as_secs() < 2 {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         Output { code: status.code(), stdout: stdout.text(), stderr: stderr.text() }
     }

@@ -28,7 +28,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// With a copy of `stacks/<name>`, without what it wrote when it ran there.
+    /// With a copy of `stacks/<name>`, without its tests and what it wrote when it ran there.
     pub fn with_stack(name: &str) -> Self {
         let sandbox = Self::empty();
         copy(&checkout().join("stacks").join(name), &sandbox.stack());
@@ -45,6 +45,11 @@ impl Sandbox {
         fs::create_dir(sandbox.stack()).expect("the stack's folder");
         sandbox.own(&sandbox.stack());
         sandbox
+    }
+
+    /// The whole folder: what a test writes that is no part of the stack belongs here.
+    pub fn folder(&self) -> &Path {
+        &self.path
     }
 
     /// Folder of the stack.
@@ -206,7 +211,7 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())).flatten() {
         let name = entry.file_name();
-        if name == "data" || name == ".mainstay" || name == "__pycache__" {
+        if ["data", ".mainstay", ".env", "__pycache__", "e2e"].iter().any(|other| name == *other) {
             continue;
         }
         if entry.path().is_dir() {

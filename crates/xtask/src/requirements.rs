@@ -113,7 +113,9 @@ fn fault(name: &str, following: &[&str]) -> Option<&'static str> {
             return Some("the test that follows is ignored");
         }
         let test = attribute("#[test]") || attribute("::test]") || attribute("::test(");
-        return (!test).then_some("no test follows");
+        // or a named step of a test that is an ordered scenario
+        let step = following.iter().find(comment).is_some_and(|line| line.starts_with("scenario.step("));
+        return (!test && !step).then_some("no test follows");
     }
     let step = code.first().copied().unwrap_or_default();
     if step.contains("skip") {
@@ -155,6 +157,7 @@ mod tests {
         assert!(
             faults("a.rs", "~ EDGE-01\n#[tokio::test(start_paused = true)]\nasync fn a() {}\n").is_empty()
         );
+        assert!(faults("a.rs", "~ EDGE-01\nscenario.step(\"a\", || f());\n").is_empty());
         assert!(faults("a.py", "^ EDGE-01\ndef test_a():\n").is_empty());
         assert!(faults("a.mjs", "~ EDGE-01\nawait step(\"a\", f);\n").is_empty());
     }

@@ -18,10 +18,11 @@ pub fn findings(tree: &Tree) -> Result<Vec<String>> {
     let machine = machine_paths(tree);
     for name in tree.files() {
         let Some(text) = tree.text(name)? else { continue };
-        if name.starts_with("crates/") && name.ends_with(".rs") {
+        let ours = name.starts_with("crates/") || tests_of_stack(name);
+        if ours && name.ends_with(".rs") {
             findings.extend(source(name, &text));
         }
-        if name.starts_with("crates/") && name.ends_with("/Cargo.toml") {
+        if ours && name.ends_with("/Cargo.toml") {
             findings.extend(lints(name, &text)?);
         }
         if name == "Cargo.lock" {
@@ -32,6 +33,11 @@ pub fn findings(tree: &Tree) -> Result<Vec<String>> {
         }
     }
     Ok(findings)
+}
+
+/// The end-to-end tests of a reference stack are a crate in its folder: `stacks/NAME/e2e`.
+fn tests_of_stack(name: &str) -> bool {
+    matches!(name.split('/').collect::<Vec<_>>().as_slice(), ["stacks", _, "e2e", ..])
 }
 
 fn source(name: &str, text: &str) -> Vec<String> {
@@ -88,6 +94,7 @@ mod tests {
         let long = format!("//! Head.\n{}", "x\n".repeat(400));
         assert_eq!(source("crates/a/src/b.rs", &long).len(), 1);
         assert!(source("crates/a/tests/b.rs", &long).is_empty());
+        assert!(tests_of_stack("stacks/a/e2e/tests/b.rs") && !tests_of_stack("stacks/a/server.rs"));
     }
 
     #[test]

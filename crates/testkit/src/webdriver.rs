@@ -4,12 +4,12 @@
 //! Everything that it starts and writes lies in the test's sandbox. Dropped, it ends the session (and with it the browser), then
 //! chromedriver, then whatever of both still lives, each by its id.
 
+use crate::http::Connection;
+use crate::{Running, Sandbox, wait_until};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use testkit::http::Connection;
-use testkit::{Running, Sandbox, wait_until};
 
 /// Starting a browser on a busy machine takes longer than any other answer here.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -18,6 +18,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// One session of one browser.
+#[derive(Debug)]
 pub struct Browser {
     driver: Running,
     port: u16,
@@ -28,21 +29,26 @@ pub struct Browser {
 impl Browser {
     /// Starts one, or says why there is none: only somebody who may not install it goes without.
     pub fn start(sandbox: &Sandbox) -> Option<Self> {
+        Self::start_with(sandbox, &[])
+    }
+
+    /// The same with more of Chromium's own flags.
+    pub fn start_with(sandbox: &Sandbox, more: &[&str]) -> Option<Self> {
         let (Some(driver), Some(browser)) = (find("chromedriver"), find("chromium")) else {
             assert!(!is_root(), "chromium and chromedriver are missing: `scripts/setup test` installs them");
             eprintln!("skipped: chromium and chromedriver are missing, see `scripts/setup test`");
             return None;
         };
-        let folder = sandbox.home().parent().expect("the sandbox").join("browser");
+        let folder = sandbox.folder().join("browser");
         std::fs::create_dir_all(&folder).expect("a folder");
         let mut command = Command::new(driver);
         command.arg("--port=0").current_dir(&folder).env("HOME", &folder).env("TMPDIR", &folder);
         let mut driver = Running::start(command);
         driver.wait_for("started successfully on port");
         let port = wait_until("chromedriver names its port", || port_in(&driver.stdout()));
-        let mut browser =
-            Self { port, session: new_session(port, &browser, &folder), driver, began: Vec::new() };
-        browser.began = testkit::descendants(browser.driver.pid());
+        let session = new_session(port, &browser, &folder, more);
+        let mut browser = Self { port, session, driver, began: Vec::new() };
+        browser.began = crate::descendants(browser.driver.pid());
         Some(browser)
     }
 
@@ -85,6 +91,13 @@ impl Browser {
     pub fn click(&self, selector: &str) {
         let element = self.element(selector);
         self.command("POST", &format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// Chooses a file, given by its whole path, in the file field of this selector.
+    #[track_caller]
+    pub fn attach(&self, selector: &str, file: &Path) {
+        let element = self.element(selector);
+        self.command("POST", &format!("/element/{element}/value"), &json!({ "text": file }));
     }
 
     /// The text that a visitor sees in the element; none where it is not shown.
@@ -155,18 +168,18 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         let _ = try_call(self.port, "DELETE", &format!("/session/{}", self.session), &Value::Null);
-        let mut left = testkit::descendants(self.driver.pid());
+        let mut left = crate::descendants(self.driver.pid());
         left.extend(&self.began);
         left.push(self.driver.pid());
-        for pid in left.into_iter().filter(|pid| testkit::is_alive(*pid) && is_browser(*pid)) {
+        for pid in left.into_iter().filter(|pid| crate::is_alive(*pid) && is_browser(*pid)) {
             let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).output(); // it may end by itself just now
         }
     }
 }
 
-fn new_session(port: u16, browser: &Path, folder: &Path) -> String {
+fn new_session(port: u16, browser: &Path, folder: &Path, more: &[&str]) -> String {
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
-    let flags = [
+    let mut flags = vec![
         profile.as_str(),
         "--headless=new",
         "--no-sandbox", // it refuses to sandbox root and within most containers, and only our own pages are opened
@@ -181,6 +194,7 @@ fn new_session(port: u16, browser: &Path, folder: &Path) -> String {
         "--disable-dev-shm-usage",
         "--no-proxy-server",
     ];
+    flags.extend(more);
     let wanted = json!({ "capabilities": { "alwaysMatch": {
         "goog:chromeOptions": { "binary": browser, "args": flags },
         "goog:loggingPrefs": { "browser": "ALL" },
