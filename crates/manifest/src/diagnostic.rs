@@ -308,6 +308,11 @@ impl Report {
         &mut self.found[index]
     }
 
+    /// The line of the manifest in which this stands, from 1.
+    pub fn line(&self, span: &Span) -> usize {
+        self.source.position(span.start).0
+    }
+
     /// What stands there in the manifest, secrets masked.
     pub fn written(&self, span: &Span) -> &str {
         self.source.shown.get(span.clone()).unwrap_or_default()

@@ -21,7 +21,8 @@ fn env_of(fragment: &str) -> Option<BTreeMap<String, String>> {
     let stage = Stage::with(&format!("[app.web]\nrun = 'python3'\nenv_file = '{name}'\nlisten = false\n"));
     stage.file(name, &text, 0o600);
     let loaded = stage.load().unwrap();
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    // they are examples, and their secrets are
+    assert!(loaded.warnings.iter().all(|it| it.code == "secret::placeholder"), "{:?}", loaded.warnings);
     let app = &loaded.spec.apps[&"web".parse().unwrap()];
     assert!(app.env.values().all(|value| matches!(value, model::spec::EnvValue::Secret(_))));
     Some(app.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect())

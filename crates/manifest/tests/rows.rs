@@ -162,3 +162,28 @@ fn json_of_the_effective_manifest_speaks_its_words() {
     assert_eq!((&app["listen"], &app["logs"]["max_size"]), (&false.into(), &"10MB".into()));
     assert!(!json.to_string().contains("hunter2"));
 }
+
+#[test]
+fn a_port_may_come_from_a_variable() {
+    let stage = worker("");
+    let text = "[listen]\nhttp = '127.0.0.1:${NO_PORT:-8081}'\n[app.web]\nrun = 'python3'\nport = '${NO_PORT:-5000}'";
+    let loaded = stage.load_text(text).unwrap();
+    assert_eq!(app(&loaded, "web").listen, Listen::Port(5000));
+    assert_eq!(loaded.spec.http[0].port(), 8081);
+    let found = stage.load_text(&text.replace("-5000", "-many")).unwrap_err();
+    assert!(found.iter().any(|one| one.message.contains("`port` has to be a whole number")), "{found}");
+}
+
+#[test]
+fn a_database_needs_its_system_user_only_where_root_starts_it() {
+    let stage = Stage::with("[service.db]\nkind = 'mariadb'\nrun_as = 'no-such-user'\n");
+    let root =
+        std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    match stage.load() {
+        Ok(_) => assert!(!root),
+        Err(found) => {
+            assert!(root && found.errors() == 1, "{found}");
+            assert!(found.to_string().contains("--shell /usr/sbin/nologin no-such-user"), "{found}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod door;
 mod env;
 mod files;
 mod handler;
+mod host;
 mod needs;
 mod policy;
 mod reach;
@@ -16,6 +17,7 @@ mod run;
 mod script;
 mod service;
 mod site;
+mod told;
 mod upkeep;
 
 pub use policy::{compress_default, format_statuses, security_names};
@@ -196,6 +198,8 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let sites = site::sites(context, place, file, stack, &apps);
     door::ports(context, place, &apps, &services, &[http.as_slice(), https.as_slice()].concat());
     unreached(context, place.key("app"), file, &apps);
+    told::check(context, place, file, &apps, &services);
+    upkeep::served(context, place.key("logs").key("dir"), logs.dir.as_deref(), &sites);
     if !place.key("site").given()
         && !place.key("app").given()
         && !place.key("service").given()

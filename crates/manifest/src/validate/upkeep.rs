@@ -5,13 +5,34 @@ use crate::file::{CleanupFile, OneOrMany, StackLogsFile};
 use crate::place::Place;
 use crate::values::{Wrong, wrong};
 use crate::web;
-use model::spec::{CleanupSpec, StackLogs};
+use model::spec::{CleanupSpec, HandlerSpec, SiteSpec, StackLogs};
+use std::path::Path;
 
 /// `[logs]`.
 pub fn logs(context: &mut Context<'_>, place: Place<'_>, file: &StackLogsFile) -> StackLogs {
     let text = file.dir.as_deref().filter(|text| !text.is_empty());
     let dir = text.and_then(|text| context.path(place.key("dir"), text));
+    if let Some(path) = dir.as_ref().filter(|path| context.disk.is_real() && path.exists() && !path.is_dir())
+    {
+        let found = context.report.error("logs::dir", "the folder of logs is not a folder");
+        found.at(place.key("dir").span(), format!("`{}` is a file", path.display()));
+    }
     StackLogs { dir, redact: file.redact.as_ref().map_or_else(model::redact::default, run::redact) }
+}
+
+/// Logs in a folder that is served are read by everybody.
+pub fn served(context: &mut Context<'_>, place: Place<'_>, dir: Option<&Path>, sites: &[SiteSpec]) {
+    let Some(dir) = dir else { return };
+    let handlers = sites.iter().flat_map(|site| &site.routes).map(|route| &route.handler);
+    let mut root = handlers.filter_map(|handler| match handler {
+        HandlerSpec::Static(files) => Some(&files.root).filter(|root| dir.starts_with(root)),
+        _ => None,
+    });
+    if let Some(root) = root.next() {
+        let found = context.report.warning("logs::served", "the folder of logs lies in one that is served");
+        found.at(place.span(), format!("below the static files of `{}`", root.display()));
+        found.help("put it elsewhere: `dir = \"/var/log/shop\"`");
+    }
 }
 
 /// `[cleanup]`.

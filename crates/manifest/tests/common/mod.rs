@@ -36,8 +36,8 @@ impl Stage {
             fs::create_dir(stage.path().join(folder)).unwrap();
             stage.mode(folder, 0o755);
         }
-        for program in ["bin/python3", "bin/node"] {
-            stage.file(program, "#!/bin/sh\n", 0o755);
+        for program in ["python3", "node", "mariadbd", "mariadb-install-db", "mariadb"] {
+            stage.file(&format!("bin/{program}"), "#!/bin/sh\n", 0o755);
         }
         stage.file("notexec.sh", "#!/bin/sh\n", 0o644);
         let page = "<h1>{status}</h1>";
@@ -62,6 +62,7 @@ impl Stage {
             "# comment\nSHARED=hunter2\nFILE_ONLY=hunter2 # comment\nTWICE=first\n",
             0o640,
         );
+        stage.file("services.env", "# of the database\nDB_PASSWORD=your_secure_hunter2\n", 0o640);
         stage.file("later.env", "TWICE=hunter2\n", 0o640);
         stage.file("duplicate.env", "A=hunter2\nB=2\nA=hunter2 again\n", 0o640);
         stage.file("double.env", "LEGEND=a â†’ b\n", 0o640);
