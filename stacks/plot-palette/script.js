@@ -19,10 +19,11 @@
 const FILE_LIMIT = 10 * 1024 * 1024; // bytes; the server's own limit, asked here first to spare a useless upload
 const ANSWER_LIMIT = 90_000; // milliseconds; a story may take 60 s
 const KEPT = "plot-palette"; // key of sessionStorage
-const COUNTS = ["No colours,", "One colour,", "Two colours,", "Three colours,", "Four colours,", "Five colours,"];
+const COUNTS = ["No colour", "One colour", "Two colours, by weight", "Three colours, by weight", "Four colours, by weight", "Five colours, by weight"];
 const NUMBERS = ["three paintings", "two more", "one more"];
 
 const state = { token: null, palette: null, paintings: [], emotions: [], chosen: [], emotion: null, sent: "", story: null };
+let turn = 0; // counts `route`: a slow answer for a view that was left meanwhile is dropped
 const $ = (id) => document.getElementById(id);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
@@ -51,10 +52,10 @@ async function answer(response) {
   throw new Failure(body?.error ?? `http_${response.status}`, body?.message);
 }
 
-/** The session's CSRF token; asking for it is also what opens the session. */
-async function token() {
-  state.token ??= (await answer(await send("/api/session"))).csrf_token;
-  return state.token;
+/** The session's CSRF token. Asking for it is also what opens the session: so whoever needs it meanwhile shares one question. */
+function token() {
+  state.token ??= send("/api/session").then(answer).then(({ csrf_token }) => csrf_token);
+  return state.token.catch((failure) => { state.token = null; throw failure; });
 }
 
 async function get(path) {
@@ -65,10 +66,11 @@ async function get(path) {
 /** Sends `body` (FormData as it is, anything else as JSON). A session that ended is renewed once. */
 async function post(path, body = {}, renewed = false) {
   const headers = { "X-CSRF-Token": await token() };
+  const used = state.token;
   if (!(body instanceof FormData)) headers["Content-Type"] = "application/json";
   const response = await send(path, { method: "POST", headers, body: body instanceof FormData ? body : JSON.stringify(body) });
   if (response.status === 403 && !renewed) {
-    state.token = null;
+    if (state.token === used) state.token = null;
     return post(path, body, true);
   }
   return answer(response);
@@ -83,14 +85,17 @@ function track(event, props = {}) {
 
 /** Shows a failure in the words of index.html; `again` repeats what failed, unless the words know a better next step. */
 function report(failure, again) {
-  if (!(failure instanceof Failure)) console.error(failure);
+  if (!(failure instanceof Failure)) {
+    console.error(failure);
+    failure = new Failure("page");
+  }
   const words = $("t-failures").content;
-  const known = words.querySelector(`[data-code~="${CSS.escape(failure.code ?? "")}"]`) ?? words.lastElementChild;
+  const known = words.querySelector(`[data-code~="${CSS.escape(failure.code)}"]`) ?? words.lastElementChild;
   const [title, text] = known.children;
   const begin = () => (document.body.dataset.step === "picture" ? $("file").click() : go("#picture"));
-  $("notice").dataset.error = failure.code ?? "page";
+  $("notice").dataset.error = failure.code;
   $("notice-title").textContent = title.textContent;
-  $("notice-text").textContent = text.textContent;
+  $("notice-text").textContent = known.dataset.code ? text.textContent : failure.message || text.textContent;
   $("notice-again").textContent = known.dataset.next ?? "Try again";
   $("notice-again").onclick = () => { hideNotice(); (known.dataset.next ? begin : again)(); };
   $("notice").hidden = false;
@@ -105,7 +110,6 @@ function hideNotice() {
 
 /* ---------- colours ---------- */
 
-const hiddenText = (text) => Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: text });
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 const percent = (share) => `${share < 0.1 ? (share * 100).toFixed(1).replace(/\.0$/, "") : Math.round(share * 100)}%`;
 
@@ -209,7 +213,7 @@ function fillPalette() {
   $("palette-name").textContent = original_name.replace(/\.\w+$/, "") || "Your picture";
   $("palette-size").textContent = `${width} × ${height} pixels`;
   const fields = colors.filter(({ share }) => share > 0).map(field); // a plain picture has fewer than five
-  $("palette-title").textContent = `${COUNTS[fields.length]} by weight`;
+  $("palette-title").textContent = COUNTS[fields.length];
   $("palette-colors").replaceChildren(...fields);
   $("find-paintings").href = `#paintings/${id}`;
 }
@@ -253,8 +257,7 @@ function piece(painting) {
   const item = describe(clone("t-painting"), painting);
   const button = item.firstElementChild;
   button.dataset.painting = painting.id;
-  item.querySelector(".match").textContent = percent(painting.score);
-  item.querySelector(".match").append(hiddenText(" match"));
+  item.querySelector(".score").textContent = percent(painting.score);
   fillStrip(item.querySelector(".strip"), painting.colors);
   button.onclick = () => toggle(painting.id);
   return item;
@@ -333,14 +336,15 @@ function fillFeeling() {
 /** Sends the choice once, then asks for its story; after a failure only what is missing is asked for again. */
 async function writeStory() {
   const choice = { palette_id: state.palette.id, painting_ids: state.chosen, emotion: state.emotion };
+  const mine = turn;
   wait("story", "The story teller is looking at your three paintings…");
   try {
     if (state.sent !== JSON.stringify(choice)) await post("/api/selections", choice);
     state.sent = JSON.stringify(choice);
     state.story = await post("/api/stories", { palette_id: choice.palette_id });
-    keep();
-    go(`#story/${state.story.id}`);
+    if (mine === turn) go(`#story/${state.story.id}`);
   } catch (failure) {
+    if (mine !== turn) return; // gone elsewhere meanwhile
     show("feeling");
     report(failure, writeStory);
   }
@@ -388,7 +392,6 @@ const VIEWS = {
   feeling: { title: "A feeling", wait: "Laying out fifteen feelings…", load: loadFeelings, fill: fillFeelings },
   story: { title: "The story", wait: "Opening the book…", load: loadStory, fill: fillStory },
 };
-let turn = 0; // of `route`; a slow answer for a view that was left meanwhile is dropped
 
 async function route() {
   const [, name, id] = location.hash.match(/^#(\w+)(?:\/(\d+))?$/) ?? [];
@@ -450,7 +453,7 @@ function fillSteps() {
   }
 }
 
-/** What this tab remembers of a palette: the paintings and the feeling chosen, the story told. */
+/** What this tab remembers of a palette: the paintings and the feeling chosen. */
 function kept(id) {
   const saved = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
   return saved?.id === id ? { chosen: saved.chosen, emotion: saved.emotion } : {};
