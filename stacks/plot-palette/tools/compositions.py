@@ -19,8 +19,11 @@ class Canvas:
 
     def noise(self, sx, sy=None):
         """Smooth noise between about -1 and 1; `sx`, `sy` are sizes in heights of the canvas."""
-        shape = (self.height, self.width)
-        soft = ndimage.gaussian_filter(self.dice.standard_normal(shape), [(sy or sx) * self.height, sx * self.height], mode="wrap")
+        blur = np.array([sy or sx, sx]) * self.height  # in pixels
+        coarse = np.maximum(1, blur / 6).astype(int)  # wide noise is made small and enlarged
+        shape = -(-np.array([self.height, self.width]) // coarse)
+        soft = ndimage.gaussian_filter(self.dice.standard_normal(shape), blur / coarse, mode="wrap")
+        soft = ndimage.zoom(soft, coarse, order=1, mode="grid-wrap", grid_mode=True)[: self.height, : self.width]
         return soft / (np.abs(soft).max() + 1e-9)
 
     def cut(self, field, order):
@@ -96,24 +99,11 @@ def arches(c):
     count = int(c.dice.integers(3, 6))
     width = 4 / 3 / count
     column = np.minimum((c.x / width).astype(int), count - 1)
-    offset = (c.x - (column + 0.5) * width) / width
-    foot = 1.0
-    top = 0.45 + 0.18 * np.sin(column * 2.1 + c.dice.uniform(0, 6))
-    spring = foot - top + 0.0
+    offset = c.x / width - column - 0.5
+    spring = 0.5 - 0.16 * np.sin(column * 2.1 + c.dice.uniform(0, 6))
     reach = np.where(c.y > spring, np.abs(offset), np.hypot(offset, (c.y - spring) / width))
-    labels, heights = np.zeros(c.x.shape, int), np.zeros(c.x.shape)
-    for door in range(count):
-        inner = np.roll([1, 2, 3, 4], door)
-        for depth, (limit, label) in enumerate(zip((0.46, 0.36, 0.25, 0.14), inner)):
-            mask = (column == door) & (reach < limit)
-            labels[mask], heights[mask] = label, -1 - depth
-    return _nudge(c, labels, heights)
-
-
-def _nudge(c, labels, heights):
-    """Recolours nothing, but says how the shares came out: the drawer writes what was painted."""
-    c.shares = np.bincount(labels.ravel(), minlength=5) / labels.size
-    return labels, heights
+    labels, place = c.cut(reach, c.dice.permutation([[3, 2, 4, 1, 0], [1, 4, 2, 3, 0], [2, 3, 1, 4, 0]])[0].tolist())
+    return labels, place * 0.8
 
 
 def tiles(c):
@@ -176,23 +166,18 @@ def mountains(c):
     """Ridges behind ridges under a sky, and a sun."""
     x = np.arange(c.width) / c.height
     sun_x, sun_y = c.dice.uniform(0.3, 1.05), c.dice.uniform(0.17, 0.26)
-    sun_label, order = 4, [3, 2, 1, 0] if c.dice.random() < 0.5 else [2, 3, 1, 0]
-    sun = np.hypot(c.x - sun_x, c.y - sun_y) < np.sqrt(c.shares[sun_label] * 4 / 3 / np.pi)
-    order = [0, 2, 3, 1] if c.shares[0] > 0.3 and c.dice.random() < 0.6 else [0, 3, 2, 1]
-    labels, heights = np.where(sun, sun_label, order[0]), np.where(sun, 0.2, 0.0)
+    sun = np.hypot(c.x - sun_x, c.y - sun_y) < np.sqrt(c.shares[4] * 4 / 3 / np.pi)
+    order = [0, 2, 3, 1] if c.shares[0] > 0.3 and c.dice.random() < 0.8 else [0, 3, 2, 1]
+    labels, heights = np.where(sun, 4, order[0]), np.where(sun, 0.2, 0.0)
+    behind = np.ones(c.x.shape, bool)
     for depth, label in enumerate(order[1:], start=1):
         ridge = np.zeros(c.width)
         for octave in range(1, 6):
             wave = c.dice.uniform(0, 6.3) + x * 2.1 * 1.9**octave
             ridge += (np.abs(np.sin(wave / 2)) - 0.6) * 0.26 / 1.75**octave
-        low, high = -1.0, 2.0
-        target = c.shares[order[depth:]].sum()
-        for _ in range(30):
-            level = (low + high) / 2
-            share = ((c.y - ridge[None, :]) > level).mean()
-            low, high = (level, high) if share > target else (low, level)
-        mask = (c.y - ridge[None, :]) > level
-        labels[mask], heights[mask] = label, depth * 1.2
+        field = np.where(behind, c.y - ridge[None, :], -9)  # no ridge rises above the one behind it
+        behind = field > np.quantile(field, 1 - c.shares[order[depth:]].sum())
+        labels[behind], heights[behind] = label, depth * 1.2
     return labels, heights
 
 
@@ -258,24 +243,21 @@ def leaves(c):
     """Leaves in the wind, each with its rib left out."""
     labels, heights = np.zeros(c.x.shape, int), np.zeros(c.x.shape)
     lack = Lack(np.r_[0, c.shares[1:]], c.x.size)
-    wind, level = c.dice.uniform(0, 3.1), 1.0
-    placed = []
-    for _ in range(400):
-        if lack.left[1:].max() < c.x.size * 0.006:
-            break
-        x, y, length = c.dice.uniform(0, 4 / 3), c.dice.uniform(0, 1), c.dice.uniform(0.09, 0.2)
-        if any(np.hypot(x - a, y - b) < 0.62 * (length + l) for a, b, l in placed) and c.dice.random() < 0.985:
+    wind, length, placed = c.dice.uniform(0, 3.1), 0.17, []
+    while lack.left[1:].max() > c.x.size * 0.006 and length > 0.05:
+        x, y = c.dice.uniform(0, 4 / 3), c.dice.uniform(0, 1)
+        if any(np.hypot(x - a, y - b) < 0.56 * (length + other) for a, b, other in placed):
+            length *= 0.9985
             continue
         placed.append((x, y, length))
         angle = wind + 0.9 * np.sin(x * 2.4 + wind) + c.dice.normal(0, 0.35)
-        u = ((c.x - x) * np.cos(angle) + (c.y - y) * np.sin(angle)) / length
-        v = (-(c.x - x) * np.sin(angle) + (c.y - y) * np.cos(angle)) / length
-        mask = (np.abs(u) < 1) & (np.abs(v) < 0.42 * (1 - u**2) ** 0.8 * (1 - 0.25 * u)) if True else None
-        mask &= ~((np.abs(v) < 0.012 + 0.01 * (u + 1)) & (u > -0.9) & (u < 0.75))
-        label, level = lack.give(mask.sum()), level + 0.02
-        for other in range(1, 5):
-            lack.left[other] += (mask & (labels == other)).sum()
-        labels[mask], heights[mask] = label, level
+        u = np.clip(((c.x - x) * np.cos(angle) + (c.y - y) * np.sin(angle)) / length, -1, 1)
+        v = np.abs((c.y - y) * np.cos(angle) - (c.x - x) * np.sin(angle)) / length
+        mask = (v < 0.46 * (1 - u**2) ** 0.8 * (1 - 0.25 * u)) & ~((v < 0.022 + 0.01 * u) & (u > -0.9) & (u < 0.75))
+        covered = np.bincount(labels[mask], minlength=5)
+        lack.left[1:] += covered[1:]
+        labels[mask] = lack.give(mask.sum())
+        heights[mask] = 1 + 0.02 * len(placed)
     return labels, heights
 
 

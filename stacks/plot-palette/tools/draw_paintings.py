@@ -1,6 +1,6 @@
 """Draws the sixty paintings of `image/` and writes their catalogue. `python3 tools/draw_paintings.py`; the same files each time.
 
-A painting: colours and shares from `paintings.py` -> areas by its composition, drawn twice as large -> light (shadows at the edges
+A painting: colours and wished shares from `paintings.py` -> areas by its composition, drawn twice as large -> light (shadows at the edges
 of the paper, strokes, grain) that brightens as much as it darkens, so the colours stay those of the catalogue -> half size -> WebP.
 """
 
@@ -37,9 +37,16 @@ def light(canvas, heights):
     cast = ndimage.gaussian_filter(ndimage.shift(heights, (9, 6), order=0, mode="nearest"), 9)
     shadow = np.clip(cast - heights, 0, 1.2) * 0.26
     rim = np.clip(heights - ndimage.shift(heights, (2, 2), order=0, mode="nearest"), 0, 0.6) * 0.1
-    strokes = ndimage.rotate(canvas.noise(0.09, 0.004), float(canvas.dice.uniform(-20, 20)), reshape=False, mode="wrap") * 0.05
+    strokes = ndimage.rotate(canvas.noise(0.09, 0.004), float(canvas.dice.uniform(-20, 20)), reshape=False, order=1, mode="wrap") * 0.05
     grain = canvas.noise(0.0022) * 0.022
     return 1 - shadow + rim + strokes + grain
+
+
+def rounded(shares):
+    """Shares as painted, in hundredths that add up to one: shapes cannot always meet the shares wished for."""
+    hundredths = np.rint(shares * 100)
+    hundredths[np.argmax(hundredths)] += 100 - hundredths.sum()
+    return [float(part) / 100 for part in hundredths]
 
 
 def slug(title):
@@ -56,11 +63,8 @@ def main():
         picture, shares = draw(painting)
         name = f"{painting['id']:03d}-{slug(painting['title'])}.webp"
         picture.save(FOLDER / name, quality=QUALITY, method=6)
-        wanted = [color["share"] for color in painting["colors"]]
-        off = np.abs(shares - wanted).max()
-        if off > 0.03:
-            print(f"{name}: shares {np.round(shares, 2)} instead of {wanted}")
-        colors = painting["colors"]
+        colors = [color | {"share": share} for color, share in zip(painting["colors"], rounded(shares))]
+        colors.sort(key=lambda color: -color["share"])
         catalogue.append({"id": painting["id"], "title": painting["title"], "artist": painting["artist"], "file": name, "colors": colors})
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in catalogue)
     (FOLDER / "catalogue.json").write_text(f"[\n{lines}\n]\n", "utf-8")
