@@ -3,13 +3,26 @@
 //! Each worker collects lines in a buffer of its own and hands it, at [`BATCH`] bytes or after [`DELAY`], to one writer
 //! thread over a bounded channel. A batch holds whole lines, so several workers cannot interleave inside one. A full
 //! channel means that the disk is too slow: the batch is dropped and its lines are counted as lost, nothing waits.
+//!
+//! Each line has a [`Lane`]: the file it belongs to and what is masked in it, as its site's stack says ([`place`]). What a client
+//! sent is masked on the writer thread ([`writer`]).
 
+pub mod place;
+pub mod writer;
+
+use arc_swap::ArcSwap;
+use model::redact::RedactKind;
 use model::site::LogFormat;
+pub use place::Lane;
+use place::{Lanes, Places};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
+use wire::snapshot::LogPlace;
 
 /// Bytes after which a batch is handed over.
 const BATCH: usize = 64 << 10;
@@ -27,26 +40,86 @@ pub struct AccessLog {
     lost: Arc<AtomicU64>,
     /// The form is [`LogFormat::Combined`].
     combined: Arc<AtomicBool>,
+    places: Arc<ArcSwap<Places>>,
+}
+
+/// Places in a line of what a client sent; the unused ones are empty.
+pub type Texts = [Range<usize>; 4];
+
+/// Lines, and whose they are.
+#[derive(Debug, Default)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    runs: Vec<Run>,
+}
+
+/// Lines of one lane, one behind the other.
+#[derive(Debug)]
+struct Run {
+    lane: Lane,
+    /// Where they end.
+    end: usize,
+    lines: u64,
+    /// Of the one line, where something is masked.
+    texts: Texts,
+}
+
+impl Lines {
+    /// Adds what was written behind the last run.
+    fn add(&mut self, lane: Lane, texts: Texts) {
+        let end = self.bytes.len();
+        match self.runs.last_mut() {
+            Some(run) if run.lane == lane && lane.is_plain() => (run.end, run.lines) = (end, run.lines + 1),
+            _ => self.runs.push(Run { lane, end, lines: 1, texts }),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.runs.iter().map(|run| run.lines).sum()
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.runs.clear();
+    }
 }
 
 struct Batch {
-    bytes: Vec<u8>,
-    lines: u64,
-    home: SyncSender<Vec<u8>>,
+    lines: Lines,
+    home: SyncSender<Lines>,
 }
 
 impl AccessLog {
-    /// Starts the writer thread, which gives whole lines to `append`; it ends when the last clone of the front is gone
-    /// and all is written.
+    /// Starts the writer thread, which gives batches to `append` and is told how many lines were lost; it ends when the last
+    /// clone of the front is gone and all is written.
     pub fn start(
-        append: impl FnMut(&[u8]) -> std::io::Result<()> + Send + 'static,
+        places: Arc<ArcSwap<Places>>,
+        mut append: impl FnMut(&Lines) -> u64 + Send + 'static,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
-        let (batches, waiting) = sync_channel(WAITING);
+        let (batches, waiting) = sync_channel::<Batch>(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let log = Self { batches, lost: Arc::clone(&lost), combined: Arc::default() };
+        let log = Self { batches, lost: Arc::clone(&lost), combined: Arc::default(), places };
         let writer = std::thread::Builder::new().name("access-log".to_owned());
-        let writer = writer.spawn(move || write(&waiting, append, &lost))?;
+        let writer = writer.spawn(move || {
+            for Batch { mut lines, home } in waiting {
+                lost.fetch_add(append(&lines), Ordering::Relaxed);
+                lines.clear();
+                let _ = home.try_send(lines);
+            }
+        })?;
         Ok((log, writer))
+    }
+
+    /// Where lines go from now on, by stack. On one thread only.
+    pub fn set_places(&self, logs: &BTreeMap<String, LogPlace>) -> Lanes {
+        let (places, lanes) = self.places.load().with(logs);
+        self.places.store(Arc::new(places));
+        lanes
+    }
+
+    /// What is masked where it is not known whose request it was.
+    pub fn strictest(&self) -> Vec<RedactKind> {
+        self.places.load().strictest.clone()
     }
 
     /// Form of the lines from now on.
@@ -63,35 +136,19 @@ impl AccessLog {
         if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) =
             self.batches.try_send(batch)
         {
-            self.lost.fetch_add(batch.lines, Ordering::Relaxed);
+            self.lost.fetch_add(batch.lines.count(), Ordering::Relaxed);
         }
-    }
-}
-
-fn write(waiting: &Receiver<Batch>, mut append: impl FnMut(&[u8]) -> std::io::Result<()>, lost: &AtomicU64) {
-    let mut healthy = true;
-    for mut batch in waiting {
-        match append(&batch.bytes) {
-            Ok(()) => healthy = true,
-            Err(error) => {
-                lost.fetch_add(batch.lines, Ordering::Relaxed);
-                if std::mem::take(&mut healthy) {
-                    tracing::error!(%error, "the access log cannot be written");
-                }
-            }
-        }
-        batch.bytes.clear();
-        let _ = batch.home.try_send(batch.bytes);
     }
 }
 
 /// One worker's lines on their way.
 pub struct LogBuffer {
     log: AccessLog,
-    home: SyncSender<Vec<u8>>,
-    returned: Receiver<Vec<u8>>,
-    bytes: RefCell<Vec<u8>>,
-    lines: Cell<u64>,
+    home: SyncSender<Lines>,
+    returned: Receiver<Lines>,
+    lines: RefCell<Lines>,
+    /// There are some.
+    waiting: Cell<bool>,
     clock: RefCell<Clock>,
     began: tokio::sync::Notify,
 }
@@ -104,8 +161,8 @@ impl LogBuffer {
             log,
             home,
             returned,
-            bytes: RefCell::default(),
-            lines: Cell::new(0),
+            lines: RefCell::default(),
+            waiting: Cell::new(false),
             clock: RefCell::new(Clock::new()),
             began: tokio::sync::Notify::new(),
         }
@@ -116,15 +173,16 @@ impl LogBuffer {
         if self.log.combined.load(Ordering::Relaxed) { LogFormat::Combined } else { LogFormat::Json }
     }
 
-    /// Adds the line that `line` makes; it is given the log's form and a clock.
-    pub fn write(&self, line: impl FnOnce(LogFormat, &mut Clock, &mut Vec<u8>)) {
-        let mut bytes = self.bytes.borrow_mut();
-        line(self.format(), &mut self.clock.borrow_mut(), &mut bytes);
-        self.lines.set(self.lines.get() + 1);
-        if bytes.len() >= BATCH {
-            drop(bytes);
+    /// Adds the line that `line` makes; it is given the log's form and a clock, and gives what of it a client sent.
+    pub fn write(&self, lane: Lane, line: impl FnOnce(LogFormat, &mut Clock, &mut Vec<u8>) -> Texts) {
+        let mut lines = self.lines.borrow_mut();
+        let texts = line(self.format(), &mut self.clock.borrow_mut(), &mut lines.bytes);
+        lines.add(lane, texts);
+        let full = lines.bytes.len() >= BATCH;
+        drop(lines);
+        if full {
             self.flush();
-        } else if self.lines.get() == 1 {
+        } else if !self.waiting.replace(true) {
             self.began.notify_one();
         }
     }
@@ -136,17 +194,18 @@ impl LogBuffer {
 
     /// Hands over what is there.
     pub fn flush(&self) {
-        let mut bytes = self.bytes.borrow_mut();
-        if !bytes.is_empty() {
-            let bytes = std::mem::replace(&mut *bytes, self.returned.try_recv().unwrap_or_default());
-            self.log.send(Batch { bytes, lines: self.lines.replace(0), home: self.home.clone() });
+        self.waiting.set(false);
+        let mut lines = self.lines.borrow_mut();
+        if !lines.bytes.is_empty() {
+            let lines = std::mem::replace(&mut *lines, self.returned.try_recv().unwrap_or_default());
+            self.log.send(Batch { lines, home: self.home.clone() });
         }
     }
 
     /// Flushes after [`DELAY`] what was not flushed before, for as long as the worker lives.
     pub async fn run(&self) {
         loop {
-            if self.lines.get() == 0 {
+            if !self.waiting.get() {
                 self.began.notified().await;
             }
             tokio::time::sleep(DELAY).await;
@@ -244,16 +303,19 @@ mod tests {
     #[test]
     fn a_disk_that_does_not_keep_up_costs_lines_not_requests() {
         let (go, stuck) = sync_channel::<()>(0);
-        let stuck = move |_: &[u8]| {
+        let stuck = move |_: &Lines| {
             let _ = stuck.recv();
-            Ok(())
+            0
         };
-        let (log, writer) = AccessLog::start(stuck).unwrap();
+        let (log, writer) = AccessLog::start(Arc::default(), stuck).unwrap();
         let buffer = LogBuffer::new(log.clone());
         let line = "x".repeat(BATCH);
         let batches = WAITING as u64 + 10;
         for _ in 0..batches {
-            buffer.write(|_, _, out| out.extend_from_slice(line.as_bytes()));
+            buffer.write(Lane::default(), |_, _, out| {
+                out.extend_from_slice(line.as_bytes());
+                Texts::default()
+            });
         }
         // One batch may be in the writer's hand.
         assert!((9..=10).contains(&log.lost()), "{}", log.lost());

@@ -78,7 +78,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     let fitting = routed.and_then(|found| {
         // Also what is refused now is answered as the route's policies want it.
         record.policy = Some(Arc::clone(&found.route.policy));
-        record.site = found.number;
+        (record.site, record.lane) = (found.number, found.lane);
         fits(head, &found).map(|()| found)
     });
     let passed = match fitting {
@@ -87,6 +87,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
             decide(client, &mut record, &table, buf, head, entry).map(|granted| (entry, granted))
         }
         Err(refusal) => {
+            record.lane = table.lane(head.host.map(|host| host.of(buf)));
             if refusal.status == 400 {
                 worker.offend(address, Offence::Malformed);
             }

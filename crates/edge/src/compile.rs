@@ -4,6 +4,7 @@
 //! also knows what drains: an instance that the snapshot marks as draining, or no longer names, is kept until its last
 //! claim has ended and that was reported.
 
+use crate::access_log::place::Lanes;
 use crate::files::Root;
 use crate::instance::Instance;
 use crate::metrics::SiteNumbers;
@@ -78,7 +79,7 @@ impl Compiler {
     }
 
     /// Compiles; nothing has changed when it fails. Draining begins with [`Compiler::drain`], once the table is published.
-    pub fn table(&mut self, snapshot: &Snapshot) -> Result<Table, CompileError> {
+    pub fn table(&mut self, snapshot: &Snapshot, lanes: &Lanes) -> Result<Table, CompileError> {
         check(snapshot)?;
         let tls = self.tls.tls(snapshot)?;
         let upstreams: HashMap<&str, Arc<Upstream>> = snapshot
@@ -107,7 +108,8 @@ impl Compiler {
             let asks = compiled.routes.iter().any(|route| route.auth.is_some());
             let auth = if asks { compiled.routes.iter().map(asked).collect() } else { Box::default() };
             let upstreams = compiled.routes.iter().map(target).collect();
-            table.sites.push(SiteEntry { site: compiled, upstreams, auth, number });
+            let lane = lanes.of(&site.stack);
+            table.sites.push(SiteEntry { site: compiled, upstreams, auth, number, lane });
             site.hosts.iter().for_each(|host| table.hosts.insert(host, place));
         }
         table.upstreams = upstreams.into_values().collect();

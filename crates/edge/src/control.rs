@@ -328,7 +328,9 @@ impl Control {
         if revision < self.table.load().revision {
             return Err(format!("revision {} is served already", self.table.load().revision));
         }
-        let table = self.compiler.table(&snapshot).map_err(|error| error.to_string())?;
+        let lanes = self.log.set_places(&snapshot.logs);
+        telemetry::log::redact(&self.log.strictest());
+        let table = self.compiler.table(&snapshot, &lanes).map_err(|error| error.to_string())?;
         self.log.set_format(snapshot.edge.access_log);
         self.guard.apply(&snapshot);
         self.bans.apply(&snapshot.bans, &self.guard);

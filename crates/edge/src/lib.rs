@@ -62,6 +62,8 @@ mod upstream;
 mod wake;
 mod worker;
 
+use access_log::AccessLog;
+use access_log::writer::{Rotation, Writer};
 pub use bounds::Bounds;
 pub use connection::Deadlines;
 use control::Control;
@@ -69,6 +71,7 @@ pub use files::decode as decode_file_path;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use telemetry::rotate::RotatingFile;
 
 /// Bounds on heads and chunk framing, of both sides.
@@ -83,9 +86,9 @@ pub struct Options {
     pub listener: Option<OwnedFd>,
     /// Folder of `access.log`.
     pub log_dir: PathBuf,
-    /// Bytes at which the access log is rotated.
+    /// Bytes at which an access log is rotated.
     pub log_size: u64,
-    /// Full access logs kept.
+    /// Full ones kept of each.
     pub log_keep: u32,
     /// Worker threads; none: one for each core.
     pub workers: Option<usize>,
@@ -107,11 +110,14 @@ pub fn run(options: Options) -> io::Result<()> {
 /// Those of [`run`].
 pub fn run_with(options: Options, deadlines: Deadlines, bounds: Option<Bounds>) -> io::Result<()> {
     let workers = options.workers.unwrap_or_else(cores).max(1);
-    let path = options.log_dir.join("access.log");
+    let path = options.log_dir.join(access_log::writer::NAME);
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
-    let mut file = RotatingFile::open(&path, options.log_size, options.log_keep).map_err(named)?;
-    let (log, writer) = access_log::AccessLog::start(move |lines| file.write_all(lines))?;
+    let rotation = Rotation { size: options.log_size, keep: options.log_keep };
+    let file = RotatingFile::open(&path, rotation.size, rotation.keep).map_err(named)?;
+    let places = Arc::default();
+    let mut lines = Writer::new(Arc::clone(&places), file, rotation);
+    let (log, writer) = AccessLog::start(places, move |batch| lines.write(batch))?;
     let socket = match options.listener {
         Some(listener) => listener.into(),
         None => sys::unix_socket::bind(&options.socket, 0o600)?,

@@ -2,23 +2,25 @@
 //!
 //! Both hold whatever a client sent without letting it end a line, a text, or reach a terminal as a control character.
 
+use crate::access_log::Texts;
 use crate::metrics::CacheStatus;
 use crate::record::{Answerer, Record};
 use std::io::Write as _;
+use std::ops::Range;
 use std::time::Duration;
 
-/// One JSON object and a line feed. `stamp` is the time of the line.
-pub fn json(record: &Record, stamp: &str, total: Duration, out: &mut Vec<u8>) {
+/// One JSON object and a line feed. `stamp` is the time of the line. Gives where in `out` the texts of the client's are.
+pub fn json(record: &Record, stamp: &str, total: Duration, out: &mut Vec<u8>) -> Texts {
     out.extend_from_slice(b"{\"ts\":\"");
     out.extend_from_slice(stamp.as_bytes());
-    out.extend_from_slice(b"\",\"client\":\"");
-    out.extend_from_slice(record.client.as_bytes());
-    out.extend_from_slice(b"\",\"method\":");
-    json_text(record.get(record.method), out);
+    out.extend_from_slice(b"\",\"client\":");
+    let client = text(out, |out| json_text(record.client.as_bytes(), out));
+    out.extend_from_slice(b",\"method\":");
+    let method = text(out, |out| json_text(record.get(record.method), out));
     out.extend_from_slice(b",\"host\":");
-    json_text(record.get(record.host), out);
+    let host = text(out, |out| json_text(record.get(record.host), out));
     out.extend_from_slice(b",\"path\":");
-    json_text(record.get(record.target), out);
+    let path = text(out, |out| json_text(record.get(record.target), out));
     out.extend_from_slice(b",\"protocol\":\"");
     out.extend_from_slice(record.version.label().as_bytes());
     out.extend_from_slice(b"\",\"status\":");
@@ -54,35 +56,50 @@ pub fn json(record: &Record, stamp: &str, total: Duration, out: &mut Vec<u8>) {
         json_text(cause.as_bytes(), out);
     }
     out.extend_from_slice(b"}\n");
+    [client, method, host, path]
+}
+
+/// Where in `out` a quoted text stands, its quotes aside.
+fn text(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    let start = out.len() + 1;
+    write(out);
+    start..out.len().saturating_sub(1)
 }
 
 /// `client - - [time] "request line" status bytes "referer" "agent"` and a line feed. The bytes include the answer's head.
-pub fn combined(record: &Record, time: &str, out: &mut Vec<u8>) {
+/// Gives what [`json`] does.
+pub fn combined(record: &Record, time: &str, out: &mut Vec<u8>) -> Texts {
+    let start = out.len();
     out.extend_from_slice(record.client.as_bytes());
+    let client = start..out.len();
     out.extend_from_slice(b" - - [");
     out.extend_from_slice(time.as_bytes());
     out.extend_from_slice(b"] ");
-    let method = record.get(record.method);
-    if method.is_empty() {
-        quoted(b"", out);
-    } else {
-        out.push(b'"');
-        escaped(method, out);
-        out.push(b' ');
-        escaped(record.get(record.target), out);
-        out.push(b' ');
-        out.extend_from_slice(record.version.label().as_bytes());
-        out.push(b'"');
-    }
+    let request = text(out, |out| request_line(record, out));
     out.push(b' ');
     number(u64::from(record.status), out);
     out.push(b' ');
     number(record.sent, out);
     out.push(b' ');
-    quoted(record.get(record.referer), out);
+    let referer = text(out, |out| quoted(record.get(record.referer), out));
     out.push(b' ');
-    quoted(record.get(record.agent), out);
+    let agent = text(out, |out| quoted(record.get(record.agent), out));
     out.push(b'\n');
+    [client, request, referer, agent]
+}
+
+fn request_line(record: &Record, out: &mut Vec<u8>) {
+    let method = record.get(record.method);
+    if method.is_empty() {
+        return quoted(b"", out);
+    }
+    out.push(b'"');
+    escaped(method, out);
+    out.push(b' ');
+    escaped(record.get(record.target), out);
+    out.push(b' ');
+    out.extend_from_slice(record.version.label().as_bytes());
+    out.push(b'"');
 }
 
 /// A text in quotes, `"-"` where there is none.

@@ -4,6 +4,7 @@
 //! The texts it needs are kept in one allocation: the head that is sent to the instance, and behind it what that
 //! does not show (the host without its port). Long exchanges cut it down to what the line needs ([`Record::shrink`]).
 
+use crate::access_log::Lane;
 use crate::headers::Facts;
 use crate::instance::{Claim, Instance};
 use crate::log_line;
@@ -80,6 +81,8 @@ pub struct Record {
     pub received: u64,
     /// Number of its site in the metrics ([`crate::metrics::SiteNumbers`]); 0 while that is not known.
     pub site: u32,
+    /// Where its line goes.
+    pub lane: Lane,
     /// Spoken by the client.
     pub version: Version,
     /// Version of TLS (`TLSv1.3`), if the client came over it.
@@ -129,6 +132,7 @@ impl Record {
             sent: 0,
             received: 0,
             site: 0,
+            lane: Lane::default(),
             version: Version::default(),
             tls: None,
             cache: None,
@@ -235,7 +239,7 @@ impl Drop for Record {
         let took = now.saturating_duration_since(self.started);
         let Self { status, received, sent, cache, .. } = *self;
         self.worker.count(self.site, Ended { status, received, sent, took, cache });
-        self.worker.log.write(|format, clock, out| match format {
+        self.worker.log.write(self.lane, |format, clock, out| match format {
             LogFormat::Json => log_line::json(self, clock.stamp(now), took, out),
             LogFormat::Combined => log_line::combined(self, clock.common(now), out),
         });

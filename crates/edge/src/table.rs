@@ -5,6 +5,7 @@
 //!
 //! Host names are found as [`crate::hosts`] says.
 
+use crate::access_log::Lane;
 use crate::files::Root;
 use crate::hosts::Hosts;
 use crate::policy::Policy;
@@ -48,6 +49,8 @@ pub struct SiteEntry {
     pub upstreams: Box<[Option<Arc<Upstream>>]>,
     /// Of the site, in the metrics.
     pub number: u32,
+    /// Where its requests are logged.
+    pub lane: Lane,
     /// Likewise the servers that are asked first (`PolicySpec::forward_auth`); empty where no route has one.
     pub auth: Box<[Option<Arc<Upstream>>]>,
 }
@@ -111,6 +114,8 @@ pub struct Found<'t> {
     pub upstream: Option<&'t Arc<Upstream>>,
     /// Of the site, in the metrics.
     pub number: u32,
+    /// Where it is logged.
+    pub lane: Lane,
     /// The server that is asked first, if one is.
     pub auth: Option<&'t Arc<Upstream>>,
 }
@@ -124,8 +129,15 @@ impl Table {
             route: entry.site.routes.get(place)?,
             upstream: entry.upstreams.get(place).and_then(Option::as_ref),
             number: entry.number,
+            lane: entry.lane,
             auth: entry.auth.get(place).and_then(Option::as_ref),
         })
+    }
+
+    /// Where a request for this host is logged, whatever its path.
+    pub fn lane(&self, host: Option<&[u8]>) -> Lane {
+        let entry = self.hosts.find(host.unwrap_or_default()).and_then(|place| self.sites.get(*place));
+        entry.map(|entry| entry.lane).unwrap_or_default()
     }
 
     /// Whether it is known what is spoken on a listening address. It is not before the first snapshot, nor while a new

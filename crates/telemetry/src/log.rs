@@ -2,8 +2,13 @@
 //!
 //! `MAINSTAY_LOG` chooses what is told (the syntax of `tracing_subscriber::EnvFilter`; `info` unless set). Writing
 //! is synchronous: no event belongs on the request path.
+//!
+//! In files, what clients sent can be masked ([`redact`]).
 
+use crate::redact::Redactor;
 use crate::rotate::RotatingFile;
+use model::redact::RedactKind;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -42,6 +47,23 @@ pub fn init(target: Target) -> io::Result<()> {
         }
     };
     done.map_err(|e| io::Error::new(io::ErrorKind::AlreadyExists, e))
+}
+
+/// What is masked in this process's files of events.
+static REDACTOR: Mutex<Option<Redactor>> = Mutex::new(None);
+
+/// Masks these kinds from now on in what goes into a file.
+pub fn redact(kinds: &[RedactKind]) {
+    // Without secrets to look for there is nothing that could be too much.
+    let redactor = Redactor::new(kinds, []).unwrap_or_default();
+    *REDACTOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = redactor;
+}
+
+fn masked(text: &[u8]) -> Cow<'_, [u8]> {
+    match &mut *REDACTOR.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+        Some(redactor) => redactor.mask(text),
+        None => Cow::Borrowed(text),
+    }
 }
 
 fn filter() -> EnvFilter {
@@ -87,7 +109,7 @@ impl io::Write for Event<'_> {
 impl Drop for Event<'_> {
     fn drop(&mut self) {
         let mut file = self.file.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _ = file.write_all(&self.text); // a full disk is counted by the file
+        let _ = file.write_all(&masked(&self.text)); // a full disk is counted by the file
     }
 }
 
@@ -106,11 +128,14 @@ mod tests {
             }
         });
         tracing::debug!("not told");
+        redact(&[RedactKind::Ip, RedactKind::Token]);
+        tracing::warn!(client = "203.0.113.7", "it said token=abc");
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 200);
+        assert_eq!(text.lines().count(), 201);
+        assert!(text.contains("203.0.113.0") && text.contains("token=[token]") && !text.contains("abc"));
         for line in text.lines() {
             line[..27].parse::<jiff::Timestamp>().unwrap();
-            assert!(line.contains("INFO") && line.contains("event"), "{line}");
+            assert!(line.contains("event") || line.contains("WARN"), "{line}");
         }
         assert!(init(Target::Terminal).is_err());
     }

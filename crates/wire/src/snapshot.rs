@@ -4,10 +4,13 @@
 use ipnet::IpNet;
 use model::observed::Address;
 use model::policy::PolicySpec;
+use model::redact::RedactKind;
 use model::site::{Balance, DoorSpec, EdgeSpec, StaticSpec};
 use model::spec::RedirectSpec;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Everything the edge needs to serve. Sent as JSON in a sealed memory file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,18 @@ pub struct Snapshot {
     pub bans: Vec<Ban>,
     /// The host's own rules for clients and logs.
     pub edge: EdgeSpec,
+    /// By [`Site::stack`]: where its requests are logged. A stack that is not named logs with everybody, nothing masked.
+    #[serde(default)]
+    pub logs: BTreeMap<String, LogPlace>,
+}
+
+/// Where requests are logged, and what of them is masked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Folder of an `access.log` of its own, which the edge's user can write into.
+    pub dir: Option<PathBuf>,
+    /// Kinds of text; [`RedactKind::Secrets`] means nothing here, for the edge knows no app's secrets.
+    pub redact: Vec<RedactKind>,
 }
 
 /// A certificate and its private key.
