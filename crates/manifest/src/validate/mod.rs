@@ -256,7 +256,10 @@ fn services(
             found.at(own.name_span(), "this service").at(place.key("app").key(key).name_span(), "this app");
             found.help("give one of them another name: `needs` and commands name both");
         }
-        services.extend(service::service(context, own, &name, service, redact).map(|spec| (name, spec)));
+        if let Some(spec) = service::service(context, own, &name, service, redact) {
+            host::check(context, own, name.as_str(), &spec);
+            services.insert(name, spec);
+        }
     }
     services
 }

@@ -7,7 +7,7 @@ use crate::dotenv;
 use crate::file::{AppFile, ManifestFile};
 use crate::place::Place;
 use crate::tree::Span;
-use crate::values::{looks_unset, sounds_secret};
+use crate::values::sounds_secret;
 use model::AppName;
 use model::service::ServiceSpec;
 use model::spec::{AppSpec, EnvValue};
@@ -166,4 +166,46 @@ fn say<'a>(
         Some(source) => context.report.push(Severity::Warning, code, message, source.clone()),
     };
     found.at(seat.span.clone(), label).help(help)
+}
+
+/// A secret that documents use where one of your own belongs: `changeme`, `your_secret_key`, `<password>`.
+fn looks_unset(value: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "change_me",
+        "changeme",
+        "change_this",
+        "change_in_production",
+        "replace_me",
+        "replace_this",
+        "placeholder",
+        "insert_your",
+    ];
+    let plain = value.to_ascii_lowercase().replace(['-', ' '], "_");
+    WORDS.iter().any(|word| plain.contains(word))
+        || ["your_", "my_secret", "xxxx", "secure_random_"].iter().any(|start| plain.starts_with(start))
+        || matches!(&*plain, "password" | "secret" | "passwd" | "todo" | "example")
+        || plain.ends_with("...")
+        || plain.starts_with('<') && plain.ends_with('>')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_that_nobody_replaced() {
+        for value in [
+            "changeme",
+            "Your-Secret-Key",
+            "your_secure_password",
+            "<password>",
+            "sk_test_...",
+            "dev-key-change-in-production",
+        ] {
+            assert!(looks_unset(value), "{value}");
+        }
+        for value in ["", "hunter2", "local-counterpart", "s3cr3t-of-mine", "yours truly", "a<b>c"] {
+            assert!(!looks_unset(value), "{value}");
+        }
+    }
 }
