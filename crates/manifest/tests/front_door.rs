@@ -27,6 +27,15 @@ fn said<'a>(policy: &'a PolicySpec, name: &str) -> Vec<&'a HeaderChange> {
     own.map(|header| &header.change).collect()
 }
 
+/// Whoever deploys says by a variable whether there is HTTPS; written out, an empty address is a mistake.
+#[test]
+fn a_variable_that_is_empty_is_no_address() {
+    let listening = |https: &str| format!("stack = 's'\n[listen]\nhttp = '127.0.0.1:1'\nhttps = {https}\n");
+    assert_eq!(spec(&listening("'${NOWHERE:-}'")).https, []);
+    assert_eq!(spec(&listening("'${NOWHERE:-127.0.0.1:2}'")).https, ["127.0.0.1:2".parse().unwrap()]);
+    assert!(Stage::with(&listening("''")).load().is_err());
+}
+
 #[test]
 fn without_a_word_answers_are_compressed_and_have_security_headers_and_nothing_is_limited() {
     let policy = first("hosts = 'shop.de'\n[[site.route]]\napp = 'web'");

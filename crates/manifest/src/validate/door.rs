@@ -3,6 +3,7 @@
 use super::{Context, items, rate};
 use crate::file::{BanFile, BanTable, EdgeFile, LogFormatFile, ManifestFile, OneOrMany};
 use crate::place::Place;
+use crate::tree::Origin;
 use crate::values;
 use model::AppName;
 use model::service::ServiceSpec;
@@ -42,6 +43,10 @@ fn addresses(
 ) -> Vec<SocketAddr> {
     let mut own = Vec::new();
     for (place, text) in items(place, file) {
+        // `https = "${HTTPS:-}"`: whoever deploys says whether there is any.
+        if text.is_empty() && place.origin() != Origin::Written {
+            continue;
+        }
         match values::listen(text) {
             // Port 0 is another port each time.
             Ok(address) if address.port() != 0 && seen.contains(&address) => {
