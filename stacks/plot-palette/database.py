@@ -11,11 +11,11 @@ Invariants:
 Works with MySQL 8 and MariaDB 10.11.
 """
 
+import contextlib
 import json
 import logging
 import queue
 import threading
-from contextlib import contextmanager
 
 import mysql.connector
 from mysql.connector import errors
@@ -138,7 +138,7 @@ class Database:
             self._slots.put(None)
         self._schema_guard, self._schema_ready = threading.Lock(), False
 
-    @contextmanager
+    @contextlib.contextmanager
     def transaction(self, patience=PATIENCE):
         """A `Transaction`, committed at the end of the block. Raises `DatabaseUnavailable`."""
         try:
@@ -163,17 +163,19 @@ class Database:
             tx.row("SELECT 1 AS one")
 
     def close(self):
-        """Says goodbye to the server on all idle connections."""
-        for _ in range(self._slots.qsize()):
-            connection = self._slots.get_nowait()
-            if connection is not None:
-                connection.close()
-            self._slots.put(None)
+        """Says goodbye to the server on all idle connections, for good: later transactions find no slot."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                connection = self._slots.get_nowait()
+                if connection is not None:
+                    connection.close()
 
     def _connect(self):
         with self._translated():
             connection = _Connection(mysql.connector.connect(**self._options), self._translated)
             try:
+                with connection.raw.cursor() as cursor:  # who waited for a lock sees what its holder wrote
+                    cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 self._ensure_schema(connection.raw)
             except BaseException:
                 connection.close()
@@ -200,7 +202,7 @@ class Database:
             self._schema_ready = True
             log.info("schema ready: %d tables in %s", len(SCHEMA), self._options["database"])
 
-    @contextmanager
+    @contextlib.contextmanager
     def _translated(self):
         """Turns what the connector raises about an absent, refusing or failing server into `DatabaseUnavailable`."""
         try:
