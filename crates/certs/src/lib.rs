@@ -2,15 +2,17 @@
 //!
 //! - [`local`]: an authority of this home's own, which signs local names only.
 //! - [`files`]: pairs that somebody else made.
+//! - [`service`]: certificates of data services, in files that their servers read.
 //! - [`trust`]: whether this host trusts the local authority, and how that is brought about.
 //! - [`ticket`]: keys of resumption tickets.
 //!
 //! Everything ends in a [`Pair`]: nothing that was not checked becomes one. Private keys are never shown and, but for the
-//! authority's own, never written.
+//! authority's own and those of data services, never written.
 
 mod error;
 pub mod files;
 pub mod local;
+pub mod service;
 pub mod ticket;
 pub mod trust;
 

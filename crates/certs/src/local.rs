@@ -124,6 +124,16 @@ impl LocalAuthority {
     /// # Errors
     /// Where the system gives no random bytes, or a host is none.
     pub fn issue(&self, hosts: &[String], now: SystemTime) -> Result<Pair, CertError> {
+        self.issue_for(hosts, now, LEAF_LIFE)
+    }
+
+    /// The same with a life of its own.
+    pub(crate) fn issue_for(
+        &self,
+        hosts: &[String],
+        now: SystemTime,
+        length: Duration,
+    ) -> Result<Pair, CertError> {
         let this_machine = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let mut names: Vec<String> = hosts.iter().filter(|host| *host != "*").cloned().collect();
         if hosts.iter().any(|host| host == "*") {
@@ -139,7 +149,7 @@ impl LocalAuthority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let (not_before, not_after) = life(now, LEAF_LIFE);
+        let (not_before, not_after) = life(now, length);
         (params.not_before, params.not_after) = (not_before.into(), not_after.into());
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let chain = params.signed_by(&key, &self.issuer)?.pem();

@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ipnet::IpNet;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -107,6 +108,7 @@ impl Cli {
             | Verb::Restart(RestartArgs { place, .. })
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
+            Verb::Data(DataArgs { place, .. }) => place.file.take(),
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword => None,
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
         };
@@ -121,18 +123,20 @@ pub enum Verb {
     Check(CheckArgs),
     /// Run a stack in the foreground, until Ctrl-C
     Up(UpArgs),
-    /// Run a stack in the background, or start its stopped apps
+    /// Run a stack in the background, or start its stopped apps and services
     Start(StartArgs),
-    /// Stop a stack, or some of its apps
+    /// Stop a stack, or some of its apps and services
     Stop(NamesArgs),
     /// Show what runs, and what is wrong
     Status(Place),
-    /// Show what apps printed, all of them in order of time
+    /// Show what apps and services printed, all of them in order of time
     Logs(LogsArgs),
-    /// Replace the instances of apps, one after the other
+    /// Replace the instances of apps and services, one after the other
     Restart(RestartArgs),
     /// Read the manifest again and change what it changed
     Reload(ReloadArgs),
+    /// Show data services, talk to one, or print its address
+    Data(DataArgs),
     /// Show certificates, or have the local authority trusted
     Certs(CertsArgs),
     /// Show who is refused for a while, or change it
@@ -188,7 +192,7 @@ pub struct StartArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
-    /// Apps to start; without a name the whole stack
+    /// Apps and services to start; without a name the whole stack
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Listen here instead of where the manifest says: `address:port`, or a port of this machine; may be given several
@@ -206,7 +210,7 @@ pub struct NamesArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
-    /// Apps to stop; without a name the whole stack
+    /// Apps and services to stop; without a name the whole stack
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
@@ -217,15 +221,15 @@ pub struct RestartArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
-    /// Apps to restart
-    #[arg(value_name = "NAME", required = true)]
+    /// Apps and services to restart; without a name all that run
+    #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }
 
 /// `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Only these: `app`, `app.slot`, or `edge` for the access log; without a name every app
+    /// Only these: `app`, `app.slot`, or `edge` for the access log; without a name every app and service
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// The manifest, or the folder that holds mainstay.toml [default: this folder]
@@ -251,6 +255,53 @@ pub struct ReloadArgs {
     /// Only say what would change
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `data`.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Where the stack is.
+    #[command(flatten)]
+    pub place: Place,
+    /// What to do; without it they are listed
+    #[command(subcommand)]
+    pub verb: Option<DataVerb>,
+}
+
+/// Verbs of `data`.
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// List data services: where they are, and how much they hold
+    List,
+    /// Talk to a service in its own client; a file on standard input is read
+    Shell(ShellArgs),
+    /// Print the URL that apps get
+    Url(UrlArgs),
+}
+
+/// `data shell`.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// The service
+    #[arg(value_name = "SERVICE")]
+    pub name: String,
+    /// As the server's administrator, who may do everything, and not as the application
+    #[arg(long)]
+    pub admin: bool,
+    /// What the client gets as its own arguments
+    #[arg(value_name = "ARGUMENT", last = true)]
+    pub arguments: Vec<OsString>,
+}
+
+/// `data url`.
+#[derive(Debug, Args)]
+pub struct UrlArgs {
+    /// The service
+    #[arg(value_name = "SERVICE")]
+    pub name: String,
+    /// With its password, also where the output is no terminal
+    #[arg(long)]
+    pub show_password: bool,
 }
 
 /// `certs`.

@@ -94,6 +94,11 @@ impl Client {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/reload"), request)
     }
 
+    /// `POST /v1/stacks/{stack}/restart`.
+    pub fn restart(&self, stack: &str) -> Result<Accepted, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/restart"), &())
+    }
+
     /// `POST /v1/stacks/{stack}/apps/{app}/{verb}`; the verb is `start`, `stop` or `restart`.
     pub fn app(&self, stack: &str, app: &str, verb: &str) -> Result<Accepted, CallError> {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/{verb}"), &())

@@ -57,12 +57,22 @@ pub fn apps(context: &Context, status: &Status, names: &[String]) -> Result<Vec<
         };
         if !stack.apps.iter().any(|known| known.name == app) {
             let known: Vec<&str> = stack.apps.iter().map(|app| app.name.as_str()).collect();
-            return Err(Failure::new(Code::Usage, format!("the stack {} has no app {app}", stack.name))
-                .next(format!("its apps: {}", known.join(", "))));
+            return Err(Failure::new(Code::Usage, format!("the stack {} has no app or service {app}", stack.name))
+                .next(format!("it has: {}", known.join(", "))));
         }
         Ok(Target { stack: stack.name.clone(), app: app.to_owned() })
     };
     names.iter().map(one).collect()
+}
+
+/// All apps and services of the stack that is meant, but those that an administrator stopped.
+///
+/// # Errors
+/// When no stack is.
+pub fn running(context: &Context, status: &Status) -> Result<Vec<Target>, Failure> {
+    let stack = stack(context, status)?;
+    let running = stack.apps.iter().filter(|app| app.state != "stopped");
+    Ok(running.map(|app| Target { stack: stack.name.clone(), app: app.name.clone() }).collect())
 }
 
 impl Target {

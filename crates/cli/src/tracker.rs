@@ -57,8 +57,9 @@ impl Tracker {
 
     /// Knows how long apps may take to stop.
     pub fn stops(mut self, spec: Option<&StackSpec>) -> Self {
-        let apps = spec.iter().flat_map(|spec| &spec.apps);
-        self.stops = apps.map(|(name, app)| (name.to_string(), app.stop.timeout)).collect();
+        let apps = spec.iter().flat_map(|spec| &spec.apps).map(|(name, app)| (name, &app.stop));
+        let services = spec.iter().flat_map(|spec| &spec.services).map(|(name, it)| (name, &it.stop));
+        self.stops = apps.chain(services).map(|(name, stop)| (name.to_string(), stop.timeout)).collect();
         self
     }
 

@@ -6,6 +6,7 @@
 //! | `PUT /v1/stacks` | [`StackRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/reload` | [`ReloadRequest`] | [`Accepted`] |
 //! | `DELETE /v1/stacks/{stack}` | | [`Accepted`]; the stack is gone when `status` no longer shows it |
+//! | `POST /v1/stacks/{stack}/restart` | | [`Accepted`]; what an administrator stopped stays so |
 //! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
 //! | `GET /v1/bans` | | a list of [`BanStatus`] |
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
@@ -214,10 +215,30 @@ pub struct AppStatus {
     pub ready: u32,
     /// What is wrong, if something is: cause, and the last lines of output.
     pub reason: Option<String>,
+    /// What it is, where it is a data service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceStatus>,
     /// By slot.
     pub instances: Vec<InstanceStatus>,
     /// Latest changes of state, oldest first.
     pub history: Vec<Transition>,
+}
+
+/// What is known of a data service beyond what every app has. Never a password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// As the manifest says it: `mariadb`.
+    pub kind: String,
+    /// Name and version of the server: `MariaDB 10.11.19`.
+    pub server: String,
+    /// Its loopback port.
+    pub port: Option<u16>,
+    /// Its unix socket.
+    pub socket: PathBuf,
+    /// The database that is made in it.
+    pub database: Option<String>,
+    /// The account of that.
+    pub user: String,
 }
 
 /// One instance.

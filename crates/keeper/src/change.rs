@@ -2,11 +2,11 @@
 
 use crate::error::KeeperError;
 use crate::home::Home;
-use crate::secrets;
+use crate::services;
 use crate::stack::Revision;
 use model::AppName;
 use model::spec::{AppSpec, SiteSpec, StackSpec};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct Loaded {
     pub(crate) spec: Arc<StackSpec>,
+    /// As in [`Revision::engines`].
+    pub(crate) engines: BTreeMap<AppName, String>,
     /// What the store keeps.
     pub(crate) text: String,
 }
@@ -22,8 +24,8 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// It as a revision.
     pub(crate) fn revision(self, number: u64, http: Vec<SocketAddr>, https: Vec<SocketAddr>) -> Revision {
-        let Self { spec, .. } = self;
-        Revision { number, spec, http, https, made: Default::default() }
+        let Self { spec, engines, .. } = self;
+        Revision { number, spec, http, https, engines, made: Default::default() }
     }
 }
 
@@ -42,8 +44,8 @@ pub(crate) fn load_again(path: &Path, text: &str, home: &Home) -> Result<Loaded,
 
 fn expand(loaded: manifest::Loaded, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
     let mut spec = loaded.spec;
-    secrets::fill(&mut spec, home, dry).map_err(KeeperError::Service)?;
-    Ok(Loaded { spec: Arc::new(spec), text: loaded.text })
+    let engines = services::expand(&mut spec, home, dry).map_err(KeeperError::Service)?;
+    Ok(Loaded { spec: Arc::new(spec), engines, text: loaded.text })
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -108,10 +110,14 @@ fn describe_apps(old: &StackSpec, new: &StackSpec) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, app) in &new.apps {
         let kind = kind(new, name);
-        match old.apps.get(name) {
-            None => lines.push(format!("{kind} {name}: added")),
-            Some(before) if before == app => {}
-            Some(before) => lines.push(format!("{kind} {name}: {}", describe_app(before, app))),
+        match (old.apps.get(name), old.services.get(name), new.services.get(name)) {
+            (None, ..) => lines.push(format!("{kind} {name}: added")),
+            (Some(before), ..) if before == app => {}
+            (Some(before), Some(was), Some(is)) => {
+                let what = services::describe(was, is);
+                lines.push(format!("{kind} {name}: {what} changed; {}", meaning(before, app)));
+            }
+            (Some(before), ..) => lines.push(format!("{kind} {name}: {}", describe_app(before, app))),
         }
     }
     let gone = old.apps.keys().filter(|name| !new.apps.contains_key(name));
@@ -120,7 +126,7 @@ fn describe_apps(old: &StackSpec, new: &StackSpec) -> Vec<String> {
 }
 
 /// What people call it.
-fn kind(spec: &StackSpec, name: &AppName) -> &'static str {
+pub(crate) fn kind(spec: &StackSpec, name: &AppName) -> &'static str {
     if spec.services.contains_key(name) { "service" } else { "app" }
 }
 

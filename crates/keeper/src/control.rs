@@ -23,6 +23,7 @@ pub(crate) enum Call {
     Status(oneshot::Sender<Status>),
     Put(StackRequest, Answer),
     Reload(String, ReloadRequest, Answer),
+    Restart(String, Answer),
     Remove(String, Answer),
     App(String, String, Verb, Answer),
     Metrics(oneshot::Sender<String>),
@@ -47,6 +48,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
         .route("/v1/stacks", put(put_stack))
         .route("/v1/stacks/{stack}", delete(remove))
         .route("/v1/stacks/{stack}/reload", post(reload))
+        .route("/v1/stacks/{stack}/restart", post(restart))
         .route("/v1/stacks/{stack}/apps/{app}/{verb}", post(app))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/bans/lift", post(lift))
@@ -98,6 +100,10 @@ async fn reload(
     Json(request): Json<ReloadRequest>,
 ) -> Response {
     reply(ask(&calls, |answer| Call::Reload(stack, request, answer)).await)
+}
+
+async fn restart(State(calls): Calls, Path(stack): Path<String>) -> Response {
+    reply(ask(&calls, |answer| Call::Restart(stack, answer)).await)
 }
 
 async fn remove(State(calls): Calls, Path(stack): Path<String>) -> Response {

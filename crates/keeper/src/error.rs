@@ -22,7 +22,7 @@ pub enum KeeperError {
         /// Rendered for a terminal without colour.
         diagnostics: String,
     },
-    /// A data service, or a value made for an app, cannot be had.
+    /// A data service, what an app gets of it, or a value made for an app cannot be had.
     #[error("{0}")]
     Service(String),
     /// An address cannot be listened on.

@@ -101,7 +101,11 @@ impl Home {
     }
     /// Folder of a data service: configuration, password, data.
     pub fn service(&self, service: &AppId) -> PathBuf {
-        self.home.join("data").join(service.stack.as_str()).join(service.app.as_str())
+        self.service_named(service.stack.as_str(), service.app.as_str())
+    }
+    /// The same, by the names that `status` gives.
+    pub fn service_named(&self, stack: &str, service: &str) -> PathBuf {
+        self.home.join("data").join(stack).join(service)
     }
     /// Unix socket of a data service: the same for every run, in a folder of its user's.
     pub fn service_socket(&self, service: &AppId) -> PathBuf {

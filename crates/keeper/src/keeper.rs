@@ -281,6 +281,7 @@ impl Keeper {
         stack.drop_candidate(reason);
         let dropped = self.store.drop_candidate(&id.app.stack, number).map(drop);
         report_failure("recording the dropped change", dropped);
+        self.keep_services(&id.app.stack);
         // What was bound for it alone is closed again.
         self.send_listeners();
     }

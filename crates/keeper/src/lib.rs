@@ -6,7 +6,7 @@
 //! - [`boot`]: lock, store, folders; finds the edge and the shims of a former keeper again.
 //! - [`control`]: the control API; every call becomes a message to the loop.
 //! - [`wish`]: what a call asks for is recorded or refused; [`change`]: manifests loaded and compared.
-//! - [`secrets`]: what is generated for an app.
+//! - [`services`]: data services become apps, and apps get their addresses; [`secrets`]: what is generated for an app.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
 //! - [`certificates`]: made, loaded, checked and renewed for the edge.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
@@ -14,7 +14,7 @@
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
 //! - [`bans`]: who is refused for a while. [`servers`]: health of servers that Mainstay does not run.
 //! - [`metrics`]: figures for Prometheus.
-//! - [`status`]: what `mainstay status` shows.
+//! - [`status`]: what `mainstay status` shows; [`service_status`]: of data services.
 //! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
 pub mod api;
@@ -35,6 +35,8 @@ mod publish;
 mod resolve;
 mod secrets;
 mod servers;
+mod service_status;
+mod services;
 mod stack;
 mod status;
 mod user;

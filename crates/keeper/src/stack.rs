@@ -6,6 +6,7 @@
 //! ```
 
 use crate::api::ChangeStatus;
+use crate::change;
 use crate::publish::Made;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
@@ -25,6 +26,8 @@ pub(crate) struct Revision {
     pub(crate) http: Vec<SocketAddr>,
     /// The same for HTTPS.
     pub(crate) https: Vec<SocketAddr>,
+    /// Name and version of the server of each data service.
+    pub(crate) engines: BTreeMap<AppName, String>,
     /// What snapshots have of it; empty until it is published, when it does not change any more.
     pub(crate) made: Made,
 }
@@ -123,6 +126,11 @@ impl Stack {
         self.active.as_ref().is_some_and(|active| active.spec.apps.contains_key(app))
     }
 
+    /// What people call `app`.
+    pub(crate) fn kind_of(&self, app: &AppName) -> &'static str {
+        self.active.as_ref().map_or("app", |active| change::kind(&active.spec, app))
+    }
+
     /// Adds what this stack wants to `desired`.
     pub(crate) fn desire(&self, desired: &mut Desired) {
         let stopping =
@@ -133,7 +141,8 @@ impl Stack {
         for (name, spec) in self.active.iter().flat_map(|active| &active.spec.apps) {
             desired.apps.insert(self.app_id(name), self.wanted(name, spec));
         }
-        for (name, spec) in self.candidate.iter().flat_map(|candidate| &candidate.spec.apps) {
+        let candidates = self.candidate.iter().flat_map(|candidate| &candidate.spec.apps);
+        for (name, spec) in candidates.filter(|(name, _)| !self.follows(name)) {
             let mut wanted = self.wanted(name, spec);
             if let Some(old) = self.active.as_ref().and_then(|active| active.spec.apps.get(name)) {
                 wanted.keep_outdated = self.fingerprint(name, old) != wanted.spec;
@@ -146,6 +155,19 @@ impl Stack {
             let mine = desired.apps.iter_mut().filter(|(id, _)| id.stack == self.name);
             mine.for_each(|(_, app)| app.instances = 0);
         }
+    }
+
+    /// Whether an app of the candidate is replaced only after the commit: its environment changes together with a data service that it
+    /// needs. That has a fixed port and cannot be prepared beside itself, so a new instance would meet the former one, with the
+    /// address or the password of the new.
+    fn follows(&self, name: &AppName) -> bool {
+        let (Some(candidate), Some(active)) = (&self.candidate, &self.active) else { return false };
+        let both = |name: &AppName| Some((active.spec.apps.get(name)?, candidate.spec.apps.get(name)?));
+        let changes = |need: &&AppName| {
+            let differ = both(need).is_some_and(|(old, new)| old.fingerprint(0) != new.fingerprint(0));
+            differ && candidate.is_service(need)
+        };
+        both(name).is_some_and(|(old, new)| old.env != new.env && new.needs.iter().any(|need| changes(&need)))
     }
 
     fn wanted(&self, name: &AppName, spec: &AppSpec) -> AppDesired {
@@ -176,7 +198,7 @@ impl Stack {
             let complete = observed.slots.iter().filter(|((of, _), record)| {
                 *of == id && record.spec == wanted.spec && is_complete(&wanted, &record.end)
             });
-            in_place || ready + complete.count() >= wanted.instances as usize
+            in_place || self.follows(name) || ready + complete.count() >= wanted.instances as usize
         })
     }
 

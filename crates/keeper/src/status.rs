@@ -3,6 +3,7 @@
 use crate::api;
 use crate::edge_host::EdgeEvent;
 use crate::keeper::{Facts, Keeper, LAST_LINES, epoch_ms};
+use crate::service_status;
 use crate::stack::{Revision, Stack};
 use model::observed::{Instance, Phase};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
@@ -105,7 +106,10 @@ impl Keeper {
         let apps: Vec<_> = spec
             .iter()
             .flat_map(|spec| &spec.apps)
-            .map(|(name, app)| self.app_status(stack, name, app, desired))
+            .map(|(name, app)| {
+                let service = revision.and_then(|revision| service_status::of(revision, name, &self.home));
+                self.app_status(stack, name, app, service, desired)
+            })
             .collect();
         let addresses = revision.into_iter().flat_map(Revision::addresses);
         let unserved = addresses.filter_map(|address| self.unserved.get(address).cloned());
@@ -156,15 +160,28 @@ impl Keeper {
         }
     }
 
-    fn app_status(&self, stack: &Stack, name: &AppName, spec: &AppSpec, desired: &Desired) -> api::AppStatus {
+    fn app_status(
+        &self,
+        stack: &Stack,
+        name: &AppName,
+        spec: &AppSpec,
+        service: Option<api::ServiceStatus>,
+        desired: &Desired,
+    ) -> api::AppStatus {
         let id = stack.app_id(name);
         let mine = || self.observed.instances.values().filter(|instance| instance.id.app == id);
         let mut instances: Vec<_> = mine().map(|instance| self.instance_status(instance)).collect();
         instances.sort_by(|a, b| (&a.label, a.run).cmp(&(&b.label, b.run)));
         let state = app_state(desired, &self.observed, &id);
         let bad = matches!(state, AppState::Degraded | AppState::Unhealthy | AppState::Failed { .. });
-        let reason = what_is_wrong(desired, &self.observed, &id)
-            .map(|reason| if bad { reason + &self.last_lines_of(&id) } else { reason });
+        let last_lines = || {
+            let lines = self.last_lines_of(&id);
+            if service.is_some() { service_status::said(&lines, name) } else { lines }
+        };
+        let reason = what_is_wrong(desired, &self.observed, &id).map(|reason| match bad {
+            true => last_lines().iter().fold(reason, |text, line| text + "\n  " + line),
+            false => reason,
+        });
         let wanted = desired.apps.get(&id).map_or(0, |app| app.instances.min(spec.instances));
         let ready = mine().filter(|instance| instance.phase.is_ready()).count();
         api::AppStatus {
@@ -173,22 +190,22 @@ impl Keeper {
             wanted,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             reason,
+            service,
             instances,
             history: self.transitions(&id),
         }
     }
 
     /// The last lines that the app's slot that ended last wrote in its last run.
-    fn last_lines_of(&self, app: &AppId) -> String {
+    fn last_lines_of(&self, app: &AppId) -> Vec<String> {
         let slots = self.observed.slots.iter().filter(|((of, _), _)| of == app);
-        let Some(((_, slot), _)) = slots.max_by_key(|(_, record)| record.ended) else { return String::new() };
+        let Some(((_, slot), _)) = slots.max_by_key(|(_, record)| record.ended) else { return Vec::new() };
         let label = format!("{}.{slot}", app.app);
         let history = self.store.history(app, HISTORY).unwrap_or_default();
         let begun =
             history.iter().rev().find(|change| change.instance == label && change.state == "starting");
         let logs = ["out", "err"].map(|stream| self.home.app_log(app, *slot, stream));
-        let lines = tail(&logs, begun.map(|change| change.at_ms), LAST_LINES);
-        lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
+        tail(&logs, begun.map(|change| change.at_ms), LAST_LINES)
     }
 
     fn transitions(&self, app: &AppId) -> Vec<api::Transition> {

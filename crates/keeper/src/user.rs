@@ -55,6 +55,27 @@ pub(crate) fn of_app(stack: &StackSpec, app: &AppSpec) -> Result<Option<User>, S
     user.map(Some).ok_or_else(|| format!("there is no user {APPS} on this host: give the app a `user`"))
 }
 
+/// Whom a data service runs as; none: as the keeper, which is not root then.
+///
+/// # Errors
+/// For people: the user that is not there, or must not be it.
+pub(crate) fn of_service(name: &str) -> Result<Option<User>, String> {
+    if !sys::user::is_root() {
+        return Ok(None);
+    }
+    let user = sys::user::lookup(name).ok_or_else(|| {
+        format!(
+            "there is no user {name} on this host: adduser --system --group --no-create-home --home /nonexistent {name}, or name another one with `run_as`"
+        )
+    })?;
+    if user.uid == 0 || is_edge(user.uid) {
+        return Err(format!(
+            "a data service does not run as {name}: name a system user of its own with `run_as`"
+        ));
+    }
+    Ok(Some(user))
+}
+
 fn is_edge(uid: u32) -> bool {
     of_edge().is_some_and(|edge| edge.uid == uid)
 }

@@ -13,6 +13,7 @@ use crate::control::{Call, Verb};
 use crate::error::KeeperError;
 use crate::keeper::{Ending, Keeper, epoch_ms, report_failure};
 use crate::publish;
+use crate::services;
 use crate::stack::{Revision, Stack};
 use model::observed::{Event, Observed};
 use model::plan::Step;
@@ -21,6 +22,7 @@ use model::spec::StackSpec;
 use model::{AppId, AppName, InstanceId, StackName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use store::{NewRevision, Proposal};
 
 /// A manifest that is to be in force.
@@ -50,6 +52,7 @@ impl Keeper {
             Call::Status(answer) => self.ask_status(answer),
             Call::Put(request, answer) => drop(answer.send(self.put(request).await)),
             Call::Reload(stack, request, answer) => drop(answer.send(self.reload(&stack, request).await)),
+            Call::Restart(stack, answer) => drop(answer.send(self.restart_all(&stack))),
             Call::Remove(stack, answer) => drop(answer.send(self.remove(&stack))),
             Call::App(stack, app, verb, answer) => drop(answer.send(self.app_verb(&stack, &app, verb))),
             Call::Metrics(answer) => self.ask_metrics(answer),
@@ -65,8 +68,14 @@ impl Keeper {
 
     /// Puts a stack up, or another manifest in the place of the one that runs. Apps that were stopped are started.
     pub(crate) async fn put(&mut self, request: StackRequest) -> Result<Accepted, KeeperError> {
+        let loaded = self.load(request.manifest.clone(), false).await?;
+        let name = loaded.spec.name.clone();
+        let accepted = self.put_loaded(request, loaded);
+        self.unless_refused(&name, accepted)
+    }
+
+    fn put_loaded(&mut self, request: StackRequest, loaded: Loaded) -> Result<Accepted, KeeperError> {
         let StackRequest { manifest, http, https } = request;
-        let loaded = self.load(manifest.clone(), false).await?;
         let name = loaded.spec.name.clone();
         let running = self.stacks.get(&name).filter(|stack| !stack.removing);
         if let Some(running) = running.filter(|stack| stack.manifest != manifest) {
@@ -84,9 +93,25 @@ impl Keeper {
         let stopped = self.stacks.get(&name).map(|stack| stack.stopped.clone()).unwrap_or_default();
         for app in stopped {
             self.set_stopped(&name, &app, false);
-            accepted.changes.push(format!("app {app}: started"));
+            let kind = self.stacks.get(&name).map_or("app", |stack| stack.kind_of(&app));
+            accepted.changes.push(format!("{kind} {app}: started"));
         }
         Ok(accepted)
+    }
+
+    /// Of a wish that was refused nothing stays: what it wrote for the servers of services is written again as it was.
+    fn unless_refused<T>(&self, stack: &StackName, result: Result<T, KeeperError>) -> Result<T, KeeperError> {
+        if result.is_err() {
+            self.keep_services(stack);
+        }
+        result
+    }
+
+    /// What the servers of a stack's services read is what is active.
+    pub(crate) fn keep_services(&self, stack: &StackName) {
+        if let Some(active) = self.stacks.get(stack).and_then(|stack| stack.active.as_ref()) {
+            services::keep(&active.spec, &self.home);
+        }
     }
 
     /// Loads a manifest away from the loop: its files may lie on a slow disk.
@@ -105,17 +130,17 @@ impl Keeper {
         };
         let loaded = self.load(manifest.clone(), request.dry_run).await?;
         if loaded.spec.name != name {
-            return Err(KeeperError::Conflict(format!(
-                "the manifest now names the stack {}; stop {name} and start it anew",
-                loaded.spec.name
-            )));
+            let other = loaded.spec.name.clone();
+            let why = format!("the manifest now names the stack {other}; stop {name} and start it anew");
+            return self.unless_refused(&other, Err(KeeperError::Conflict(why)));
         }
         let wish = Wish { manifest, http, https, loaded };
         if request.dry_run {
             self.check_hosts(wish.spec())?;
             return Ok(self.compare(&wish));
         }
-        self.propose(wish)
+        let accepted = self.propose(wish);
+        self.unless_refused(&name, accepted)
     }
 
     /// What a wish would change now.
@@ -215,10 +240,12 @@ impl Keeper {
 
     /// An administrator's wish gives every app that failed a new try.
     fn clear_failures(&mut self, name: &StackName, spec: &StackSpec) {
-        for app in spec.apps.keys() {
-            let app = AppId { stack: name.clone(), app: app.clone() };
-            self.observed.apply(Event::Cleared { app }, self.born.elapsed());
-        }
+        spec.apps.keys().for_each(|app| self.clear_failure(name, app));
+    }
+
+    fn clear_failure(&mut self, stack: &StackName, app: &AppName) {
+        let app = AppId { stack: stack.clone(), app: app.clone() };
+        self.observed.apply(Event::Cleared { app }, self.born.elapsed());
     }
 
     fn check_hosts(&self, spec: &StackSpec) -> Result<(), KeeperError> {
@@ -251,20 +278,17 @@ impl Keeper {
     }
 
     fn app_verb(&mut self, stack: &str, app: &str, verb: Verb) -> Result<Accepted, KeeperError> {
-        let unknown = || KeeperError::Unknown(format!("app {app} in the stack {stack}"));
+        let unknown = || KeeperError::Unknown(format!("app or service {app} in the stack {stack}"));
         let name: AppName = app.parse().map_err(|_| unknown())?;
         let found = self.stack(stack)?;
         if !found.knows(&name) {
             return Err(unknown());
         }
-        if found.candidate.is_some() {
-            return Err(KeeperError::Conflict(format!(
-                "a change of {stack} is under way; try again when it is done"
-            )));
-        }
-        let id = found.app_id(&name);
+        check_at_rest(found)?;
         let (stack_name, was_stopped) = (found.name.clone(), found.stopped.contains(&name));
-        let revision = found.active.as_ref().map_or(0, |active| active.number);
+        let revision = found.active.as_ref();
+        let kind = found.kind_of(&name);
+        let revision = revision.map_or(0, |active| active.number);
         let change = match verb {
             Verb::Start if !was_stopped => None,
             Verb::Stop if was_stopped => None,
@@ -275,17 +299,38 @@ impl Keeper {
         if change.is_some() {
             self.set_stopped(&stack_name, &name, verb == Verb::Stop);
         }
-        if verb == Verb::Restart {
-            let count = self.store.count_restart(&stack_name, &name)?;
-            if let Some(stack) = self.stacks.get_mut(&stack_name) {
-                stack.restarts.insert(name, count);
-            }
+        match verb {
+            Verb::Restart => self.count_restart(&stack_name, &name)?,
+            Verb::Start => self.clear_failure(&stack_name, &name),
+            Verb::Stop => {}
         }
-        if verb != Verb::Stop {
-            self.observed.apply(Event::Cleared { app: id }, self.born.elapsed());
-        }
-        let changes = change.map(|what| format!("app {app}: {what}")).into_iter().collect();
+        let changes = change.map(|what| format!("{kind} {app}: {what}")).into_iter().collect();
         Ok(Accepted { stack: stack_name.to_string(), revision, changes })
+    }
+
+    /// All apps and services at once: the plan has each wait for what it needs. What an administrator stopped stays so.
+    fn restart_all(&mut self, stack: &str) -> Result<Accepted, KeeperError> {
+        let found = self.stack(stack)?;
+        check_at_rest(found)?;
+        let name = found.name.clone();
+        let Some(active) = &found.active else {
+            return Err(KeeperError::Conflict(format!("{stack} has nothing to restart yet")));
+        };
+        let (revision, spec) = (active.number, Arc::clone(&active.spec));
+        let apps: Vec<AppName> =
+            spec.apps.keys().filter(|app| !found.stopped.contains(*app)).cloned().collect();
+        apps.iter().try_for_each(|app| self.count_restart(&name, app))?;
+        let changes = apps.iter().map(|app| format!("{} {app}: restarted", change::kind(&spec, app)));
+        Ok(Accepted { stack: name.to_string(), revision, changes: changes.collect() })
+    }
+
+    fn count_restart(&mut self, stack: &StackName, app: &AppName) -> Result<(), KeeperError> {
+        let count = self.store.count_restart(stack, app)?;
+        if let Some(stack) = self.stacks.get_mut(stack) {
+            stack.restarts.insert(app.clone(), count);
+        }
+        self.clear_failure(stack, app);
+        Ok(())
     }
 
     fn set_stopped(&mut self, stack: &StackName, app: &AppName, stopped: bool) {
@@ -303,6 +348,15 @@ impl Keeper {
         let found = name.parse::<StackName>().ok().and_then(|name| self.stacks.get(&name));
         found.filter(|stack| !stack.removing).ok_or_else(|| KeeperError::Unknown(format!("stack {name}")))
     }
+}
+
+/// While a change is under way nobody else changes what is desired.
+fn check_at_rest(stack: &Stack) -> Result<(), KeeperError> {
+    if stack.candidate.is_none() {
+        return Ok(());
+    }
+    let name = &stack.name;
+    Err(KeeperError::Conflict(format!("a change of {name} is under way; try again when it is done")))
 }
 
 /// Takes out what ran with a specification that nobody wants any more.

@@ -4,6 +4,7 @@ pub mod bans;
 pub mod certs;
 pub mod check;
 pub mod completions;
+pub mod data;
 pub mod edge;
 pub mod hash_password;
 pub mod keeper;
@@ -26,7 +27,7 @@ use crate::error::Failure;
 /// Does what was asked for.
 pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     // a slip must not end at the only stack that runs; the others read the manifest, and fail by themselves
-    if matches!(verb, Verb::Stop(_) | Verb::Status(_) | Verb::Logs(_) | Verb::Restart(_) | Verb::Reload(_)) {
+    if matches!(verb, Verb::Stop(_) | Verb::Status(_) | Verb::Logs(_) | Verb::Restart(_) | Verb::Reload(_) | Verb::Data(_)) {
         context.check_place()?;
     }
     match verb {
@@ -38,6 +39,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
+        Verb::Data(args) => data::run(context, args),
         Verb::Certs(CertsArgs { verb: None }) => certs::list(context),
         Verb::Certs(CertsArgs { verb: Some(CertsVerb::Root(args)) }) => certs::root(context, &args),
         Verb::Bans(BansArgs { verb: None }) => bans::list(context),

@@ -1,4 +1,4 @@
-//! `mainstay restart NAME…`: new instances of apps whose manifest did not change. Requests under way end in peace.
+//! `mainstay restart [NAME…]`: new instances of apps and services whose manifest did not change. Requests under way end in peace.
 
 use super::check;
 use crate::client::Client;
@@ -9,29 +9,53 @@ use crate::ui::Progress;
 use crate::wait::{self, Tracker, Verdict};
 use keeper::api::{AppStatus, Status};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Restarts and waits.
 pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     let (_, client) = context.keeper()?;
-    act(context, &client, names, "restart")
+    if !names.is_empty() {
+        return act(context, &client, names, "restart");
+    }
+    let before = client.status()?;
+    let asked = with_runs(target::running(context, &before)?, &before);
+    // one call: the keeper has each wait for what it needs
+    if let Some((first, _)) = asked.first() {
+        client.restart(&first.stack)?;
+    }
+    watch(context, &client, &before, &asked, "restart")
 }
 
 /// Does `start`, `stop` or `restart` to apps and waits until it is done.
 pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> Result<(), Failure> {
     let before = client.status()?;
-    let targets = target::apps(context, &before, names)?;
-    let asked: Vec<(Target, BTreeSet<u64>)> =
-        targets.into_iter().map(|it| (runs_of(&it, &before), it)).map(flip).collect();
+    let asked = with_runs(target::apps(context, &before, names)?, &before);
     for (target, _) in &asked {
         client.app(&target.stack, &target.app, verb)?;
     }
+    watch(context, client, &before, &asked, verb)
+}
+
+/// An app, and the runs of it that there were before.
+type Asked = (Target, BTreeSet<u64>);
+
+/// Waits until it is done.
+fn watch(
+    context: &Context,
+    client: &Client,
+    before: &Status,
+    asked: &[Asked],
+    verb: &str,
+) -> Result<(), Failure> {
     let progress = Progress::new(context);
-    for (target, old) in &asked {
-        let mut tracker = Tracker::new(context)
-            .known(wait::find(&before, &target.stack))
-            .stops(check::known(context, &target.stack).as_ref());
-        let verdict = wait::until(client, &target.stack, &progress, &mut tracker, |stack| {
+    // one for each stack: what it told while it waited for one app is not told again for the next
+    let mut trackers = BTreeMap::new();
+    for (target, old) in asked {
+        let tracker = trackers.entry(&target.stack).or_insert_with(|| {
+            let known = Tracker::new(context).known(wait::find(before, &target.stack));
+            known.stops(check::known(context, &target.stack).as_ref())
+        });
+        let verdict = wait::until(client, &target.stack, &progress, tracker, |stack| {
             let app = stack.and_then(|stack| stack.apps.iter().find(|app| app.name == target.app));
             app.map_or_else(
                 || Verdict::Failed(format!("{} is gone", target.app)),
@@ -44,15 +68,14 @@ pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> 
         }
     }
     progress.finish();
-    report(context, client, &before, &asked, verb)
+    report(context, client, before, asked, verb)
 }
 
-fn flip((runs, target): (BTreeSet<u64>, Target)) -> (Target, BTreeSet<u64>) {
-    (target, runs)
-}
-
-fn runs_of(target: &Target, status: &Status) -> BTreeSet<u64> {
-    target.find(status).iter().flat_map(|app| &app.instances).map(|instance| instance.run).collect()
+fn with_runs(targets: Vec<Target>, status: &Status) -> Vec<Asked> {
+    let runs = |target: &Target| {
+        target.find(status).iter().flat_map(|app| &app.instances).map(|instance| instance.run).collect()
+    };
+    targets.into_iter().map(|target| (target.clone(), runs(&target))).collect()
 }
 
 fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
@@ -71,7 +94,7 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     if app.state == "failed" {
         return Verdict::Failed(format!("{} failed: {}", app.name, app.reason.clone().unwrap_or_default()));
     }
-    let done = app.state == "ready" && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
+    let done = matches!(app.state.as_str(), "ready" | "complete") && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
     if done { Verdict::Done } else { Verdict::Wait }
 }
 
@@ -79,7 +102,7 @@ fn report(
     context: &Context,
     client: &Client,
     before: &Status,
-    asked: &[(Target, BTreeSet<u64>)],
+    asked: &[Asked],
     verb: &str,
 ) -> Result<(), Failure> {
     let after = client.status()?;

@@ -1,5 +1,6 @@
 //! `mainstay status`: what runs, and what is wrong with it.
 
+use super::data;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::logs;
@@ -63,13 +64,17 @@ fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
         "LAST END",
     ]);
     for app in &stack.apps {
-        app.instances.iter().for_each(|instance| table.row(instance_row(instance)));
+        app.instances.iter().for_each(|instance| table.row(instance_row(instance, app)));
         if app.instances.is_empty() {
             table.row(vec![(app.name.clone(), None), (app.state.clone(), Some(app.state.clone()))]);
         }
     }
     if !table.is_empty() {
         out += &(table.render(style, "  ") + "\n");
+    }
+    let services = services(stack);
+    if !services.is_empty() {
+        out += &(services.render(style, "  ") + "\n");
     }
     let change = stack.change.as_ref().filter(|change| change.state != "committed");
     if let Some(change) = change {
@@ -82,8 +87,20 @@ fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
     out
 }
 
-fn instance_row(instance: &InstanceStatus) -> Vec<(String, Option<String>)> {
+/// Which servers the data services are, and where.
+fn services(stack: &StackStatus) -> Table {
+    let mut table = Table::new(&["SERVICE", "SERVER", "ADDRESS", "SOCKET"]);
+    for (name, service) in stack.apps.iter().filter_map(|app| Some((&app.name, app.service.as_ref()?))) {
+        let cells = [name.clone(), service.server.clone(), data::address(service), service.socket.display().to_string()];
+        table.row(cells.map(|text| (text, None)).into());
+    }
+    table
+}
+
+fn instance_row(instance: &InstanceStatus, app: &AppStatus) -> Vec<(String, Option<String>)> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    // what is spoken to a data service are no requests of the edge's
+    let requests = |number: u64| or_dash(app.service.is_none().then(|| number.to_string()));
     let last_end = instance.last_end.as_deref().and_then(|text| text.lines().next()).map(str::to_owned);
     let cells = [
         instance.label.clone(),
@@ -92,8 +109,8 @@ fn instance_row(instance: &InstanceStatus) -> Vec<(String, Option<String>)> {
         or_dash(instance.uptime_ms.map(|millis| duration(Duration::from_millis(millis)))),
         instance.restarts.to_string(),
         or_dash(instance.memory.map(size)),
-        instance.requests.to_string(),
-        instance.in_flight.to_string(),
+        requests(instance.requests),
+        requests(instance.in_flight),
         or_dash(last_end),
     ];
     let coloured = |(column, text): (usize, String)| (text, (column == 1).then(|| instance.state.clone()));

@@ -3,7 +3,7 @@
 use super::backoff::{self, SlotState};
 use super::fleet::Fleet;
 use super::{AppDesired, Build, Desired};
-use crate::observed::{End, Instance, Moment, Observed, Phase};
+use crate::observed::{End, Instance, Moment, Observed, Phase, SlotRecord};
 use crate::{AppId, AppName};
 
 /// How an app stands.
@@ -93,35 +93,65 @@ pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState
 pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Option<String> {
     let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
     let fleet = Fleet::new(id, app, observed, Moment::ZERO);
+    own_trouble(app, &fleet, observed, id).or_else(|| {
+        let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need));
+        let waits = match (missing, &app.build) {
+            (Some(missing), _) => {
+                let need = AppId { stack: id.stack.clone(), app: missing.clone() };
+                format!("waits for {missing}: {}", why_not_there(desired, observed, &need))
+            }
+            (None, Build::UnderWay(how_far)) => how_far.clone(),
+            (None, _) => return None,
+        };
+        (fleet.open > 0).then_some(waits)
+    })
+}
+
+/// What is wrong with the app itself, whatever it waits for.
+fn own_trouble(app: &AppDesired, fleet: &Fleet<'_>, observed: &Observed, id: &AppId) -> Option<String> {
     if let Build::Failed(reason) = &app.build {
         return Some(reason.clone());
     }
     let vacancies = fleet.vacancies.iter().filter(|vacancy| vacancy.state != SlotState::Complete);
-    let mut ended = vacancies.filter_map(|vacancy| {
+    let ended = vacancies.filter_map(|vacancy| {
         let record = observed.slot(id, vacancy.slot)?;
         let what_now = match vacancy.state {
             SlotState::Failed => "is not started again",
             _ => "is started again",
         };
-        Some(match record.unstable {
-            0 | 1 => format!("{}.{} {} and {what_now}", id.app, vacancy.slot, record.end),
-            times => {
-                let nth = ordinal(times);
-                format!("{}.{} {}, the {nth} time in a row, and {what_now}", id.app, vacancy.slot, record.end)
-            }
-        })
+        Some(ended(id, vacancy.slot, record, what_now))
     });
     let sick = observed.of(id).filter(|instance| matches!(instance.phase, Phase::Unhealthy { .. }));
     let sick = sick.map(|instance| format!("the health checks of {} fail", instance.id.label()));
     // The last vacancies are the failed ones: the most serious.
-    ended.next_back().or_else(|| sick.last()).or_else(|| {
-        let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need));
-        let waits = match (missing, &app.build) {
-            (Some(missing), _) => format!("waits for {missing}"),
-            (None, Build::UnderWay(how_far)) => how_far.clone(),
-            (None, _) => return None,
-        };
-        (fleet.open > 0).then_some(waits)
+    ended.last().or_else(|| sick.last())
+}
+
+/// How a slot's last run ended, and what becomes of it.
+fn ended(id: &AppId, slot: u32, record: &SlotRecord, what_now: &str) -> String {
+    match record.unstable {
+        0 | 1 => format!("{}.{slot} {} and {what_now}", id.app, record.end),
+        times => {
+            format!("{}.{slot} {}, the {} time in a row, and {what_now}", id.app, record.end, ordinal(times))
+        }
+    }
+}
+
+/// Why an app that another one needs is not there.
+fn why_not_there(desired: &Desired, observed: &Observed, id: &AppId) -> String {
+    let Some(app) = desired.apps.get(id).filter(|app| app.instances > 0) else {
+        return "it is stopped".to_owned();
+    };
+    let fleet = Fleet::new(id, app, observed, Moment::ZERO);
+    if let Some(trouble) = own_trouble(app, &fleet, observed, id) {
+        return trouble;
+    }
+    // One that ended and is being tried again looks like any that starts.
+    let again = observed.slots.iter().find(|((of, _), record)| {
+        of == id && record.spec == app.spec && record.end != End::Stopped && record.unstable > 0
+    });
+    again.map_or("it is not ready yet".to_owned(), |((_, slot), record)| {
+        ended(id, *slot, record, "is being started again")
     })
 }
 

@@ -18,7 +18,7 @@ fn from_boot_to_stop() {
     assert_eq!(told(&house, "db"), (AppState::Starting, Serving::Starting));
     assert_eq!(told(&house, "web"), (AppState::Waiting, Serving::Starting));
     let wrong = what_is_wrong(&house.desired, &house.observed, &id("web"));
-    assert_eq!(wrong.as_deref(), Some("waits for db"));
+    assert_eq!(wrong.as_deref(), Some("waits for db: it is not ready yet"));
     house.up("db", 1);
     house.settle();
     house.ready("web", 1);
@@ -51,6 +51,30 @@ fn a_crash_is_down_until_the_next_start() {
     house.now += SECOND;
     house.settle();
     assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Starting));
+}
+
+#[test]
+fn who_waits_says_what_is_wrong_with_what_it_waits_for() {
+    let mut house = House::default();
+    house.needs("web", &["db"]);
+    house.want("web", |_| {});
+    house.want("db", |app| app.restart.max_restarts = 1);
+    let waits = |house: &House| what_is_wrong(&house.desired, &house.observed, &id("web")).unwrap();
+    house.settle();
+    house.ended("db", 1, End::Exited(7), SECOND);
+    house.settle();
+    assert_eq!(waits(&house), "waits for db: db.1 exited with status 7 and is started again");
+    house.now += 10 * SECOND;
+    house.settle();
+    assert_eq!(waits(&house), "waits for db: db.1 exited with status 7 and is being started again");
+    house.ended("db", 1, End::Exited(7), SECOND);
+    house.settle();
+    assert_eq!(
+        waits(&house),
+        "waits for db: db.1 exited with status 7, the 2nd time in a row, and is not started again"
+    );
+    house.want("db", |app| app.instances = 0);
+    assert_eq!(waits(&house), "waits for db: it is stopped");
 }
 
 #[test]
