@@ -57,8 +57,11 @@ pub fn apps(context: &Context, status: &Status, names: &[String]) -> Result<Vec<
         };
         if !stack.apps.iter().any(|known| known.name == app) {
             let known: Vec<&str> = stack.apps.iter().map(|app| app.name.as_str()).collect();
-            return Err(Failure::new(Code::Usage, format!("the stack {} has no app or service {app}", stack.name))
-                .next(format!("it has: {}", known.join(", "))));
+            return Err(Failure::new(
+                Code::Usage,
+                format!("the stack {} has no app or service {app}", stack.name),
+            )
+            .next(format!("it has: {}", known.join(", "))));
         }
         Ok(Target { stack: stack.name.clone(), app: app.to_owned() })
     };

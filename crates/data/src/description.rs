@@ -44,6 +44,11 @@ impl Description {
     }
 }
 
+/// The description of a service, in its folder.
+pub fn description_in(folder: &Path) -> PathBuf {
+    folder.join("service.json")
+}
+
 /// The data folder itself.
 pub(crate) fn data_of(store: &Path) -> PathBuf {
     store.join("data")

@@ -3,10 +3,10 @@
 //! The service's folder is the keeper's; only `store` in it belongs to the database's user, who makes the data folder there. Files that
 //! hold the password are 0600 and his, in a folder where he cannot replace them.
 
-use crate::description::{Description, data_of};
+use crate::description::{Description, data_of, description_in};
 use crate::programs::{self, Programs};
 use crate::render::{self, Paths};
-use crate::{DataError, Expanded, Place, TlsFiles, kept};
+use crate::{DataError, Expanded, Place, TlsFiles, kept, url};
 use model::service::{ServiceSpec, ServiceTls};
 use model::site::Balance;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
@@ -114,9 +114,10 @@ impl Files {
             let text = given.unwrap_or_else(|| kept::password(place))?;
             all.push((login.clone(), render::client_options(service, spec, database, &text, port, tls)?));
             all.push((statements, render::statements(service, spec, database, &text)?));
+            all.push((at(url::FILE), url_of(&spec.user, &text, port, database)));
             password = Some(Secret::new(text));
         }
-        let description = at("service.json");
+        let description = description_in(place.folder);
         let told = Description {
             service: service.to_owned(),
             server: programs.server.clone(),
@@ -149,10 +150,15 @@ impl Files {
     }
 
     /// Stands for all that a running server would have to be started again for; the certificate's content is part of it.
-    fn hash(&self, tls: Option<&TlsFiles>) -> Result<u64, DataError> {
+    fn hash(&self, tls: Option<&TlsFiles>, dry: bool) -> Result<u64, DataError> {
         let mut all: Vec<u8> = self.all.iter().flat_map(|(_, text)| text.bytes().chain([0])).collect();
         for path in tls.into_iter().flat_map(|tls| [&tls.cert, &tls.key, &tls.ca]) {
-            all.extend(sys::folder::read_plain(path, 1 << 20).map_err(DataError::file("read", path))?);
+            match sys::folder::read_plain(path, 1 << 20) {
+                Ok(text) => all.extend(text),
+                // It is made with what is only tried here.
+                Err(_) if dry => {}
+                Err(error) => return Err(DataError::file("read", path)(error)),
+            }
         }
         Ok(model::id::fnv1a(&all))
     }
@@ -175,8 +181,10 @@ fn app(
         vec!["$MAINSTAY".to_owned(), "service".to_owned(), verb.to_owned(), description]
     };
     // Passwords are part of what it stands for: it is shown no more than they are.
-    let hash =
-        Secret::new(format!("{:016x}", files.hash(place.tls.filter(|_| spec.tls != ServiceTls::Off))?));
+    let hash = Secret::new(format!(
+        "{:016x}",
+        files.hash(place.tls.filter(|_| spec.tls != ServiceTls::Off), place.dry)?
+    ));
     Ok(AppSpec {
         argv: verb("run"),
         dir: place.folder.into(),
@@ -202,6 +210,12 @@ fn app(
     })
 }
 
+/// What applications connect with.
+fn url_of(user: &str, password: &str, port: u16, database: &str) -> String {
+    let coded = |text| utf8_percent_encode(text, RESERVED);
+    format!("mysql://{}:{}@127.0.0.1:{port}/{}", coded(user), coded(password), coded(database))
+}
+
 fn gives(spec: &ServiceSpec, place: &Place<'_>, files: &Files) -> Vec<(String, EnvValue)> {
     let plain = |name: &str, value: String| (name.to_owned(), EnvValue::Plain(value));
     let secret = |name: &str, value: String| (name.to_owned(), EnvValue::Secret(Secret::new(value)));
@@ -211,12 +225,10 @@ fn gives(spec: &ServiceSpec, place: &Place<'_>, files: &Files) -> Vec<(String, E
         plain("DB_SOCKET", place.socket.display().to_string()),
     ];
     if let (Some(database), Some(password)) = (&spec.database, &files.password) {
-        let coded = |text| utf8_percent_encode(text, RESERVED);
-        let (user, code, name) = (coded(&spec.user), coded(password.expose()), coded(database));
         gives.push(plain("DB_USER", spec.user.clone()));
         gives.push(secret("DB_PASSWORD", password.expose().to_owned()));
         gives.push(plain("DB_NAME", database.clone()));
-        gives.push(secret("DATABASE_URL", format!("mysql://{user}:{code}@127.0.0.1:{}/{name}", files.port)));
+        gives.push(secret("DATABASE_URL", url_of(&spec.user, password.expose(), files.port, database)));
     }
     if let Some(tls) = place.tls.filter(|_| spec.tls != ServiceTls::Off) {
         gives.push(plain("DB_SSL_CA", tls.ca.display().to_string()));

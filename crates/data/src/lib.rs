@@ -18,12 +18,15 @@ mod programs;
 mod render;
 mod run;
 mod upgrade;
+mod url;
 
 pub use client::client;
+pub use description::description_in;
 pub use error::DataError;
 pub use expand::expand;
 pub use health::health;
 pub use run::run;
+pub use url::{Url, url};
 
 use model::spec::{AppSpec, EnvValue};
 use std::path::{Path, PathBuf};

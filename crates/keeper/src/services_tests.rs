@@ -61,7 +61,8 @@ fn env(needs: &[&str], services: &[&str]) -> Result<BTreeMap<String, String>, St
 #[test]
 fn an_app_gets_the_address_of_what_it_needs_and_its_own_words_win() {
     let one = env(&["db", "idle"], &["db", "other"]).unwrap();
-    let wanted = [("DATABASE_URL", "secret1"), ("DB_PASSWORD", "secret1"), ("DB_PORT", "own"), ("DB_URL", "secret1")];
+    let wanted =
+        [("DATABASE_URL", "secret1"), ("DB_PASSWORD", "secret1"), ("DB_PORT", "own"), ("DB_URL", "secret1")];
     assert_eq!(one, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     assert_eq!(env(&[], &["db"]).unwrap().len(), 1);
 }

@@ -80,13 +80,21 @@ pub(crate) fn stack(active: Arc<StackSpec>) -> Stack {
         spec: active,
         http: Vec::new(),
         https: Vec::new(),
+        engines: Default::default(),
         made: Default::default(),
     });
     stack
 }
 
 fn candidate(spec: Arc<StackSpec>) -> Revision {
-    Revision { number: 2, spec, http: Vec::new(), https: Vec::new(), made: Default::default() }
+    Revision {
+        number: 2,
+        spec,
+        http: Vec::new(),
+        https: Vec::new(),
+        engines: Default::default(),
+        made: Default::default(),
+    }
 }
 
 fn id(name: &str, slot: u32, run: u64) -> InstanceId {

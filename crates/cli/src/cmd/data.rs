@@ -97,7 +97,7 @@ fn url(context: &Context, args: &UrlArgs) -> Result<(), Failure> {
     let url = data::url(&described(context, &args.name)?)?;
     // a pipe ends in a file or a log more often than not
     let open = args.show_password || (io::stdout().is_terminal() && !context.json);
-    let shown = if open { url.whole() } else { url.masked() };
+    let shown = if open { url.whole() } else { &url.masked() };
     if context.json {
         println!("{}", json!({ "url": shown }));
     } else {
@@ -114,9 +114,8 @@ fn described(context: &Context, name: &str) -> Result<PathBuf, Failure> {
     let (home, client) = context.keeper()?;
     let status = client.status()?;
     let targets = target::apps(context, &status, &[name.to_owned()])?;
-    let target = targets.first().filter(|target| {
-        target.find(&status).is_some_and(|app| app.service.is_some())
-    });
+    let target =
+        targets.first().filter(|target| target.find(&status).is_some_and(|app| app.service.is_some()));
     let Some(target) = target else {
         let known: Vec<&str> = services(&status).iter().map(|found| found.app.name.as_str()).collect();
         let failure = Failure::new(Code::Usage, format!("{name} is an app, no data service"));

@@ -27,7 +27,10 @@ use crate::error::Failure;
 /// Does what was asked for.
 pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     // a slip must not end at the only stack that runs; the others read the manifest, and fail by themselves
-    if matches!(verb, Verb::Stop(_) | Verb::Status(_) | Verb::Logs(_) | Verb::Restart(_) | Verb::Reload(_) | Verb::Data(_)) {
+    if matches!(
+        verb,
+        Verb::Stop(_) | Verb::Status(_) | Verb::Logs(_) | Verb::Restart(_) | Verb::Reload(_) | Verb::Data(_)
+    ) {
         context.check_place()?;
     }
     match verb {

@@ -94,7 +94,8 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     if app.state == "failed" {
         return Verdict::Failed(format!("{} failed: {}", app.name, app.reason.clone().unwrap_or_default()));
     }
-    let done = matches!(app.state.as_str(), "ready" | "complete") && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
+    let done = matches!(app.state.as_str(), "ready" | "complete")
+        && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
     if done { Verdict::Done } else { Verdict::Wait }
 }
 

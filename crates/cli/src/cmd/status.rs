@@ -91,7 +91,12 @@ fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
 fn services(stack: &StackStatus) -> Table {
     let mut table = Table::new(&["SERVICE", "SERVER", "ADDRESS", "SOCKET"]);
     for (name, service) in stack.apps.iter().filter_map(|app| Some((&app.name, app.service.as_ref()?))) {
-        let cells = [name.clone(), service.server.clone(), data::address(service), service.socket.display().to_string()];
+        let cells = [
+            name.clone(),
+            service.server.clone(),
+            data::address(service),
+            service.socket.display().to_string(),
+        ];
         table.row(cells.map(|text| (text, None)).into());
     }
     table

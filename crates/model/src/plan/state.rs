@@ -113,7 +113,7 @@ fn own_trouble(app: &AppDesired, fleet: &Fleet<'_>, observed: &Observed, id: &Ap
         return Some(reason.clone());
     }
     let vacancies = fleet.vacancies.iter().filter(|vacancy| vacancy.state != SlotState::Complete);
-    let ended = vacancies.filter_map(|vacancy| {
+    let mut ended = vacancies.filter_map(|vacancy| {
         let record = observed.slot(id, vacancy.slot)?;
         let what_now = match vacancy.state {
             SlotState::Failed => "is not started again",
@@ -124,7 +124,7 @@ fn own_trouble(app: &AppDesired, fleet: &Fleet<'_>, observed: &Observed, id: &Ap
     let sick = observed.of(id).filter(|instance| matches!(instance.phase, Phase::Unhealthy { .. }));
     let sick = sick.map(|instance| format!("the health checks of {} fail", instance.id.label()));
     // The last vacancies are the failed ones: the most serious.
-    ended.last().or_else(|| sick.last())
+    ended.next_back().or_else(|| sick.last())
 }
 
 /// How a slot's last run ended, and what becomes of it.
