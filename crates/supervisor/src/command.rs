@@ -4,7 +4,7 @@
 use crate::launch;
 use crate::life::SIGKILL;
 use crate::probe::Surroundings;
-use std::io;
+use std::io::{self, Read};
 use sys::process::{Exit, Spawn};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
@@ -47,10 +47,12 @@ pub(crate) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<
             read = next(&mut output, &mut said), if open => open = read,
         }
     }
-    // What it said last may still be in the pipe, which holds a few of these at most.
+    // What it said last may still be in the pipe, which holds a few of these at most. Asked of the pipe itself: that there is something
+    // may not have come to the reactor yet.
+    let mut rest = std::fs::File::from(output.into_nonblocking_fd().map_err(failed)?);
     for _ in 0..32 {
         let mut chunk = [0; SAID];
-        let Ok(read @ 1..) = output.try_read(&mut chunk) else { break };
+        let Ok(read @ 1..) = rest.read(&mut chunk) else { break };
         keep(&mut said, chunk.get(..read).unwrap_or_default());
     }
     let exit = running.reap().map_err(failed)?;
