@@ -87,7 +87,7 @@ class RateLimit:
             now = time.monotonic()
             self.times = [moment for moment in self.times if now - moment < 60]
             if self.limit is not None and len(self.times) >= self.limit:
-                return max(1, round(60 - (now - self.times[0])))
+                return max(1, round(60 - (now - (self.times or [now])[0])))
             self.times.append(now)
             return 0
 
