@@ -59,6 +59,7 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
         keeper.commit_proposed(|_| true); // nothing of a former `up` runs: there is nothing to protect
         keeper.bind_all()?;
     }
+    keeper.prepare_log_folders();
     keeper.adopt(&mut inbox).await?;
     keeper.find_edge().await?;
     // First revisions that the former keeper had only proposed. The edge's sockets are known by now: binding them before would

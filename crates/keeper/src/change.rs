@@ -2,6 +2,7 @@
 
 use crate::error::KeeperError;
 use crate::home::Home;
+use crate::log_folder;
 use crate::services;
 use crate::stack::Revision;
 use model::AppName;
@@ -45,6 +46,7 @@ pub(crate) fn load_again(path: &Path, text: &str, home: &Home) -> Result<Loaded,
 fn expand(loaded: manifest::Loaded, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
     let mut spec = loaded.spec;
     let engines = services::expand(&mut spec, home, dry).map_err(KeeperError::Service)?;
+    log_folder::spread(&mut spec);
     Ok(Loaded { spec: Arc::new(spec), engines, text: loaded.text })
 }
 
@@ -96,6 +98,9 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
     }
     if old.proxy_protocol != new.proxy_protocol {
         lines.push("PROXY protocol changed".into());
+    }
+    if old.logs != new.logs {
+        lines.push("place of the logs, or what they do not show, changed".into());
     }
     if old.edge != new.edge {
         lines.push("limits of clients, or the access log, changed".into());

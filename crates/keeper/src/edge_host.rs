@@ -31,6 +31,8 @@ const EDGE_READS: Duration = Duration::from_secs(5);
 const SIGKILL: i32 = 9;
 /// Connections that wait in a listening socket to be accepted.
 const BACKLOG: i32 = 4096;
+/// Size in bytes beyond which its standard error begins a new file.
+const ERROR_LOG: u64 = 1 << 20;
 
 /// What the edge's side tells the loop.
 pub(crate) enum EdgeEvent {
@@ -140,12 +142,10 @@ fn end_child(child: u32) {
 
 fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
     let logs = recipe.home.edge_logs();
-    let owner = recipe.user.as_ref().map(|user| (user.uid, user.gid));
     let failed = || KeeperError::at(format!("cannot prepare {}", logs.display()));
-    set_aside(&logs, owner).map_err(failed())?;
-    sys::folder::make(&logs, 0o750, owner).map_err(failed())?;
+    log_folder_of_edge(&logs, recipe.user.as_ref()).map_err(failed())?;
     // Not in the edge's own folder: who runs as the edge's user could keep another one from starting.
-    let log = sys::folder::append_to(&recipe.home.edge_error_log(), 0o640).map_err(failed())?;
+    let log = sys::folder::append_to_log(&recipe.home.edge_error_log(), 0o640, ERROR_LOG).map_err(failed())?;
     let socket = recipe.home.edge_socket();
     // The socket's folder belongs to the keeper: it is bound here and handed over, whoever the edge runs as.
     let listener = sys::unix_socket::bind(&socket, 0o600)
@@ -167,6 +167,13 @@ fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
     })
 }
 
+/// Makes a folder in which the edge can write and rotate logs, and nobody else; see [`crate::log_folder`].
+pub(crate) fn log_folder_of_edge(logs: &std::path::Path, user: Option<&User>) -> io::Result<()> {
+    let owner = user.map(|user| (user.uid, user.gid));
+    set_aside(logs, owner)?;
+    sys::folder::make(logs, 0o750, owner)
+}
+
 /// Logs of an edge that ran as another user (before `mainstay` was created) are moved out of the way of this one, which could not
 /// write them.
 fn set_aside(logs: &std::path::Path, owner: Option<(u32, u32)>) -> io::Result<()> {
@@ -175,7 +182,8 @@ fn set_aside(logs: &std::path::Path, owner: Option<(u32, u32)>) -> io::Result<()
     if meta.uid() == uid {
         return Ok(());
     }
-    let aside = logs.with_file_name(format!("edge.until-{}", crate::keeper::epoch_ms()));
+    let name = logs.file_name().unwrap_or_default().to_string_lossy();
+    let aside = logs.with_file_name(format!("{name}.until-{}", crate::keeper::epoch_ms()));
     tracing::warn!(folder = %aside.display(), "the edge runs as another user now; its former logs are kept there");
     std::fs::rename(logs, aside)
 }

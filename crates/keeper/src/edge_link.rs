@@ -2,6 +2,7 @@
 
 use crate::edge_host::{Connected, EdgeEvent};
 use crate::keeper::{Edge, Keeper};
+use crate::log_folder;
 use crate::stack::Revision;
 use model::InstanceId;
 use model::observed::{Event, Phase};
@@ -187,6 +188,7 @@ impl Keeper {
             return;
         }
         let mut snapshot = parts.whole();
+        log_folder::mask_own(&snapshot);
         let stored = self.store.next_snapshot();
         if let Err(error) = &stored {
             tracing::error!(%error, "numbering a snapshot failed");

@@ -2,6 +2,7 @@
 //! entry; the next boot looks at what is really there (`boot`), so executing one twice does no more than once.
 
 use crate::keeper::{Facts, Keeper, report_failure};
+use crate::log_folder;
 use crate::user;
 use model::InstanceId;
 use model::StackName;
@@ -74,6 +75,8 @@ impl Keeper {
     /// Where the files of an instance are; `spec`: of the app, if it is known.
     pub(crate) fn places(&self, id: &InstanceId, spec: Option<&AppSpec>, is_service: bool) -> Places {
         let home = &self.home;
+        let dir = spec.and_then(|spec| spec.logs.dir.as_deref());
+        let [out, err] = ["out", "err"].map(|stream| home.app_log(dir, &id.app, id.slot, stream));
         let build = spec.and_then(|spec| spec.build.as_ref());
         Places {
             shim_socket: home.shim_socket(id),
@@ -83,8 +86,8 @@ impl Keeper {
             service_socket: is_service.then(|| home.service_socket(&id.app)),
             state: home.app_state(&id.app),
             build: build.map(|build| home.app_builds(&id.app).join(format!("{:016x}", build.hash))),
-            out: home.app_log(&id.app, id.slot, "out"),
-            err: home.app_log(&id.app, id.slot, "err"),
+            out,
+            err,
             shim_log: home.logs().join("shim.log"),
         }
     }
@@ -131,6 +134,9 @@ impl Keeper {
             return;
         }
         stack.commit();
+        if let Some(active) = &stack.active {
+            log_folder::link(&self.home, &active.spec);
+        }
         tracing::info!(stack = %name, revision = number, "committed");
         self.send_listeners();
         self.look_up();

@@ -79,9 +79,14 @@ impl Home {
     pub fn stack_logs(&self, stack: &str) -> PathBuf {
         self.logs().join(stack)
     }
-    /// Log file of one stream (`out` or `err`) of an app's slot.
-    pub fn app_log(&self, app: &AppId, slot: u32, stream: &str) -> PathBuf {
-        self.stack_logs(app.stack.as_str()).join(format!("{}.{slot}.{stream}.log", app.app))
+    /// Link to the folder that a stack has for its logs besides, if it has one.
+    pub fn log_link(&self, stack: &str) -> PathBuf {
+        self.stack_logs(stack).join("folder")
+    }
+    /// Log file of one stream (`out` or `err`) of an app's slot, in the stack's own folder if it has one.
+    pub fn app_log(&self, dir: Option<&Path>, app: &AppId, slot: u32, stream: &str) -> PathBuf {
+        let common = self.stack_logs(app.stack.as_str());
+        dir.unwrap_or(&common).join(format!("{}.{slot}.{stream}.log", app.app))
     }
     /// `$STATE_DIRECTORY` of an app: its own, and kept.
     pub fn app_state(&self, app: &AppId) -> PathBuf {

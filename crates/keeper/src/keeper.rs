@@ -353,7 +353,7 @@ impl Keeper {
 
     /// The last lines an instance wrote, each on a line of its own, for a failure's text.
     pub(crate) fn last_lines(&self, id: &InstanceId) -> String {
-        let logs = ["out", "err"].map(|stream| self.home.app_log(&id.app, id.slot, stream));
+        let logs = self.app_logs(&id.app, id.slot, self.facts.get(id).map(|facts| facts.fingerprint));
         let since = self.facts.get(id).and_then(|facts| facts.started_ms);
         crate::status::tail(&logs, since, LAST_LINES)
             .iter()

@@ -29,6 +29,7 @@ mod error;
 mod execute;
 pub mod home;
 mod keeper;
+mod log_folder;
 mod merge;
 mod metrics;
 mod publish;

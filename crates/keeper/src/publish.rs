@@ -2,6 +2,7 @@
 
 use crate::certificates::Certificates;
 use crate::keeper::Facts;
+use crate::log_folder;
 use crate::merge;
 use crate::resolve::{self, Found};
 use crate::servers::{self, Servers};
@@ -82,6 +83,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     for (stack, active) in served.clone() {
         snapshot.trusted.extend(&active.spec.trusted);
         all_sites.push(Arc::clone(sites(active)));
+        snapshot.logs.insert(stack.name.to_string(), log_folder::place(&active.spec.logs));
         let apps = active.spec.apps.keys().map(|name| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
         let foreign = foreign(active).iter();

@@ -35,7 +35,7 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
         },
         stop: StopSpec { signal: 15, timeout: second, drain: second },
         user: None,
-        logs: LogSpec { max_size: 1, keep: 1, redact: Vec::new() },
+        logs: LogSpec { max_size: 1, keep: 1, redact: Vec::new(), dir: None },
         build: None,
         writable: Vec::new(),
     }

@@ -204,7 +204,7 @@ impl Keeper {
         let history = self.store.history(app, HISTORY).unwrap_or_default();
         let begun =
             history.iter().rev().find(|change| change.instance == label && change.state == "starting");
-        let logs = ["out", "err"].map(|stream| self.home.app_log(app, *slot, stream));
+        let logs = self.app_logs(app, *slot, None);
         tail(&logs, begun.map(|change| change.at_ms), LAST_LINES)
     }
 

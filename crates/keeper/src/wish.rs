@@ -178,6 +178,7 @@ impl Keeper {
         let Wish { manifest, loaded: Loaded { spec, text, .. }, .. } = wish;
         let name = spec.name.clone();
         let head = self.stacks.get(&name).and_then(|stack| stack.revisions().next()).map(|head| head.number);
+        self.check_log_folder(&spec)?;
         self.certificates.check(&revision)?;
         self.check_doors(&revision)?;
         // Where port 0 was asked for, the one that was given is kept from now on.

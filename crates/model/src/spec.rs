@@ -384,4 +384,7 @@ pub struct LogSpec {
     /// What is masked in it.
     #[serde(default = "crate::redact::default", skip_serializing_if = "crate::redact::is_default")]
     pub redact: Vec<RedactKind>,
+    /// The stack's own folder for it ([`StackLogs::dir`]); the keeper fills it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
 }

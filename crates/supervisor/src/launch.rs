@@ -18,6 +18,9 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Longest time from a shim's start to its answer. Starting takes milliseconds; this is for a host that swaps.
 const SHIM_ANSWERS: Duration = Duration::from_secs(30);
 
+/// Size in bytes beyond which the shims' diagnostics begin a new file.
+const SHIM_LOG: u64 = 1 << 20;
+
 /// A shim that answers.
 pub(crate) struct Launched {
     pub(crate) link: Link,
@@ -69,9 +72,11 @@ fn choose_address(order: &Order) -> Result<Option<Address>, String> {
 fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
     let places = &order.places;
     let owner = order.user.as_ref().map(|user| (user.uid, user.gid));
-    let parents =
-        [(&places.shim_socket, 0o700), (&places.meta, 0o700), (&places.out, 0o711), (&places.state, 0o711)];
-    let shared = parents.into_iter().filter_map(|(file, mode)| Some((file.parent()?, mode, None)));
+    let parents = [(&places.shim_socket, 0o700), (&places.meta, 0o700), (&places.state, 0o711)];
+    // A folder of the stack's own was made by the keeper, with a mode that its administrator may have chosen.
+    let logs = order.spec.logs.dir.is_none().then_some((&places.out, 0o711));
+    let parents = parents.into_iter().chain(logs);
+    let shared = parents.filter_map(|(file, mode)| Some((file.parent()?, mode, None)));
     let sockets = [Some(&places.app_socket), places.service_socket.as_ref()].into_iter().flatten();
     let sockets = sockets.filter_map(|socket| Some((socket.parent()?, 0o711, owner)));
     for (folder, mode, owner) in shared.chain(sockets).chain([(places.state.as_path(), 0o700, owner)]) {
@@ -230,7 +235,7 @@ fn secret_names(spec: &AppSpec) -> Vec<String> {
 /// Starts the shim and hands it its specification through a pipe on descriptor 3.
 fn start_shim(order: &Order, spec: &ShimSpec) -> io::Result<u32> {
     let (read, mut write) = io::pipe()?;
-    let log = sys::folder::append_to(&order.places.shim_log, 0o640)?;
+    let log = sys::folder::append_to_log(&order.places.shim_log, 0o640, SHIM_LOG)?;
     let mut spawn = Spawn::new(&order.exe);
     spawn.args = vec!["shim".into()];
     spawn.stderr = Some(log.into());

@@ -82,6 +82,43 @@ pub fn check_own(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether nobody but root and this process's user can put something else in the place of `path`, by what lies above it; and whether
+/// `user` (user, group) can get there. `path` itself need not exist; what is missing above it is not looked at.
+///
+/// # Errors
+/// `PermissionDenied` with the reason for people; or when the system refuses.
+pub fn check_way(path: &Path, user: Option<(u32, u32)>) -> io::Result<()> {
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    for above in path.ancestors().skip(1) {
+        let meta = match std::fs::metadata(above) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let (mode, above) = (meta.mode(), above.display());
+        if meta.uid() != 0 && meta.uid() != crate::user::uid() {
+            return refused(format!("{above} belongs to another user (uid {})", meta.uid()));
+        }
+        if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+            return refused(format!("others can write into {above}"));
+        }
+        let passes = |(uid, gid)| {
+            let bit = if uid == meta.uid() {
+                0o100
+            } else if gid == meta.gid() {
+                0o010
+            } else {
+                0o001
+            };
+            mode & bit != 0
+        };
+        if !user.is_none_or(passes) {
+            return refused(format!("the user of the edge cannot pass through {above}"));
+        }
+    }
+    Ok(())
+}
+
 /// Opens a file for appending, made with this mode if it is missing. Never another than the one of that name: a link, a pipe
 /// or a file with a second name is refused.
 ///
@@ -96,6 +133,20 @@ pub fn append_to(path: &Path, mode: u32) -> io::Result<File> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is no plain file of one name"));
     }
     Ok(file)
+}
+
+/// The same of a log that several processes write little into: one of more than `most` bytes becomes `path.1` first, and takes the former
+/// one's place. Who has it open writes on there.
+///
+/// # Errors
+/// Those of [`append_to`].
+pub fn append_to_log(path: &Path, mode: u32, most: u64) -> io::Result<File> {
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.len() > most) {
+        let mut older = path.as_os_str().to_owned();
+        older.push(".1");
+        std::fs::rename(path, older)?;
+    }
+    append_to(path, mode)
 }
 
 /// What a plain file holds, symbolic links followed. Never waits: what stands at the path may be a pipe that nobody writes into, or a
@@ -172,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_a_folder_is_nobody_elses_and_open_to_whom_it_is_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shared/missing/logs");
+        check_way(&path, None).unwrap();
+        std::fs::create_dir(dir.path().join("shared")).unwrap();
+        let set = |mode| {
+            std::fs::set_permissions(dir.path().join("shared"), PermissionsExt::from_mode(mode)).unwrap()
+        };
+        set(0o777);
+        assert!(check_way(&path, None).is_err());
+        set(0o1777);
+        check_way(&path, None).unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        assert!(check_way(&path, Some((65_533, 65_533))).unwrap_err().to_string().contains("cannot pass"));
+    }
+
+    #[test]
     fn reading_never_waits_for_a_pipe() {
         let dir = tempfile::tempdir().unwrap();
         let (file, pipe, link) = (dir.path().join("file"), dir.path().join("pipe"), dir.path().join("link"));
@@ -192,6 +260,11 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         drop(append_to(&at("log"), 0o640).unwrap());
         assert_eq!(mode(&at("log")) & 0o137, 0);
+        std::fs::OpenOptions::new().write(true).open(at("log")).unwrap().set_len(12).unwrap();
+        drop(append_to_log(&at("log"), 0o640, 12).unwrap());
+        assert!(!at("log.1").exists());
+        drop(append_to_log(&at("log"), 0o640, 11).unwrap());
+        assert_eq!((at("log").metadata().unwrap().len(), at("log.1").metadata().unwrap().len()), (0, 12));
         symlink(at("elsewhere"), at("link")).unwrap();
         assert!(append_to(&at("link"), 0o640).is_err());
         assert!(!at("elsewhere").exists());

@@ -49,6 +49,11 @@ pub fn init(target: Target) -> io::Result<()> {
     done.map_err(|e| io::Error::new(io::ErrorKind::AlreadyExists, e))
 }
 
+/// Makes an event of each panic from now on, in the place of words on standard error, whose file nobody bounds while this process lives.
+pub fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+}
+
 /// What is masked in this process's files of events.
 static REDACTOR: Mutex<Option<Redactor>> = Mutex::new(None);
 

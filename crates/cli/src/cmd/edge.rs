@@ -27,7 +27,7 @@ pub fn run(args: EdgeArgs) -> Result<(), Failure> {
     sys::process::close_memory()?;
     let listener = inherited(CONTROL)?;
     let lifetime = if args.lifetime { Some(inherited(LIFETIME)?) } else { None };
-    // What comes before or beside this, a panic's text above all, goes to `edge.err`: the keeper opened it as standard error.
+    // What comes before or beside this goes to `edge.err`: the keeper opened it as standard error.
     let path = args.logs.join("edge.log");
     let named = |error: std::io::Error| {
         Failure::new(Code::Unclean, format!("cannot write {}: {error}", path.display()))
@@ -35,6 +35,7 @@ pub fn run(args: EdgeArgs) -> Result<(), Failure> {
     };
     let target = Target::File { path: path.clone(), max_size: OWN_LOG_SIZE, keep: OWN_LOG_KEEP };
     log::init(target).map_err(named)?;
+    log::tell_panics();
     let _ = sys::process::set_process_name("mainstay-edge"); // for `ps` only
     Ok(edge::run(edge::Options {
         socket: socket_of(&listener),

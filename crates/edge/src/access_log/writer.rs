@@ -77,10 +77,7 @@ impl Writer {
     /// Puts lines where they belong; `start`: where they stand in their batch.
     fn gather(&mut self, bytes: &[u8], start: usize, run: &Run) {
         let (dir, kinds) = self.places.place(run.lane);
-        if !self.files.contains_key(&dir.cloned()) {
-            self.files.insert(dir.cloned(), LogFile::default());
-        }
-        let Some(file) = self.files.get_mut(&dir.cloned()) else { return };
+        let file = self.files.entry(dir.cloned()).or_default();
         file.lines += run.lines;
         if kinds.is_empty() {
             return file.pending.extend_from_slice(bytes);

@@ -100,6 +100,7 @@ pub fn logs(context: &mut Context<'_>, place: Place<'_>, file: &LogsFile, stack:
         max_size,
         keep: file.keep.and_then(|keep| u32::try_from(keep).ok()).unwrap_or(5),
         redact: file.redact.as_ref().map_or_else(|| stack.to_vec(), redact),
+        dir: None,
     }
 }
 
