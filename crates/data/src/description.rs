@@ -42,6 +42,10 @@ impl Description {
     pub(crate) fn data(&self) -> PathBuf {
         data_of(&self.store)
     }
+
+    pub(crate) fn temporary(&self) -> PathBuf {
+        temporary_of(&self.store)
+    }
 }
 
 /// The description of a service, in its folder.
@@ -52,4 +56,9 @@ pub fn description_in(folder: &Path) -> PathBuf {
 /// The data folder itself.
 pub(crate) fn data_of(store: &Path) -> PathBuf {
     store.join("data")
+}
+
+/// Where the server's temporary tables are: a starting server removes those that it finds, so no two may share a folder.
+pub(crate) fn temporary_of(store: &Path) -> PathBuf {
+    store.join("tmp")
 }

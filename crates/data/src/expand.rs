@@ -3,7 +3,7 @@
 //! The service's folder is the keeper's; only `store` in it belongs to the database's user, who makes the data folder there. Files that
 //! hold the password are 0600 and his, in a folder where he cannot replace them.
 
-use crate::description::{Description, data_of, description_in};
+use crate::description::{Description, data_of, description_in, temporary_of};
 use crate::programs::{self, Programs};
 use crate::render::{self, Paths};
 use crate::{DataError, Expanded, Place, TlsFiles, kept, url};
@@ -105,7 +105,9 @@ impl Files {
         let store = store(place);
         let port = kept::port(place, spec.port, USUAL_PORT)?;
         let tls = place.tls.filter(|_| spec.tls != ServiceTls::Off);
-        let paths = Paths { data: &data_of(&store), socket: place.socket, statements: &statements };
+        let (data, temporary) = (data_of(&store), temporary_of(&store));
+        let paths =
+            Paths { data: &data, temporary: &temporary, socket: place.socket, statements: &statements };
         let server = render::server_options(service, spec, port, &paths, tls)?;
         let mut all = vec![(options.clone(), server)];
         let mut password = None;

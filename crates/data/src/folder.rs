@@ -45,6 +45,8 @@ pub(crate) enum Data {
 /// Whatever stands in the way; nothing was touched then.
 pub(crate) fn prepare(told: &Description, server: Version) -> Result<Data, DataError> {
     let data = told.data();
+    let temporary = told.temporary();
+    sys::folder::make(&temporary, 0o700, None).map_err(DataError::file("make", temporary))?;
     if is_empty(&data)? {
         return install(told, server).map(|()| Data::Ready);
     }
@@ -178,6 +180,7 @@ fn run_installer(told: &Description, new: &Path) -> Result<(), DataError> {
         .args(["--skip-name-resolve", "--cross-bootstrap"])
         .arg(format!("--auth-root-socket-user={}", told.administrator))
         .arg(argument("--datadir=", new))
+        .env("TMPDIR", told.temporary())
         .output()
         .map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
@@ -201,7 +204,7 @@ fn is_full(said: &str) -> bool {
 /// What went wrong first says more than what it ended with.
 fn first_error(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
-    let first = text.lines().find(|line| line.contains("[ERROR]"));
+    let first = text.lines().find(|line| line.starts_with("ERROR") || line.contains("[ERROR]"));
     first.map_or_else(|| last_line(said), |line| line.chars().take(300).collect())
 }
 

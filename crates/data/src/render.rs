@@ -12,6 +12,7 @@ use std::path::Path;
 /// Where the server's files are.
 pub(crate) struct Paths<'a> {
     pub(crate) data: &'a Path,
+    pub(crate) temporary: &'a Path,
     pub(crate) socket: &'a Path,
     pub(crate) statements: &'a Path,
 }
@@ -31,6 +32,7 @@ pub(crate) fn server_options(
         let _ = writeln!(file, "{key}={value}"); // a String takes all
     };
     line("datadir", &value("the data folder", paths.data)?);
+    line("tmpdir", &value("the data folder", paths.temporary)?);
     line("socket", &value("the socket", paths.socket)?);
     line("pid-file", &value("the data folder", &paths.data.join("mariadbd.pid"))?);
     line("bind-address", "127.0.0.1");

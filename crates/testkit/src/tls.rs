@@ -1,7 +1,7 @@
 //! A TLS client that trusts one root and checks names, and certificates of a test's own authority.
 
 use crate::http::{Connection, Response};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -88,6 +88,8 @@ pub fn pair(hosts: &[&str]) -> Pair {
     let root_key = KeyPair::generate().expect("a key");
     let mut root = CertificateParams::default();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Another name than the leaf's: OpenSSL takes a certificate for self-signed whose issuer is called as it is.
+    root.distinguished_name.push(DnType::CommonName, "a test's root");
     let root_cert = root.self_signed(&root_key).expect("a root");
     let key = KeyPair::generate().expect("a key");
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();

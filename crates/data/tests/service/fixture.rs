@@ -124,11 +124,31 @@ impl Service {
 
     /// Starts the server as a shim does: its pipes belong to its user.
     pub fn run(&mut self) {
+        let command = self.command("run");
+        self.spawn(command);
+    }
+
+    /// The same where `store` is a file system of 64 MiB, which is gone with the server.
+    pub fn run_on_small_disk(&mut self, store: &Path) {
+        let user = user().unwrap();
+        let (uid, gid) = (user.uid.to_string(), user.gid.to_string());
+        let mount = "mount -t tmpfs -o size=64m,mode=700,uid=$1,gid=$2 none \"$0\" && shift 2 && exec \"$@\"";
+        let inner = self.command("run");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", mount]).arg(store).args([&uid, &gid]);
+        command
+            .args(["setpriv", "--reuid", &uid, "--regid", &gid, "--clear-groups"])
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         let (read, write) = sys::pipe::new().unwrap();
         if let Some(user) = user() {
             sys::pipe::give(&write, user.uid, user.gid).unwrap();
         }
-        let mut command = self.command("run");
         command.stdin(Stdio::null()).stdout(write.try_clone().unwrap()).stderr(write);
         self.server = Some(command.spawn().unwrap());
         let output = Arc::clone(&self.output);
@@ -173,8 +193,7 @@ impl Service {
         let status = wait_until("the server gives up", || self.server.as_mut().unwrap().try_wait().unwrap());
         assert_eq!(status.code(), Some(1), "{}", self.said());
         self.server = None;
-        let said = wait_until("its last words", || Some(self.said()).filter(|said| said.contains("next:")));
-        said
+        wait_until("its last words", || Some(self.said()).filter(|said| said.contains("next:")))
     }
 
     /// Ends the server with a signal, and waits for its end.
@@ -195,6 +214,23 @@ impl Service {
         self.client("administrator", &["--batch", "--skip-column-names", "-e", statements])
     }
 
+    /// A file of statements, as administrator.
+    pub fn administer_file(&self, file: &Path) -> Result<String, String> {
+        said(self.command("administrator").stdin(std::fs::File::open(file).unwrap()).output().unwrap())
+    }
+
+    /// A client that keeps its connection of the application's, and waits for statements.
+    pub fn hold_connection(&self) -> Child {
+        let mut command = self.command("application");
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// The server, to be ended by who takes it.
+    pub fn take(&mut self) -> Ended {
+        Ended(self.server.take().unwrap())
+    }
+
     /// The client, run as `mainstay data shell` runs it.
     pub fn client(&self, who: &str, arguments: &[&str]) -> Result<String, String> {
         said(self.command(who).env(ARGUMENTS, arguments.join("\u{1}")).output().unwrap())
@@ -203,10 +239,17 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
+        drop(self.server.take().map(Ended));
+    }
+}
+
+/// A server that has to end.
+pub struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

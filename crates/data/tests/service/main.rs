@@ -1,4 +1,5 @@
 //! The real server, through what the keeper and the shims call. Where its packages are missing nothing is tried, and the test says so.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fixture;
 mod provisioning;

@@ -2,7 +2,6 @@
 
 use crate::fixture::{Service, installed, spec};
 
-// req: DATA-09
 #[test]
 fn rows_outlive_a_restart_and_a_kill() {
     if !installed() {
