@@ -6,10 +6,11 @@ mod stage;
 
 use serde_json::Value;
 use stage::{Stage, instances, manifest, pids};
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use testkit::{free_port, wait_until};
+use testkit::{Output, free_port, wait_until};
 
 /// What is installed by `scripts/setup`.
 const PACKAGES: &str = "mariadb-server-core mariadb-client-core, and the system user mysql";
@@ -58,6 +59,13 @@ fn try_sql(stage: &Stage, statement: &str) -> Option<String> {
 fn sql(stage: &Stage, statement: &str) -> String {
     try_sql(stage, statement)
         .unwrap_or_else(|| panic!("{statement}: {}", stage.home_file("logs/t/web.1.out.log")))
+}
+
+/// `data shell` with these arguments, of which the last ones are the client's.
+fn shell(stage: &Stage, arguments: &[&str]) -> Output {
+    let home = stage.sandbox.home().into_os_string();
+    let verb = ["data", "shell"].iter().chain(arguments).map(OsString::from);
+    stage.sandbox.run([OsString::from("--home"), home].into_iter().chain(verb))
 }
 
 /// Every command line on this machine.
@@ -145,14 +153,12 @@ fn an_app_gets_an_account_of_its_own_and_nobody_sees_its_password() {
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(secret).unwrap()) & 0o777, 0o600);
     assert!(stage.sandbox.stack().join("uploads").is_dir());
 
-    let asked = |arguments: &[&str]| stage.run(arguments).expect_code(0).stdout.trim().to_owned();
-    assert_eq!(
-        asked(&["data", "shell", "db", "--", "-NBe", "select 2+3, current_user()"]),
-        "5\tshop@localhost"
-    );
-    let admin =
-        asked(&["data", "shell", "db", "--admin", "--", "-NBe", "select count(*) > 0 from mysql.user"]);
-    assert_eq!(admin, "1");
+    let asked = |arguments: &[&str]| {
+        let output = shell(&stage, &[&["db"], arguments].concat()).expect_code(0);
+        output.stdout.trim().to_owned()
+    };
+    assert_eq!(asked(&["--", "-NBe", "select 2+3, current_user()"]), "5\tshop@localhost");
+    assert_eq!(asked(&["--admin", "--", "-NBe", "select count(*) > 0 from mysql.user"]), "1");
     stage.run(&["data", "shell", "web"]).expect_code(2);
 }
 
@@ -306,7 +312,6 @@ fn what_cannot_be_had_is_told_once_and_what_runs_goes_on() {
         "mainstay.toml",
         manifest(&(one.replace("needs = [\"db\"]\n", &format!("needs = [\"db\"]\n{wrong}\n")))),
     );
-    drop(text);
     let output = stage.run(&["reload"]).expect_code(4);
     assert!(output.stderr.contains("Access denied"), "{}", output.stderr);
     assert_eq!(pids(), before);
@@ -344,6 +349,6 @@ fn with_tls_the_app_verifies_the_database_by_the_local_authority() {
     let stage = started(&(web("") + &service("db", "tls = \"required\"")));
     let cipher = sql(&stage, "show session status like 'Ssl_cipher'");
     assert!(cipher.split_whitespace().nth(1).is_some_and(|cipher| !cipher.is_empty()), "{cipher}");
-    let plain = ["data", "shell", "db", "--", "--skip-ssl", "-NBe", "select 1"];
-    assert_ne!(stage.run(&plain).code, Some(0));
+    let plain = shell(&stage, &["db", "--", "--skip-ssl", "-NBe", "select 1"]);
+    assert_ne!(plain.code, Some(0), "{}", plain.stdout);
 }

@@ -84,6 +84,8 @@ fn folders(home: &Home) -> Result<(), KeeperError> {
         home.logs(),
         home.run().to_owned(),
         home.run().join("app"),
+        home.run().join("data"),
+        home.path().join("data"),
         home.path().join("state"),
     ];
     let closed = [home.instances(), home.run().join("shim")];

@@ -337,7 +337,10 @@ impl Keeper {
             return;
         }
         let _ = std::fs::remove_file(home.edge_socket());
-        for folder in [home.run().join("shim"), home.run().join("app"), home.run().to_owned()] {
+        let data = home.run().join("data");
+        let services = std::fs::read_dir(&data).into_iter().flatten().flatten().map(|entry| entry.path());
+        let shared = [home.run().join("shim"), home.run().join("app"), data, home.run().to_owned()];
+        for folder in services.chain(shared) {
             let _ = std::fs::remove_dir(folder); // stays if an app left something of its own there
         }
     }

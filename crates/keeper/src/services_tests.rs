@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::change;
-use crate::stack::Revision;
 use crate::stack::tests::{app, spec};
+use crate::stack::{Revision, Stack};
 use model::Secret;
 use model::spec::Listen;
 use std::sync::Arc;
@@ -106,4 +106,37 @@ fn a_change_of_a_service_is_told_without_its_values() {
     let lines = told(&old, &revision(&[("db", more)]));
     assert_eq!(lines, ["service db: password, max_connections changed; its instances are replaced"]);
     assert!(told(&old, &old).is_empty());
+}
+
+#[test]
+fn an_app_with_another_address_is_replaced_after_its_service_and_others_before() {
+    let revision = |port: u16, code: &str| {
+        let [mut web, mut other] = ["web", code].map(|run| app(run, Listen::Socket));
+        (web.needs, other.needs) = (vec!["db".parse().unwrap()], vec!["db".parse().unwrap()]);
+        other.env.insert("DB_PORT".into(), EnvValue::Plain("own".into()));
+        other.env.extend(fake(0).gives.into_iter().skip(1));
+        other.env.insert("DB_URL".into(), EnvValue::Plain("own".into()));
+        let mut spec = StackSpec::clone(&spec(&[("web", web), ("other", other)]));
+        join(&mut spec, [("db".parse().unwrap(), fake(port))].into()).unwrap();
+        spec.services.insert("db".parse().unwrap(), service(u32::from(port)));
+        let (engines, made) = Default::default();
+        Revision { number: port.into(), spec: Arc::new(spec), http: vec![], https: vec![], engines, made }
+    };
+    let (old, new) = (revision(1, "old"), revision(2, "new"));
+    let mut stack = Stack::new("shop".parse().unwrap(), "/mainstay.toml".into());
+    stack.active = Some(old.clone());
+    stack.prepare(new.clone());
+    let wanted = |stack: &Stack, name: &str| {
+        let mut desired = model::plan::Desired::default();
+        stack.desire(&mut desired);
+        desired.apps[&stack.app_id(&name.parse().unwrap())].spec
+    };
+    let print = |revision: &Revision, name: &str| {
+        revision.spec.apps[&name.parse::<AppName>().unwrap()].fingerprint(0)
+    };
+    assert_eq!(wanted(&stack, "web"), print(&old, "web"), "it would meet the old server");
+    assert_eq!(wanted(&stack, "other"), print(&new, "other"), "nothing that it gets of the service changes");
+    assert_eq!(wanted(&stack, "db"), print(&new, "db"));
+    stack.commit();
+    assert_eq!(wanted(&stack, "web"), print(&new, "web"));
 }
