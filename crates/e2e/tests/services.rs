@@ -5,7 +5,7 @@
 mod stage;
 
 use serde_json::Value;
-use stage::{Stage, instances, manifest, pids};
+use stage::{Stage, instances, pids};
 use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
@@ -307,11 +307,7 @@ fn what_cannot_be_had_is_told_once_and_what_runs_goes_on() {
     assert!(told.contains("did not become ready"), "{told}");
     // an app with a password that is not the database's
     let wrong = "env = { DB_PASSWORD = \"wrong\" }\nhealth = { path = \"/health\", start_period = \"3s\" }";
-    let text = fs::read_to_string(stage.sandbox.stack().join("mainstay.toml")).unwrap();
-    stage.sandbox.write(
-        "mainstay.toml",
-        manifest(&(one.replace("needs = [\"db\"]\n", &format!("needs = [\"db\"]\n{wrong}\n")))),
-    );
+    stage.rewrite(&one.replace("needs = [\"db\"]\n", &format!("needs = [\"db\"]\n{wrong}\n")));
     let output = stage.run(&["reload"]).expect_code(4);
     assert!(output.stderr.contains("Access denied"), "{}", output.stderr);
     assert_eq!(pids(), before);
