@@ -238,6 +238,9 @@ pub struct LogsArgs {
     /// Go on with new lines as they come
     #[arg(short, long)]
     pub follow: bool,
+    /// The access log too, beside what apps and services print
+    #[arg(long)]
+    pub access: bool,
     /// How many lines in all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     pub lines: usize,

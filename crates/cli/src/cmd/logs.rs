@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows the last lines, and goes on with `-f`.
 pub fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
-    let place = Place::find(context, args.names.iter().any(|name| name == access::NAME))?;
+    let place = Place::find(context, wants_access(args))?;
     let (mut reading, records) = Reading::begin(place, args, !context.json && !args.no_prefix)?;
     let mut printer = Printer::new(context.style(), true).json(context.json).prefix(!args.no_prefix);
     printer.expect(reading.labels.iter().map(String::as_str));
@@ -28,6 +28,11 @@ pub fn run(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
         std::thread::sleep(LOOK);
         printer.print(&reading.poll()?)?;
     }
+}
+
+/// By its name, or beside others.
+fn wants_access(args: &LogsArgs) -> bool {
+    args.access || args.names.iter().any(|name| name == access::NAME)
 }
 
 /// The journals that are read, and how far.
@@ -45,8 +50,9 @@ impl Reading {
     /// The last lines, and what to read on from.
     fn begin(place: Place, args: &LogsArgs, words: bool) -> Result<(Self, Vec<Record>), Failure> {
         let apps: Vec<String> = args.names.iter().filter(|name| *name != access::NAME).cloned().collect();
-        let edge = apps.len() != args.names.len();
-        let filter = (!edge || !apps.is_empty()).then(|| Filter::new(&apps));
+        let edge = wants_access(args);
+        // `edge` alone is the access log alone; `--access` adds it to what is shown anyway.
+        let filter = (args.names.is_empty() || !apps.is_empty()).then(|| Filter::new(&apps));
         let sources = filter.as_ref().map(|filter| place.sources(filter)).unwrap_or_default();
         if sources.is_empty() && !edge && !args.follow {
             let what = if apps.is_empty() { "any app".into() } else { apps.join(", ") };
@@ -65,7 +71,8 @@ impl Reading {
         };
         if edge {
             // its lines have no time that the journal knows: counted by themselves, then merged
-            let (follower, lines) = Follower::start(&[access::source(&reading.place.home)], args.lines)?;
+            let (follower, lines) =
+                Follower::start(&access::sources(&reading.place.home, &reading.place.stacks), args.lines)?;
             reading.edge = Some(follower);
             records.extend(lines.into_iter().map(|line| access::record(line, words)));
             records.sort_by_key(|record| record.time);
@@ -114,7 +121,9 @@ impl Place {
             if let Some(wanted) = &wanted {
                 stacks.retain(|stack| stack == wanted);
             }
-            if !stacks.is_empty() || edge && access::source(&home).path.exists() {
+            if !stacks.is_empty()
+                || edge && access::sources(&home, &[]).iter().any(|source| source.path.exists())
+            {
                 return Ok(Self { home, stacks });
             }
         }

@@ -8,9 +8,13 @@ use telemetry::journal::{Record, Source, Stream};
 /// What it is called.
 pub const NAME: &str = "edge";
 
-/// The file.
-pub fn source(home: &Home) -> Source {
-    Source { label: NAME.to_owned(), stream: Stream::Out, path: home.edge_logs().join("access.log") }
+/// The files: everybody's, and those of stacks that have a folder of their own.
+pub fn sources(home: &Home, stacks: &[String]) -> Vec<Source> {
+    let own = stacks.iter().map(|stack| home.log_link(stack));
+    // Behind the folder's own link: the name that is renamed at a rotation.
+    let own = own.filter_map(|folder| folder.join("access.log").canonicalize().ok());
+    let paths = std::iter::once(home.edge_logs().join("access.log")).chain(own);
+    paths.map(|path| Source { label: NAME.to_owned(), stream: Stream::Out, path }).collect()
 }
 
 /// The record with the line's own time; `words`: with its text as people read it. A line that is no JSON keeps its text.

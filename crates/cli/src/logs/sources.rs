@@ -1,4 +1,5 @@
-//! Journal files below `home/logs/<stack>/`: `<app>.<slot>.{out,err}.log`.
+//! Journal files of a stack: `<app>.<slot>.{out,err}.log` below `home/logs/<stack>/`, and in the folder of its own that a link there
+//! leads to.
 
 use keeper::home::Home;
 use telemetry::journal::{Source, Stream};
@@ -32,7 +33,8 @@ pub fn stacks(home: &Home) -> Vec<String> {
 
 /// Journals of a stack that fit, by label.
 pub fn sources(home: &Home, stack: &str, filter: &Filter) -> Vec<Source> {
-    let entries = std::fs::read_dir(home.stack_logs(stack)).into_iter().flatten().flatten();
+    let folders = [home.stack_logs(stack), home.log_link(stack)];
+    let entries = folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     let source = |entry: std::fs::DirEntry| {
         let name = entry.file_name().into_string().ok()?;
         let (label, stream) = parse(&name)?;
