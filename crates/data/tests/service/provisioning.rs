@@ -244,7 +244,7 @@ fn expanding_twice_gives_the_same_and_shows_no_password() {
         }
     }
     holds.sort();
-    assert_eq!(holds, ["client.cnf", "password", "start.sql"]);
+    assert_eq!(holds, ["client.cnf", "password", "start.sql", "url"]);
     assert!(one.server.starts_with("MariaDB 1"), "{}", one.server);
     assert!(Path::new(&one.app.argv[3]).is_file());
 }
