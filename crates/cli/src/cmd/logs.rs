@@ -108,7 +108,10 @@ impl Place {
     /// stack without apps will do.
     fn find(context: &Context, edge: bool) -> Result<Self, Failure> {
         let wanted = manifest::load(&context.manifest(), &|name| std::env::var(name).ok()).ok();
-        if let Some(loaded) = wanted.as_ref().filter(|loaded| loaded.spec.apps.is_empty() && !edge) {
+        if let Some(loaded) = wanted
+            .as_ref()
+            .filter(|loaded| loaded.spec.apps.is_empty() && loaded.spec.services.is_empty() && !edge)
+        {
             let cause = format!("the stack {} has no apps, so nothing of it prints", loaded.spec.name);
             return Err(Failure::new(Code::Usage, cause).next("mainstay logs edge shows its requests"));
         }
