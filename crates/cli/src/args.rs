@@ -2,10 +2,12 @@
 //!
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
+mod services;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ipnet::IpNet;
-use std::ffi::OsString;
+pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlArgs};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -260,53 +262,6 @@ pub struct ReloadArgs {
     pub dry_run: bool,
 }
 
-/// `data`.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// Where the stack is.
-    #[command(flatten)]
-    pub place: Place,
-    /// What to do; without it they are listed
-    #[command(subcommand)]
-    pub verb: Option<DataVerb>,
-}
-
-/// Verbs of `data`.
-#[derive(Debug, Subcommand)]
-pub enum DataVerb {
-    /// List data services: where they are, and how much they hold
-    List,
-    /// Talk to a service in its own client; a file on standard input is read
-    Shell(ShellArgs),
-    /// Print the URL that apps get
-    Url(UrlArgs),
-}
-
-/// `data shell`.
-#[derive(Debug, Args)]
-pub struct ShellArgs {
-    /// The service
-    #[arg(value_name = "SERVICE")]
-    pub name: String,
-    /// As the server's administrator, who may do everything, and not as the application
-    #[arg(long)]
-    pub admin: bool,
-    /// What the client gets as its own arguments
-    #[arg(value_name = "ARGUMENT", last = true)]
-    pub arguments: Vec<OsString>,
-}
-
-/// `data url`.
-#[derive(Debug, Args)]
-pub struct UrlArgs {
-    /// The service
-    #[arg(value_name = "SERVICE")]
-    pub name: String,
-    /// With its password, also where the output is no terminal
-    #[arg(long)]
-    pub show_password: bool,
-}
-
 /// `certs`.
 #[derive(Debug, Args)]
 pub struct CertsArgs {
@@ -380,30 +335,6 @@ pub struct LiftBanArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,
-}
-
-/// `service`.
-#[derive(Debug, Args)]
-pub struct ServiceArgs {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub verb: ServiceVerb,
-}
-
-/// What can be done with a service.
-#[derive(Debug, Subcommand)]
-pub enum ServiceVerb {
-    /// Become its server
-    Run(ServiceFile),
-    /// Ask whether it is well
-    Health(ServiceFile),
-}
-
-/// Which service.
-#[derive(Debug, Args)]
-pub struct ServiceFile {
-    /// The file that the keeper wrote about it
-    pub description: PathBuf,
 }
 
 /// `edge`.

@@ -130,7 +130,8 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
         let reason = app.reason.clone().unwrap_or_default();
         return Verdict::Failed(format!("{} failed: {reason}", app.name));
     }
-    let rests = |state: &str| matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "degraded");
+    let rests =
+        |state: &str| matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "degraded" | "complete");
     let still = |app: &AppStatus| rests(&app.state) && app.instances.iter().all(|i| rests(&i.state));
     if stack.apps.iter().all(still) { Verdict::Done } else { Verdict::Wait }
 }
