@@ -207,7 +207,7 @@ pub struct ChangeStatus {
 pub struct AppStatus {
     /// Name.
     pub name: String,
-    /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `waiting` (for what it needs).
+    /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `waiting` (for what it needs), `building`.
     pub state: String,
     /// Instances wanted.
     pub wanted: u32,
@@ -218,6 +218,9 @@ pub struct AppStatus {
     /// What it is, where it is a data service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceStatus>,
+    /// What it starts from is being built.
+    #[serde(default)]
+    pub build: Option<BuildStatus>,
     /// By slot.
     pub instances: Vec<InstanceStatus>,
     /// Latest changes of state, oldest first.
@@ -239,6 +242,21 @@ pub struct ServiceStatus {
     pub database: Option<String>,
     /// The account of that.
     pub user: String,
+}
+
+/// A build under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BuildStatus {
+    /// Which step, from 1.
+    pub step: usize,
+    /// How many there are.
+    pub steps: usize,
+    /// The step, as the manifest has it.
+    pub command: String,
+    /// Milliseconds since the first step began.
+    pub elapsed_ms: u64,
+    /// The last line of its output.
+    pub line: String,
 }
 
 /// One instance.

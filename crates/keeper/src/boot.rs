@@ -7,6 +7,7 @@
 //! that serves is never told that nobody is there.
 
 use crate::bans::Bans;
+use crate::builds::{self, Builds};
 use crate::certificates::Certificates;
 use crate::change;
 use crate::edge_host::{self, Recipe, Sockets};
@@ -87,6 +88,7 @@ fn folders(home: &Home) -> Result<(), KeeperError> {
         home.run().join("data"),
         home.path().join("data"),
         home.path().join("state"),
+        home.builds(),
     ];
     let closed = [home.instances(), home.run().join("shim")];
     let all = open.iter().map(|path| (path, 0o711)).chain(closed.iter().map(|path| (path, 0o700)));
@@ -126,6 +128,7 @@ fn assemble(
     let (edge_events, edge) = mpsc::channel(QUEUE);
     let (found_events, found) = mpsc::channel(QUEUE);
     let (verdicts, servers) = mpsc::channel(QUEUE);
+    let (built, builds) = mpsc::channel(QUEUE);
     let (_, calls) = mpsc::channel(1);
     let exe = options.exe.clone();
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
@@ -154,6 +157,7 @@ fn assemble(
         tickets: Tickets::default(),
         bans,
         servers: Servers::new(verdicts, tasks.clone()),
+        builds: Builds::new(built),
         metrics_waiting: Vec::new(),
         published: None,
         listeners_due: false,
@@ -162,7 +166,7 @@ fn assemble(
         ending: None,
         tasks,
     };
-    Ok((keeper, Inbox { reports, edge, calls, found, servers, shutdown }))
+    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, shutdown }))
 }
 
 impl Keeper {
@@ -179,8 +183,9 @@ impl Keeper {
             (stack.restarts, stack.stopped) = (record.restarts, record.stopped);
             stack.removing = record.wanted == Wanted::Stopped;
             let load = |revision: store::Revision| {
-                let loaded =
+                let mut loaded =
                     change::load_again(&revision.content.manifest, &revision.content.text, &self.home)?;
+                builds::recall(&self.home, Arc::make_mut(&mut loaded.spec), revision.number)?;
                 let store::NewRevision { http, https, .. } = revision.content;
                 Ok::<_, KeeperError>(loaded.revision(revision.number, http, https))
             };
@@ -193,6 +198,7 @@ impl Keeper {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(stack = %record.name, %error, "the change under way is dropped"),
             }
+            self.builds.to_sweep(&record.name);
             self.stacks.insert(record.name.clone(), stack);
         }
         Ok(())

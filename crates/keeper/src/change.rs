@@ -1,5 +1,6 @@
 //! A manifest's way to a stack: load, compare, say what changes.
 
+use crate::builds;
 use crate::error::KeeperError;
 use crate::home::Home;
 use crate::log_folder;
@@ -35,7 +36,9 @@ impl Loaded {
 /// # Errors
 /// All its diagnostics at once; or why a service cannot be had.
 pub(crate) fn load(path: &Path, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
-    expand(manifest::load(path, &environment).map_err(failure)?, home, dry)
+    let mut loaded = expand(manifest::load(path, &environment).map_err(failure)?, home, dry)?;
+    builds::read_inputs(Arc::make_mut(&mut loaded.spec))?;
+    Ok(loaded)
 }
 
 /// Loads a committed revision again from its text: what somebody wrote into the file since then is not in force.
@@ -167,7 +170,23 @@ fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
     if old.instances != new.instances {
         parts.push(format!("instances {} → {}", old.instances, new.instances));
     }
-    format!("{} changed; {}", parts.join(", "), meaning(old, new))
+    if old.build != new.build {
+        parts.push("build".to_owned());
+    }
+    format!("{} changed{}; {}", parts.join(", "), changed_inputs(old, new), meaning(old, new))
+}
+
+/// Which inputs of a build changed, if it is they alone.
+fn changed_inputs(old: &AppSpec, new: &AppSpec) -> String {
+    let (Some(old), Some(new)) = (&old.build, &new.build) else { return String::new() };
+    if old.inputs != new.inputs {
+        return String::new();
+    }
+    let digests = old.digests.iter().zip(&new.digests);
+    let changed = new.inputs.iter().zip(digests).filter(|(_, (old, new))| old != new);
+    let names: Vec<_> =
+        changed.map(|(input, _)| input.file_name().unwrap_or(input.as_os_str()).to_string_lossy()).collect();
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
 }
 
 /// What a change means for the instances.

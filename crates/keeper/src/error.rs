@@ -25,6 +25,9 @@ pub enum KeeperError {
     /// A data service, what an app gets of it, or a value made for an app cannot be had.
     #[error("{0}")]
     Service(String),
+    /// What a build reads cannot be read.
+    #[error("{0}")]
+    Input(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -89,6 +92,7 @@ impl KeeperError {
         match self {
             Self::Manifest { .. }
             | Self::Service(_)
+            | Self::Input(_)
             | Self::Listen { .. }
             | Self::Certificate(_)
             | Self::HostTaken { .. }
@@ -107,6 +111,7 @@ impl KeeperError {
             Self::Conflict(_) | Self::Locked { .. } | Self::StackTaken { .. } => 409,
             Self::Manifest { .. }
             | Self::Service(_)
+            | Self::Input(_)
             | Self::Listen { .. }
             | Self::Certificate(_)
             | Self::HostTaken { .. } => 422,

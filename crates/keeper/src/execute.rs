@@ -85,7 +85,7 @@ impl Keeper {
             app_socket: home.app_socket(id),
             service_socket: is_service.then(|| home.service_socket(&id.app)),
             state: home.app_state(&id.app),
-            build: build.map(|build| home.app_builds(&id.app).join(format!("{:016x}", build.hash))),
+            build: build.map(|build| home.app_build(&id.app, build.hash)),
             out,
             err,
             shim_log: home.logs().join("shim.log"),
@@ -138,6 +138,7 @@ impl Keeper {
             log_folder::link(&self.home, &active.spec);
         }
         tracing::info!(stack = %name, revision = number, "committed");
+        self.builds.to_sweep(name);
         self.send_listeners();
         self.look_up();
     }

@@ -96,6 +96,14 @@ impl Home {
     pub fn app_builds(&self, app: &AppId) -> PathBuf {
         self.builds().join(app.stack.as_str()).join(app.app.as_str())
     }
+    /// One of them: `$BUILD_DIRECTORY`.
+    pub fn app_build(&self, app: &AppId, hash: u64) -> PathBuf {
+        self.app_builds(app).join(format!("{hash:016x}"))
+    }
+    /// Hashes that the revisions of a stack have in force.
+    pub fn build_hashes(&self, stack: &str) -> PathBuf {
+        self.builds().join(stack).join(".hashes.json")
+    }
     /// Folder of all builds.
     pub fn builds(&self) -> PathBuf {
         self.home.join("build")

@@ -3,6 +3,7 @@
 
 use crate::api;
 use crate::bans::Bans;
+use crate::builds::Builds;
 use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
@@ -75,6 +76,7 @@ pub(crate) struct Keeper {
     pub(crate) tickets: Tickets,
     pub(crate) bans: Bans,
     pub(crate) servers: Servers,
+    pub(crate) builds: Builds,
     /// The edge has not been sent the listeners that there are now.
     pub(crate) listeners_due: bool,
     /// What the edge was sent last, without its revision.
@@ -117,6 +119,7 @@ pub(crate) struct Inbox {
     pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) found: mpsc::Receiver<Found>,
     pub(crate) servers: mpsc::Receiver<Verdict>,
+    pub(crate) builds: mpsc::Receiver<supervisor::build::Report>,
     pub(crate) shutdown: watch::Receiver<Shutdown>,
 }
 
@@ -142,6 +145,7 @@ impl Keeper {
                 Some(call) = inbox.calls.recv() => self.answer(call).await,
                 Some(found) = inbox.found.recv() => self.looked_up(found),
                 Some(verdict) = inbox.servers.recv() => self.servers.fold(verdict),
+                Some(report) = inbox.builds.recv() => self.build_ended(report),
                 changed = inbox.shutdown.changed() => {
                     let wanted = *inbox.shutdown.borrow();
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
@@ -165,12 +169,14 @@ impl Keeper {
     pub(crate) fn desired(&self) -> Desired {
         let mut desired = Desired::default();
         self.stacks.values().for_each(|stack| stack.desire(&mut desired));
+        self.tell_builds(&mut desired);
         desired
     }
 
     /// Judges changes, plans, executes, publishes. Gives the moment at which to do so again.
     fn settle(&mut self) -> Option<Moment> {
         self.judge();
+        self.build();
         let mut next = None;
         // Each round's steps are applied to what is observed; a plan that still finds something to do after so many
         // rounds is looked at again by the timer instead of spinning.
@@ -198,7 +204,9 @@ impl Keeper {
         let now = self.now();
         let ready = |stack: &Stack| {
             let looked_up = |revision| crate::publish::is_looked_up(revision, &self.found);
-            stack.candidate.as_ref().is_some_and(looked_up) && stack.candidate_is_ready(&self.observed)
+            stack.candidate.as_ref().is_some_and(looked_up)
+                && stack.candidate_is_ready(&self.observed)
+                && self.candidate_is_built(stack)
         };
         let ready: Vec<StackName> =
             self.stacks.values().filter(|stack| ready(stack)).map(|stack| stack.name.clone()).collect();
@@ -276,10 +284,15 @@ impl Keeper {
     /// Gives the candidate up because of how this instance of it ended.
     fn give_up(&mut self, id: &InstanceId, end: &End) {
         let reason = format!("{} {end}{}", id.label(), self.last_lines(id));
-        let Some(stack) = self.stacks.get_mut(&id.app.stack) else { return };
+        self.drop_change(&id.app.stack, reason);
+    }
+
+    /// Gives the candidate of this stack up.
+    pub(crate) fn drop_change(&mut self, name: &StackName, reason: String) {
+        let Some(stack) = self.stacks.get_mut(name) else { return };
         let Some(number) = stack.candidate.as_ref().map(|candidate| candidate.number) else { return };
         stack.drop_candidate(reason);
-        let dropped = self.store.drop_candidate(&id.app.stack, number).map(drop);
+        let dropped = self.store.drop_candidate(name, number).map(drop);
         report_failure("recording the dropped change", dropped);
         self.keep_services(&id.app.stack);
         // What was bound for it alone is closed again.
@@ -324,8 +337,8 @@ impl Keeper {
     fn is_over(&self) -> bool {
         match self.ending {
             None => false,
-            Some(Ending::Alone) => true,
-            Some(_) => self.supervisor.is_empty() && self.edge.is_none(),
+            Some(Ending::Alone) => self.builds.is_idle(),
+            Some(_) => self.builds.is_idle() && self.supervisor.is_empty() && self.edge.is_none(),
         }
     }
 

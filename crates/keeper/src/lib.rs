@@ -9,6 +9,7 @@
 //! - [`services`]: data services become apps, and apps get their addresses; [`secrets`]: what is generated for an app.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
 //! - [`certificates`]: made, loaded, checked and renewed for the edge.
+//! - [`builds`]: what apps start from, built by their steps before.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
 //! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
@@ -20,6 +21,7 @@
 pub mod api;
 mod bans;
 mod boot;
+mod builds;
 mod certificates;
 mod change;
 mod control;

@@ -121,6 +121,11 @@ impl Stack {
         self.find(app, fingerprint).map(|(_, spec)| Arc::new(spec.clone()))
     }
 
+    /// What is wanted of this app: by the candidate, else by what is active; and the revision that says so.
+    pub(crate) fn head(&self, app: &AppName) -> Option<(&Revision, &AppSpec)> {
+        self.revisions().find_map(|revision| Some((revision, revision.spec.apps.get(app)?)))
+    }
+
     /// Whether `app` is one that this stack knows now.
     pub(crate) fn knows(&self, app: &AppName) -> bool {
         self.active.as_ref().is_some_and(|active| active.spec.apps.contains_key(app))

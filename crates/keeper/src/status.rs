@@ -178,10 +178,12 @@ impl Keeper {
             let lines = self.last_lines_of(&id);
             if service.is_some() { service_status::said(&lines, name) } else { lines }
         };
-        let reason = what_is_wrong(desired, &self.observed, &id).map(|reason| match bad {
-            true => last_lines().iter().fold(reason, |text, line| text + "\n  " + line),
-            false => reason,
-        });
+        // The reason of a build has its last lines.
+        let reason =
+            what_is_wrong(desired, &self.observed, &id).map(|reason| match bad && !reason.contains('\n') {
+                true => last_lines().iter().fold(reason, |text, line| text + "\n  " + line),
+                false => reason,
+            });
         let wanted = desired.apps.get(&id).map_or(0, |app| app.instances.min(spec.instances));
         let ready = mine().filter(|instance| instance.phase.is_ready()).count();
         api::AppStatus {
@@ -191,6 +193,7 @@ impl Keeper {
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             reason,
             service,
+            build: self.builds.status(&id),
             instances,
             history: self.transitions(&id),
         }

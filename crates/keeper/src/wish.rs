@@ -8,6 +8,7 @@
 //! Until the store has taken it nothing is changed; what was bound for it by then is closed again.
 
 use crate::api::{Accepted, ReloadRequest, StackRequest};
+use crate::builds;
 use crate::change::{self, Loaded};
 use crate::control::{Call, Verb};
 use crate::error::KeeperError;
@@ -159,9 +160,10 @@ impl Keeper {
     /// Records a wish, if there is anything new in it.
     fn propose(&mut self, wish: Wish) -> Result<Accepted, KeeperError> {
         self.check_hosts(wish.spec())?;
-        let accepted = self.compare(&wish);
+        let mut accepted = self.compare(&wish);
         let candidate = self.stacks.get(&wish.spec().name).and_then(|stack| stack.candidate.as_ref());
         if accepted.changes.is_empty() && candidate.is_none() {
+            accepted.changes = self.builds_again(wish.spec());
             return Ok(accepted);
         }
         let recorded = self.record(wish);
@@ -206,6 +208,7 @@ impl Keeper {
         let first = stack.active.is_none();
         let superseded = stack.prepare(revision);
         drain_all(self, &superseded);
+        self.stacks.get(&name).into_iter().for_each(|stack| builds::remember(&self.home, stack));
         if first {
             self.commit(&name);
         } else {
@@ -239,6 +242,13 @@ impl Keeper {
         Ok(())
     }
 
+    /// Without a change too, what could not be built is tried again; a line each.
+    fn builds_again(&mut self, spec: &StackSpec) -> Vec<String> {
+        let app = |name: &AppName| AppId { stack: spec.name.clone(), app: name.clone() };
+        let again = spec.apps.keys().filter(|name| self.builds.clear(&app(name)));
+        again.map(|name| format!("app {name}: its build is tried again")).collect()
+    }
+
     /// An administrator's wish gives every app that failed a new try.
     fn clear_failures(&mut self, name: &StackName, spec: &StackSpec) {
         spec.apps.keys().for_each(|app| self.clear_failure(name, app));
@@ -246,6 +256,7 @@ impl Keeper {
 
     fn clear_failure(&mut self, stack: &StackName, app: &AppName) {
         let app = AppId { stack: stack.clone(), app: app.clone() };
+        self.builds.clear(&app);
         self.observed.apply(Event::Cleared { app }, self.born.elapsed());
     }
 

@@ -86,17 +86,17 @@ fn keep(said: &mut Vec<u8>, more: &[u8]) {
 }
 
 /// A command that is not reaped yet: so its id, and that of its group, is its own.
-struct Running(u32);
+pub(crate) struct Running(pub(crate) u32);
 
 impl Running {
     /// Done when it has ended. It is not reaped by that.
-    fn ended(&self) -> io::Result<JoinHandle<io::Result<()>>> {
+    pub(crate) fn ended(&self) -> io::Result<JoinHandle<io::Result<()>>> {
         let process = sys::process::pidfd(self.0)?;
         Ok(tokio::task::spawn_blocking(move || sys::process::pidfd_wait(&process)))
     }
 
     /// Its exit, once it has ended; those it left behind are killed.
-    fn reap(self) -> io::Result<Exit> {
+    pub(crate) fn reap(self) -> io::Result<Exit> {
         let _ = sys::process::signal_group(self.0, SIGKILL);
         let exit = sys::process::wait(self.0);
         std::mem::forget(self);

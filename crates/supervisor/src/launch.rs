@@ -13,7 +13,7 @@ use sys::process::Spawn;
 use wire::shim::{Credentials, ShimSpec};
 
 /// What every app finds as `PATH` when the keeper has none.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Longest time from a shim's start to its answer. Starting takes milliseconds; this is for a host that swaps.
 const SHIM_ANSWERS: Duration = Duration::from_secs(30);
@@ -295,12 +295,13 @@ pub(crate) fn surroundings(
     env: Vec<(String, String)>,
     user: Option<&sys::user::User>,
 ) -> Arc<crate::probe::Surroundings> {
-    let credentials = |user: &sys::user::User| sys::process::Credentials {
-        uid: user.uid,
-        gid: user.gid,
-        groups: sys::user::groups(&user.name, user.gid),
-    };
     Arc::new(crate::probe::Surroundings { dir: spec.dir.clone(), env, user: user.map(credentials) })
+}
+
+/// Of a process that runs as this user.
+pub(crate) fn credentials(user: &sys::user::User) -> sys::process::Credentials {
+    let groups = sys::user::groups(&user.name, user.gid);
+    sys::process::Credentials { uid: user.uid, gid: user.gid, groups }
 }
 
 #[cfg(test)]

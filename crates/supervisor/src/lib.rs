@@ -12,9 +12,11 @@
 //! - [`life`]: from running to ended; [`adopt`]: of one that a former keeper started.
 //! - [`probe`]: one try of a health check.
 //! - [`link`]: the connection to a shim.
+//! - [`build`]: what an app's instances start from, made by its steps.
 //! - [`meta`]: what is kept on disk so that the next keeper can adopt an instance.
 
 mod adopt;
+pub mod build;
 mod command;
 pub mod launch;
 mod life;

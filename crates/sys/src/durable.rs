@@ -33,6 +33,14 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Has everything that was written into the file system of `path` reach the disk, by whomever (syncfs(2)).
+///
+/// # Errors
+/// When the disk does not take it.
+pub fn sync_file_system(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(path)?)?)
+}
+
 fn fill(temporary: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
     if let Some((uid, gid)) = owner {

@@ -41,6 +41,9 @@ pub struct Spawn {
     pub credentials: Option<Credentials>,
     /// Lead a session and process group of its own, without a terminal.
     pub new_session: bool,
+    /// It gets SIGKILL when the *thread* that starts it ends, however that does (`PR_SET_PDEATHSIG`, prctl(2)). What it starts
+    /// itself does not.
+    pub dies_with_parent: bool,
     /// File mode creation mask; none: this process's.
     pub umask: Option<u32>,
     /// Standard output; none: `/dev/null`.
@@ -104,6 +107,7 @@ impl Spawn {
             dir: None,
             credentials: None,
             new_session: true,
+            dies_with_parent: false,
             umask: None,
             stdout: None,
             stderr: None,
@@ -135,6 +139,7 @@ impl Spawn {
                 .map_err(|e| fail(Stage::Folder, e))?,
             credentials: self.credentials.map(RawCredentials::from),
             new_session: self.new_session,
+            parent: self.dies_with_parent.then(rustix::process::getpid),
             umask: self.umask,
             descriptors: out_of_the_way(self.descriptors).map_err(|e| fail(Stage::Descriptors, e))?,
         };
@@ -223,6 +228,8 @@ struct InChild {
     dir: Option<CString>,
     credentials: Option<RawCredentials>,
     new_session: bool,
+    /// Whom it does not outlive.
+    parent: Option<rustix::process::Pid>,
     umask: Option<u32>,
     descriptors: Vec<(RawFd, OwnedFd)>,
 }
@@ -253,6 +260,13 @@ impl InChild {
             rustix::thread::set_thread_groups(&c.groups)?;
             rustix::thread::set_thread_gid(c.gid)?;
             rustix::thread::set_thread_uid(c.uid)?;
+        }
+        // After the credentials: their change takes the wish back.
+        if self.parent.is_some() {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            if rustix::process::getppid() != self.parent {
+                return Err(rustix::io::Errno::SRCH.into()); // it died before it was asked for
+            }
         }
         *stage = Stage::Folder;
         if let Some(dir) = &self.dir {
