@@ -15,6 +15,7 @@ pub use hash::hash;
 
 use crate::launch;
 use model::AppId;
+use model::redact::RedactKind;
 use model::spec::{AppSpec, BuildSpec, EnvValue};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use step::{Said, Steps, Stopped};
 use telemetry::journal::LineWriter;
+use telemetry::redact::Redactor;
 use telemetry::rotate::RotatingFile;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -213,7 +215,15 @@ fn prepare(order: &Order) -> Result<LineWriter, String> {
     }
     let logs = &order.spec.logs;
     let file = RotatingFile::open(&order.log, logs.max_size, logs.keep);
-    file.map(LineWriter::new).map_err(|error| said("write the log", &order.log, error))
+    let journal = |file| LineWriter::new(file, redactor(&order.spec, &logs.redact));
+    file.map(journal).map_err(|error| said("write the log", &order.log, error))
+}
+
+/// Masks these, and what of the app's environment is secret where that is among them.
+fn redactor(spec: &AppSpec, kinds: &[RedactKind]) -> Option<Redactor> {
+    let secret = |value: &EnvValue| matches!(value, EnvValue::Secret(_)).then(|| value.expose().to_owned());
+    let secrets: Vec<String> = spec.env.values().filter_map(secret).collect();
+    Redactor::new(kinds, secrets.iter().map(String::as_str)).unwrap_or_default()
 }
 
 async fn all_steps(
@@ -229,7 +239,7 @@ async fn all_steps(
         env: environment(order),
         values: launch::placeholders(None, Some(&order.folder)),
         journal,
-        said: Said::default(),
+        said: Said::new(None),
         progress,
         until: begun.checked_add(order.build.timeout).unwrap_or(begun + far),
         stop,
@@ -239,7 +249,7 @@ async fn all_steps(
         let (number, command) = (index + 1, shown(words, &order.spec));
         steps.journal.feed(format!("(mainstay: step {number} of {count}: {command})\n").as_bytes());
         progress.send_modify(|it| (it.step, it.command, it.line) = (number, command.clone(), String::new()));
-        steps.said = Said::default();
+        steps.said = Said::new(redactor(&order.spec, &[RedactKind::Secrets]));
         let ended = steps.run(words).await;
         steps.journal.close();
         match ended {
@@ -249,7 +259,7 @@ async fn all_steps(
                 steps
                     .journal
                     .feed(format!("(mainstay: step {number} of {count} failed: {how})\n").as_bytes());
-                let lines = std::mem::take(&mut steps.said).text();
+                let lines = steps.said.text();
                 return Err(Stopped::Failed(format!("step {number} of {count} ({command}) {how}{lines}")));
             }
         }

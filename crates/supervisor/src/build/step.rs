@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use sys::process::{Exit, Spawn};
 use telemetry::journal::LineWriter;
+use telemetry::redact::Redactor;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
@@ -16,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Last lines of output that a failure shows.
 const LAST_LINES: usize = 30;
-/// Most characters of a line that are shown, in bytes.
-const SHOWN: usize = 500;
+/// Most characters of a line that are shown.
+const SHOWN: usize = 300;
+/// Most bytes of a line that are looked at: so much more that a secret in what is shown is seen as a whole.
+const SEEN: usize = 8 << 10;
 /// File mode creation mask, as of apps.
 const UMASK: u32 = 0o022;
 /// Most that a pipe holds, in chunks.
@@ -116,20 +119,24 @@ impl Steps<'_> {
 }
 
 /// The last lines of the output, in bounded memory, without what could steer a terminal.
-#[derive(Debug, Default)]
 pub(super) struct Said {
+    redactor: Option<Redactor>,
     lines: VecDeque<String>,
     line: Vec<u8>,
 }
 
 impl Said {
+    pub(super) fn new(redactor: Option<Redactor>) -> Self {
+        Self { redactor, lines: VecDeque::new(), line: Vec::new() }
+    }
+
     /// True: a line ended.
     fn hear(&mut self, bytes: &[u8]) -> bool {
         let mut ended = false;
         for byte in bytes {
             match byte {
                 b'\n' | b'\r' => ended |= self.end_line(),
-                byte if self.line.len() < SHOWN => self.line.push(*byte),
+                byte if self.line.len() < SEEN => self.line.push(*byte),
                 _ => {}
             }
         }
@@ -138,7 +145,12 @@ impl Said {
 
     fn end_line(&mut self) -> bool {
         let line = std::mem::take(&mut self.line);
-        let line: String = String::from_utf8_lossy(&line).chars().filter(|c| !c.is_control()).collect();
+        let line = match &mut self.redactor {
+            Some(redactor) => redactor.mask(&line),
+            None => line.as_slice().into(),
+        };
+        let line: String =
+            String::from_utf8_lossy(&line).chars().filter(|c| !c.is_control()).take(SHOWN).collect();
         let is_something = !line.trim().is_empty();
         if is_something {
             self.lines.push_back(line);
@@ -152,7 +164,7 @@ impl Said {
     }
 
     /// All of them, each on a line of its own.
-    pub(super) fn text(mut self) -> String {
+    pub(super) fn text(&mut self) -> String {
         self.end_line();
         self.lines.iter().fold(String::new(), |text, line| text + "\n  " + line)
     }
