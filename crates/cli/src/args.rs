@@ -231,7 +231,8 @@ pub struct RestartArgs {
 /// `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// Only these: `app`, `app.slot`, or `edge` for the access log; without a name every app and service
+    /// Only these: `app`, `app.slot`, `app.build` for what its build printed, or `edge` for the access log; without a name every app and
+    /// service
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// The manifest, or the folder that holds mainstay.toml [default: this folder]

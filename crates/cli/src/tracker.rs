@@ -2,6 +2,7 @@
 //! programs. An instance that does not end when told to is told about twice: that SIGKILL comes, and that it came.
 
 use crate::context::Context;
+use crate::logs::printable;
 use crate::ui::{Style, words};
 use keeper::api::{AppStatus, InstanceStatus, StackStatus};
 use manifest::StackSpec;
@@ -19,6 +20,8 @@ pub struct Tracker {
     begun: Instant,
     seen: HashMap<String, (u64, String)>,
     waiting: HashMap<String, String>,
+    /// Builds under way, by app: the step, and since when.
+    building: HashMap<String, (usize, Instant)>,
     /// Time from the stop signal to SIGKILL, by app.
     stops: HashMap<String, Duration>,
     /// Instances that were told to stop, since when, and whether their delay was told.
@@ -42,6 +45,7 @@ impl Tracker {
             begun: Instant::now(),
             seen: HashMap::new(),
             waiting: HashMap::new(),
+            building: HashMap::new(),
             stops: HashMap::new(),
             stopping: HashMap::new(),
         }
@@ -71,6 +75,7 @@ impl Tracker {
             if app.state == "waiting" && self.waiting.insert(app.name.clone(), reason.to_owned()).is_none() {
                 lines.push(self.line(&app.name, "waiting", reason));
             }
+            lines.extend(self.build(app));
             for instance in &app.instances {
                 let now = (instance.run, instance.state.clone());
                 if self.seen.insert(instance.label.clone(), now.clone()).as_ref() != Some(&now) {
@@ -85,6 +90,22 @@ impl Tracker {
         }
         lines.extend(self.gone(stack));
         lines
+    }
+
+    /// A build's next step, and its end.
+    fn build(&mut self, app: &AppStatus) -> Option<News> {
+        let Some(build) = &app.build else {
+            let (_, since) = self.building.remove(&app.name)?;
+            let took = words::duration(since.elapsed());
+            return (app.state != "failed").then(|| self.line(&app.name, "built", &format!("in {took}")));
+        };
+        let (step, _) = self.building.entry(app.name.clone()).or_insert((0, Instant::now()));
+        if *step == build.step {
+            return None;
+        }
+        *step = build.step;
+        let detail = format!("step {} of {}: {}", build.step, build.steps, printable(&build.command, false));
+        Some(self.line(&app.name, "building", &detail))
     }
 
     /// An instance that takes its time to stop: what will happen to it.

@@ -38,13 +38,16 @@ pub fn until(
     tracker: &mut Tracker,
     mut judge: impl FnMut(Option<&StackStatus>) -> Verdict,
 ) -> Result<Verdict, CallError> {
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     loop {
         let status = client.status()?;
         let now = find(&status, stack);
         if let Some(now) = now {
             tracker.news(now).iter().for_each(|news| progress.line(&news.text));
-            progress.now(format!("{stack} {}", now.state));
+            progress.now(moving(now));
+            if now.apps.iter().any(|app| app.build.is_some()) {
+                begun = Instant::now(); // its own timeout ends it
+            }
         }
         match judge(now) {
             Verdict::Wait if begun.elapsed() > LONGEST => {
@@ -57,6 +60,15 @@ pub fn until(
             }
         }
     }
+}
+
+/// What the moving line says of a stack: what it is building, else its state.
+pub fn moving(stack: &StackStatus) -> String {
+    let build = stack.apps.iter().find_map(|app| Some((app, app.build.as_ref()?)));
+    let Some((app, build)) = build else { return format!("{} {}", stack.name, stack.state) };
+    let time = words::duration(Duration::from_millis(build.elapsed_ms));
+    let line: String = logs::printable(&build.line, false).chars().take(60).collect();
+    format!("{}: step {} of {}, {time}  {line}", app.name, build.step, build.steps).trim_end().to_owned()
 }
 
 /// Now, to the millisecond: as exact as times in the history are.
@@ -128,7 +140,8 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
     let failed = stack.apps.iter().find(|app| app.state == "failed");
     if let Some(app) = failed {
         let reason = app.reason.clone().unwrap_or_default();
-        return Verdict::Failed(format!("{} failed: {reason}", app.name));
+        let of_build = reason.starts_with("build of ");
+        return Verdict::Failed(if of_build { reason } else { format!("{} failed: {reason}", app.name) });
     }
     let rests =
         |state: &str| matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "degraded" | "complete");
@@ -138,6 +151,9 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
 
 /// That something did not become healthy, and why, in one sentence: the reason may say the same of itself.
 pub fn unwell(name: &str, reason: &str) -> String {
+    if reason.starts_with("build of ") {
+        return reason.to_owned();
+    }
     match reason.strip_prefix("did not become ready: ") {
         Some(rest) if rest.starts_with("within ") => format!("{name} did not become ready {rest}"),
         Some(rest) => format!("{name} did not become ready: {rest}"),

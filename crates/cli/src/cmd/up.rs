@@ -187,7 +187,7 @@ impl<'a> Up<'a> {
             news.iter_mut().for_each(|it| it.text = it.text.replace(" and is started again", ""));
         }
         self.say(news);
-        self.progress.now(format!("{} {}", self.stack, stack.state));
+        self.progress.now(wait::moving(stack));
         if self.phase != Phase::Starting {
             return;
         }

@@ -4,7 +4,7 @@ pub mod access;
 mod show;
 mod sources;
 
-pub use show::Printer;
+pub use show::{Printer, printable};
 pub use sources::{Filter, sources, stacks};
 
 use keeper::home::Home;

@@ -1,5 +1,6 @@
 //! Journal files of a stack: `<app>.<slot>.{out,err}.log` below `home/logs/<stack>/`, and in the folder of its own that a link there
 //! leads to.
+//! `<app>.build.log` is what an app's steps printed.
 
 use keeper::home::Home;
 use telemetry::journal::{Source, Stream};
@@ -16,7 +17,11 @@ impl Filter {
         Self { names: names.to_vec() }
     }
 
+    /// What a build printed is shown to those who name it.
     fn fits(&self, label: &str) -> bool {
+        if label.ends_with(".build") {
+            return self.names.iter().any(|name| name == label);
+        }
         let app = label.rsplit_once('.').map_or(label, |(app, _)| app);
         self.names.is_empty() || self.names.iter().any(|name| name == label || name == app)
     }
@@ -50,6 +55,9 @@ fn parse(name: &str) -> Option<(&str, Stream)> {
     if let Some(label) = rest.strip_suffix(".out") {
         return Some((label, Stream::Out));
     }
+    if rest.ends_with(".build") {
+        return Some((rest, Stream::Out));
+    }
     rest.strip_suffix(".err").map(|label| (label, Stream::Err))
 }
 
@@ -65,5 +73,8 @@ mod tests {
         let filter = Filter::new(&["web".into(), "api.2".into()]);
         assert!(filter.fits("web.1") && filter.fits("api.2"));
         assert!(!filter.fits("api.1") && !filter.fits("web2.1"));
+        assert_eq!(parse("web.build.log"), Some(("web.build", Stream::Out)));
+        assert!(!filter.fits("web.build") && Filter::new(&["web.build".into()]).fits("web.build"));
+        assert!(!Filter::new(&[]).fits("web.build"));
     }
 }

@@ -1,1 +1,157 @@
+//! The hash of a build, and builds from their first step to their marker.
 
+use super::*;
+use model::spec::{HealthSpec, Listen, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec};
+use std::collections::BTreeMap;
+
+fn words(step: &str) -> Vec<String> {
+    step.split(' ').map(str::to_owned).collect()
+}
+
+fn app(dir: &Path, steps: &[&str], inputs: &[&str]) -> AppSpec {
+    let second = Duration::from_secs(1);
+    AppSpec {
+        argv: Vec::new(),
+        dir: dir.to_owned(),
+        env: BTreeMap::new(),
+        listen: Listen::Nothing,
+        instances: 1,
+        balance: Default::default(),
+        http2: false,
+        needs: Vec::new(),
+        health: HealthSpec {
+            probe: Probe::Alive,
+            interval: second,
+            timeout: second,
+            retries: 1,
+            start_period: second,
+        },
+        restart: RestartSpec {
+            policy: RestartPolicy::Always,
+            delay: second,
+            max_delay: second,
+            min_uptime: second,
+            max_restarts: 1,
+        },
+        stop: StopSpec { signal: 15, timeout: second, drain: second },
+        user: None,
+        logs: LogSpec { max_size: 1 << 20, keep: 1, redact: Vec::new() },
+        build: Some(BuildSpec {
+            steps: steps.iter().map(|step| words(step)).collect(),
+            inputs: inputs.iter().map(|input| dir.join(input)).collect(),
+            timeout: Duration::from_secs(60),
+            hash: 7,
+            digests: Vec::new(),
+        }),
+        writable: Vec::new(),
+    }
+}
+
+fn hash_of(app: &AppSpec, uid: Option<u32>) -> (u64, Vec<u64>) {
+    hash(app, app.build.as_ref().unwrap(), &app.dir, uid).unwrap()
+}
+
+fn write(path: &Path, text: &str) {
+    sys::durable::write(path, text.as_bytes(), 0o644).unwrap();
+}
+
+#[test]
+fn the_hash_changes_with_steps_inputs_folder_and_user_and_with_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, folder) = (dir.path().join("file"), dir.path().join("folder"));
+    sys::folder::make(&folder, 0o755, None).unwrap();
+    write(&file, "one");
+    write(&folder.join("a"), "a");
+    let app = app(dir.path(), &["cp file x"], &["file", "folder", "missing"]);
+    let first = hash_of(&app, None);
+    write(&file, "one");
+    sys::folder::make(&folder.join(".mainstay"), 0o755, None).unwrap();
+    assert_eq!(hash_of(&app, None), first);
+    let mut seen = vec![first.0];
+    let mut differs = |hash: (u64, Vec<u64>)| {
+        assert!(!seen.contains(&hash.0));
+        seen.push(hash.0);
+        hash.1
+    };
+    differs(hash_of(&app, Some(1)));
+    let mut other = app.clone();
+    other.build.as_mut().unwrap().steps = vec![vec!["cp".into(), "file x".into()]];
+    differs(hash_of(&other, None));
+    let mut other = app.clone();
+    other.dir = folder.clone();
+    differs(hash(&other, app.build.as_ref().unwrap(), dir.path(), None).unwrap());
+    write(&file, "two");
+    let digests = differs(hash_of(&app, None));
+    assert!(digests[0] != first.1[0] && digests[1..] == first.1[1..]);
+    std::fs::rename(folder.join("a"), folder.join("b")).unwrap();
+    assert_ne!(differs(hash_of(&app, None))[1], first.1[1]);
+    write(&dir.path().join("missing"), "");
+    differs(hash_of(&app, None));
+}
+
+fn order(dir: &Path, steps: &[&str]) -> Order {
+    let spec = app(dir, steps, &[]);
+    Order {
+        app: AppId { stack: "s".parse().unwrap(), app: "web".parse().unwrap() },
+        build: spec.build.clone().unwrap(),
+        spec: Arc::new(spec),
+        folder: dir.join("build/0007"),
+        cache: dir.join("build/cache"),
+        state: dir.join("state/web"),
+        log: dir.join("logs/web.build.log"),
+        user: None,
+    }
+}
+
+async fn outcome(order: Order) -> Outcome {
+    let (reports, mut inbox) = mpsc::channel(1);
+    let _running = start(order, reports);
+    inbox.recv().await.unwrap().outcome
+}
+
+#[tokio::test]
+async fn what_a_failure_left_is_removed_and_the_marker_comes_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = order(dir.path(), &["mkdir $BUILD_DIRECTORY/made", "cp -r $BUILD_DIRECTORY/made $HOME"]);
+    sys::folder::make(&order.folder.join("made"), 0o755, None).unwrap();
+    assert!(!is_done(&order.folder));
+    assert_eq!(outcome(order.clone()).await, Outcome::Done);
+    assert!(is_done(&order.folder) && order.folder.join("made").is_dir());
+    assert!(order.cache.join("made").is_dir());
+}
+
+#[tokio::test]
+async fn a_failure_says_which_step_and_leaves_no_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = order(dir.path(), &["true", "cat no-such-file"]);
+    let Outcome::Failed(reason) = outcome(order.clone()).await else { panic!("it succeeded") };
+    let (first, rest) = reason.split_once('\n').unwrap();
+    assert_eq!(first, "build of web failed: step 2 of 2 (cat no-such-file) exit status: 1");
+    assert!(rest.contains("No such file"), "{rest}");
+    assert!(!order.folder.exists() && !is_done(&order.folder));
+}
+
+#[tokio::test]
+async fn a_secret_is_in_no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut order = order(dir.path(), &["ls hunter2 $PASSWORD"]);
+    let mut spec = (*order.spec).clone();
+    spec.env.insert("PASSWORD".into(), EnvValue::Secret(model::Secret::new("hunter2")));
+    spec.logs.redact = vec![RedactKind::Secrets];
+    order.spec = Arc::new(spec);
+    let Outcome::Failed(reason) = outcome(order.clone()).await else { panic!("it succeeded") };
+    let log = std::fs::read_to_string(&order.log).unwrap();
+    assert!(!reason.contains("hunter2") && !log.contains("hunter2"), "{reason}\n{log}");
+    assert!(reason.contains("(ls *** $PASSWORD)"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_cancelled_build_leaves_no_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = order(dir.path(), &["sleep 600"]);
+    let (reports, mut inbox) = mpsc::channel(1);
+    let running = start(order.clone(), reports);
+    drop(running);
+    assert_eq!(inbox.recv().await.unwrap().outcome, Outcome::Cancelled);
+    assert!(!order.folder.exists());
+}
