@@ -14,5 +14,5 @@ use telemetry::journal;
 pub fn last_lines(home: &Home, stack: &str, app: &str, count: usize) -> Vec<String> {
     let sources = sources(home, stack, &Filter::new(&[app.to_owned()]));
     let records = journal::tail(&sources, count).unwrap_or_default();
-    records.iter().map(|record| show::printable(&record.text, false)).collect()
+    records.iter().map(|record| printable(&record.text, false)).collect()
 }
