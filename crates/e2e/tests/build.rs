@@ -149,7 +149,7 @@ fn a_killed_keeper_leaves_no_step_and_the_next_builds_anew() {
 #[test]
 fn ctrl_c_in_the_middle_of_a_build_leaves_nothing() {
     let stage = stage(WAIT, "");
-    let up = stage.sandbox.up(stage.port);
+    let up = stage.sandbox.start(["up", "--http", &format!("127.0.0.1:{}", stage.port)]);
     let state = stage.sandbox.stack().join(".mainstay/state/t/web/pid");
     let pid = wait_until("the step runs", || {
         fs::read_to_string(&state).ok()?.strip_suffix('\n')?.parse::<u32>().ok()
@@ -158,4 +158,34 @@ fn ctrl_c_in_the_middle_of_a_build_leaves_nothing() {
     let output = up.wait();
     assert!(!is_alive(pid), "{}", output.stderr);
     stage.sandbox.wait_until_empty();
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let stage = stage("\"cp requirements.txt /dev/full\"", "");
+    let address = format!("127.0.0.1:{}", stage.port);
+    let output = stage.run(&["start", "--http", &address]).expect_code(4);
+    let failed = "build of web failed: step 1 of 1 (cp requirements.txt /dev/full) exit status: 1";
+    assert!(
+        output.stderr.contains(failed) && output.stderr.contains("No space left on device"),
+        "{}",
+        output.stderr
+    );
+}
+
+// req: DEP-31
+#[test]
+fn steps_run_as_the_apps_user() {
+    if !sys::user::is_root() {
+        return; // everything runs as the caller
+    }
+    let stage = started(COPY, "user = \"nobody\"\n");
+    let nobody = sys::user::lookup("nobody").unwrap();
+    let folder = stage.builds().remove(0);
+    for made in [&folder, &folder.join("requirements.txt"), &folder.with_file_name("cache")] {
+        assert_eq!(sys::user::owner(made).unwrap().0, nobody.uid, "{}", made.display());
+    }
+    // beside it, where the steps cannot write, what says that it is finished; and their output, which is kept
+    assert_eq!(sys::user::owner(&folder.with_extension("json")).unwrap().0, 0);
+    assert!(stage.home_file("logs/t/web.build.log").contains("copied"));
 }

@@ -294,7 +294,7 @@ impl Keeper {
         stack.drop_candidate(reason);
         let dropped = self.store.drop_candidate(name, number).map(drop);
         report_failure("recording the dropped change", dropped);
-        self.keep_services(&id.app.stack);
+        self.keep_services(name);
         // What was bound for it alone is closed again.
         self.send_listeners();
     }
