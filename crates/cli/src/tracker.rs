@@ -75,7 +75,8 @@ impl Tracker {
             if app.state == "waiting" && self.waiting.insert(app.name.clone(), reason.to_owned()).is_none() {
                 lines.push(self.line(&app.name, "waiting", reason));
             }
-            lines.extend(self.build(app));
+            let dropped = stack.change.as_ref().is_some_and(|change| change.state == "dropped");
+            lines.extend(self.build(app, dropped));
             for instance in &app.instances {
                 let now = (instance.run, instance.state.clone());
                 if self.seen.insert(instance.label.clone(), now.clone()).as_ref() != Some(&now) {
@@ -92,12 +93,13 @@ impl Tracker {
         lines
     }
 
-    /// A build's next step, and its end.
-    fn build(&mut self, app: &AppStatus) -> Option<News> {
+    /// A build's next step, and its end. `dropped`: the change that it was for is given up, for its sake perhaps.
+    fn build(&mut self, app: &AppStatus, dropped: bool) -> Option<News> {
         let Some(build) = &app.build else {
             let (_, since) = self.building.remove(&app.name)?;
             let took = words::duration(since.elapsed());
-            return (app.state != "failed").then(|| self.line(&app.name, "built", &format!("in {took}")));
+            return (app.state != "failed" && !dropped)
+                .then(|| self.line(&app.name, "built", &format!("in {took}")));
         };
         let (step, _) = self.building.entry(app.name.clone()).or_insert((0, Instant::now()));
         if *step == build.step {

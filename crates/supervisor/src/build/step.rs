@@ -5,7 +5,7 @@ use crate::command::Running;
 use crate::launch::{self, Placeholders};
 use crate::life::SIGKILL;
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use sys::process::{Exit, Spawn};
 use telemetry::journal::LineWriter;
 use telemetry::redact::Redactor;
@@ -77,8 +77,10 @@ impl Steps<'_> {
             let _ = sys::process::signal_descendants(running.0, SIGKILL);
         }
         let exit = running.reap().map_err(failed)?;
+        // Asked of the pipe itself: that there is something may not have come to the reactor yet.
+        let mut rest = std::fs::File::from(output.into_nonblocking_fd().map_err(failed)?);
         for _ in 0..LEFT_IN_PIPE {
-            let Ok(read @ 1..) = output.try_read(&mut chunk) else { break };
+            let Ok(read @ 1..) = rest.read(&mut chunk) else { break };
             self.hear(chunk.get(..read).unwrap_or_default());
         }
         match (stopped, exit) {
