@@ -35,7 +35,7 @@ fn app(dir: &Path, steps: &[&str], inputs: &[&str]) -> AppSpec {
         },
         stop: StopSpec { signal: 15, timeout: second, drain: second },
         user: None,
-        logs: LogSpec { max_size: 1 << 20, keep: 1, redact: Vec::new() },
+        logs: LogSpec { dir: None, max_size: 1 << 20, keep: 1, redact: Vec::new() },
         build: Some(BuildSpec {
             steps: steps.iter().map(|step| words(step)).collect(),
             inputs: inputs.iter().map(|input| dir.join(input)).collect(),
