@@ -112,7 +112,8 @@ async fn outcome(order: Order) -> Outcome {
 #[tokio::test]
 async fn what_a_failure_left_is_removed_and_the_marker_comes_last() {
     let dir = tempfile::tempdir().unwrap();
-    let order = order(dir.path(), &["mkdir $BUILD_DIRECTORY/made", "cp -r $BUILD_DIRECTORY/made $HOME"]);
+    let order =
+        order(dir.path(), &["mkdir $BUILD_DIRECTORY/made", "cp -r $BUILD_DIRECTORY/made build/cache"]);
     sys::folder::make(&order.folder.join("made"), 0o755, None).unwrap();
     assert!(!is_done(&order.folder));
     assert_eq!(outcome(order.clone()).await, Outcome::Done);
@@ -134,14 +135,17 @@ async fn a_failure_says_which_step_and_leaves_no_folder() {
 #[tokio::test]
 async fn a_secret_is_in_no_text() {
     let dir = tempfile::tempdir().unwrap();
-    let mut order = order(dir.path(), &["ls hunter2 $PASSWORD"]);
+    let mut order = order(dir.path(), &["ls correct-horse-staple $PASSWORD"]);
     let mut spec = (*order.spec).clone();
-    spec.env.insert("PASSWORD".into(), EnvValue::Secret(model::Secret::new("hunter2")));
+    spec.env.insert("PASSWORD".into(), EnvValue::Secret(model::Secret::new("correct-horse-staple")));
     spec.logs.redact = vec![RedactKind::Secrets];
     order.spec = Arc::new(spec);
     let Outcome::Failed(reason) = outcome(order.clone()).await else { panic!("it succeeded") };
     let log = std::fs::read_to_string(&order.log).unwrap();
-    assert!(!reason.contains("hunter2") && !log.contains("hunter2"), "{reason}\n{log}");
+    assert!(
+        !reason.contains("correct-horse-staple") && !log.contains("correct-horse-staple"),
+        "{reason}\n{log}"
+    );
     assert!(reason.contains("(ls *** $PASSWORD)"), "{reason}");
 }
 
