@@ -18,9 +18,8 @@ usage() {
     exit 2
 }
 
-# Sets NAME=value in `.env`, which nobody else reads and which is never half written.
+# Sets NAME=value in `.env`, which nobody else reads (mktemp sees to that) and which is never half written.
 keep() {
-    umask 077
     new=$(mktemp ./.env.XXXXXX)
     { [ ! -e .env ] || grep -v "^$1=" .env || true; } >"$new"
     printf '%s=%s\n' "$1" "$2" >>"$new"

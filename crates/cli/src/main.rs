@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "shim") {
         return cmd::shim::run();
     }
+    sys::process::set_umask(0o022);
     let mut cli = args::Cli::parse();
     let place = cli.take_place();
     let context = context::Context::new(cli.global, place);

@@ -34,6 +34,12 @@ fn pid(number: u32) -> io::Result<Pid> {
     Pid::from_raw(raw).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
+/// What files and folders that this process makes shall not permit, unless it says otherwise (umask(2)). Whoever started it may have
+/// closed everything to everybody, and then an app could not enter its own folder.
+pub fn set_umask(mask: u32) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+}
+
 /// Reaps this child if it has ended; `None` while it lives. `ECHILD` as error if it is no child of ours.
 pub fn try_wait(child: u32) -> io::Result<Option<Exit>> {
     Ok(rustix::process::waitpid(Some(pid(child)?), WaitOptions::NOHANG)?.map(|(_, s)| Exit::of(s)))
