@@ -73,10 +73,7 @@ impl Connection {
 
     /// The same, if somebody listens.
     pub fn try_from(source: Ipv4Addr, port: u16) -> std::io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
-        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-        Self::with_patience(socket.into())
+        Self::with_patience(socket_from(source, port)?)
     }
 
     /// The socket itself.
@@ -202,6 +199,14 @@ impl<S: Read + Write> Connection<S> {
             fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
+}
+
+/// A socket that is connected from this address of loopback's.
+pub(crate) fn socket_from(source: Ipv4Addr, port: u16) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    Ok(socket.into())
 }
 
 /// `GET`, on a connection of its own.

@@ -1,12 +1,12 @@
 //! A TLS client that trusts one root and checks names, and certificates of a test's own authority.
 
-use crate::http::{Connection, Response};
+use crate::http::{Connection, Response, socket_from};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,16 @@ impl Client {
 
     /// Connects and shakes hands with `host`, at most ten seconds each.
     pub fn connect(&self, address: impl ToSocketAddrs, host: &str) -> io::Result<TlsConnection> {
-        let mut socket = TcpStream::connect(address)?;
+        self.shake_hands(TcpStream::connect(address)?, host)
+    }
+
+    /// The same from this address of loopback's: another client, for who counts them.
+    pub fn connect_from(&self, source: Ipv4Addr, port: u16, host: &str) -> io::Result<TlsConnection> {
+        self.shake_hands(socket_from(source, port)?, host)
+    }
+
+    fn shake_hands(&self, mut socket: TcpStream, host: &str) -> io::Result<TlsConnection> {
+        socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         socket.set_write_timeout(Some(Duration::from_secs(10)))?;
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;

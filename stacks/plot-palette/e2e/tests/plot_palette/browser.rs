@@ -76,7 +76,10 @@ fn choose_three(browser: &Browser) -> Vec<String> {
     let ids = browser
         .script("return [...document.querySelectorAll('[data-painting]')].map((it) => it.dataset.painting)");
     for at in [0, 3, 7] {
-        browser.click(&format!("[data-painting={}]", ids[at]));
+        let painting = format!("[data-painting={}]", ids[at]);
+        browser
+            .script(&format!("document.querySelector('{painting}').scrollIntoView({{ block: 'center' }})"));
+        browser.click(&painting);
     }
     browser.wait_for("document.querySelectorAll('[data-painting][aria-pressed=true]').length === 3");
     [0, 3, 7].map(|at| titles[at].clone()).to_vec()

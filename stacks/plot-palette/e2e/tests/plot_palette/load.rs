@@ -73,7 +73,7 @@ fn watch(stage: &Stage, done: &AtomicBool) -> Watched {
         assert_eq!(answer.status, 200, "{}", answer.text());
         watched.connections = watched.connections.max(database.connections());
         watched.asked += 1;
-        std::thread::sleep(Duration::from_millis(100)); // it watches, it is no load of its own
+        std::thread::sleep(Duration::from_millis(400)); // it watches, it is no load of its own
     }
     watched
 }

@@ -35,11 +35,11 @@ pub fn folder(stage: &Stage) -> String {
     let text = std::fs::read_to_string(access).unwrap();
     let line: Value = serde_json::from_str(text.lines().find(|line| line.contains(&id)).unwrap()).unwrap();
     assert_eq!(line["status"], 201, "{line}");
-    for name in ["web.0.out.log", "web.0.err.log"] {
+    for name in ["web.1.out.log", "web.1.err.log"] {
         assert!(names.iter().any(|file| file == name), "no {name} in {names:?}");
     }
     // Gunicorn's own words and warnings of the application are among the errors: the database was away
-    let errors = files(&stage.logs()).into_iter().filter(|path| path.ends_with("web.0.err.log"));
+    let errors = files(&stage.logs()).into_iter().filter(|path| path.ends_with("web.1.err.log"));
     let errors: String = errors.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     assert!(errors.contains("Booting worker"), "{errors}");
 

@@ -3,9 +3,11 @@
 use crate::database::Database;
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use testkit::http::Response;
 use testkit::tls::{Client, TlsConnection};
@@ -29,6 +31,27 @@ pub struct Stage {
     /// Port of 127.0.0.1 for HTTPS.
     pub https: u16,
     client: OnceLock<Client>,
+    visitors: AtomicU32,
+}
+
+/// Asks one thing after the other on one connection, or the next one where the answer ended it.
+pub struct Reader<'a> {
+    stage: &'a Stage,
+    connection: Option<TlsConnection>,
+}
+
+impl Reader<'_> {
+    /// `GET`.
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> Response {
+        let mut connection = self.connection.take().unwrap_or_else(|| self.stage.connect());
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: {DOMAIN}:{}\r\n\r\n", self.stage.https));
+        let answer = connection.response();
+        if answer.header("connection") != Some("close") {
+            self.connection = Some(connection);
+        }
+        answer
+    }
 }
 
 impl Stage {
@@ -42,7 +65,7 @@ impl Stage {
         );
         sandbox.write(".env", settings);
         std::fs::create_dir(sandbox.home()).unwrap();
-        let stage = Self { sandbox, http, https, client: OnceLock::new() };
+        let stage = Self { sandbox, http, https, client: OnceLock::new(), visitors: AtomicU32::new(0) };
         stage.write_program();
         stage
     }
@@ -106,12 +129,19 @@ impl Stage {
         self.try_connect().unwrap_or_else(|error| panic!("https://{DOMAIN}:{}: {error}", self.https))
     }
 
-    /// The same, if somebody listens.
+    /// The same, if somebody listens. Each comes from another address, as visitors do: the front door's limits are for one of them.
     pub fn try_connect(&self) -> std::io::Result<TlsConnection> {
         let client = self.client.get().expect("the stack is deployed");
-        let connection = client.connect(("127.0.0.1", self.https), DOMAIN)?;
+        let [.., high, low] = self.visitors.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let source = Ipv4Addr::new(127, 1 + low % 100, high, 2 + low / 100);
+        let connection = client.connect_from(source, self.https, DOMAIN)?;
         connection.stream().sock.set_read_timeout(Some(ANSWER))?;
         Ok(connection)
+    }
+
+    /// Somebody who asks much.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { stage: self, connection: None }
     }
 
     /// The page's own origin.
