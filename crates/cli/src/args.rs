@@ -111,6 +111,7 @@ impl Cli {
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Data(DataArgs { place, .. }) => place.file.take(),
+            Verb::Cleanup(CleanupArgs { path, place, .. }) => path.take().or(place.file.take()),
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword => None,
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
         };
@@ -139,6 +140,8 @@ pub enum Verb {
     Reload(ReloadArgs),
     /// Show data services, talk to one, or print its address
     Data(DataArgs),
+    /// Remove what the stack does not own any more, after showing it
+    Cleanup(CleanupArgs),
     /// Show certificates, or have the local authority trusted
     Certs(CertsArgs),
     /// Show who is refused for a while, or change it
@@ -259,6 +262,20 @@ pub struct ReloadArgs {
     #[command(flatten)]
     pub place: Place,
     /// Only say what would change
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `cleanup`.
+#[derive(Debug, Args)]
+pub struct CleanupArgs {
+    /// The manifest, or the folder that holds it; as --file
+    #[arg(value_name = "PATH", conflicts_with = "file")]
+    pub path: Option<PathBuf>,
+    /// Where the stack is.
+    #[command(flatten)]
+    pub place: Place,
+    /// Only show what would be removed
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -23,6 +23,8 @@ pub struct Context {
     named: bool,
     /// `--json`.
     pub json: bool,
+    /// `--yes`.
+    pub yes: bool,
     color: bool,
 }
 
@@ -32,7 +34,7 @@ impl Context {
         let plain = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let named = place.is_some();
         let place = place.unwrap_or_else(|| PathBuf::from("."));
-        Self { home: global.home, place, named, json: global.json, color: !plain }
+        Self { home: global.home, place, named, json: global.json, yes: global.yes, color: !plain }
     }
 
     /// Colours of standard output.

@@ -4,6 +4,7 @@
 //! parsed by [`args`], does its work in a file of its own under [`cmd`], and ends in an [`error::Failure`] or in exit code 0.
 
 mod args;
+mod cleanup;
 mod client;
 mod cmd;
 mod context;

@@ -6,8 +6,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const VERBS: [&str; 10] =
-    ["check", "up", "start", "stop", "status", "logs", "restart", "reload", "version", "completions"];
+const VERBS: [&str; 11] = [
+    "check",
+    "up",
+    "start",
+    "stop",
+    "status",
+    "logs",
+    "restart",
+    "reload",
+    "cleanup",
+    "version",
+    "completions",
+];
 
 fn help(verb: Option<&str>) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));

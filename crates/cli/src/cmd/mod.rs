@@ -3,6 +3,7 @@
 pub mod bans;
 pub mod certs;
 pub mod check;
+pub mod cleanup;
 pub mod completions;
 pub mod data;
 pub mod edge;
@@ -43,6 +44,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
         Verb::Data(args) => data::run(context, args),
+        Verb::Cleanup(args) => cleanup::run(context, &args),
         Verb::Certs(CertsArgs { verb: None }) => certs::list(context),
         Verb::Certs(CertsArgs { verb: Some(CertsVerb::Root(args)) }) => certs::root(context, &args),
         Verb::Bans(BansArgs { verb: None }) => bans::list(context),
