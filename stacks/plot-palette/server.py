@@ -437,6 +437,8 @@ def get_palette(palette_id):
 
 
 def recommend(palette_id):
+    if request.content_length or "Transfer-Encoding" in request.headers:
+        fields_of()  # it needs no body: one that is sent all the same has to be an empty object
     version = app.model.load().version
     with app.database.transaction() as tx:
         user = current_user(tx)
