@@ -116,6 +116,20 @@ fn it_runs_as_the_given_user() {
     assert_eq!(shim.out(), ["65534", "65534", "65534 4242"]);
 }
 
+#[test]
+fn another_user_opens_its_output_by_path() {
+    if !sys::user::is_root() {
+        return; // one's own pipes can be opened again anyhow
+    }
+    let shim = Shim::run_with("echo one > /dev/stdout; sleep 0.01; echo two > /dev/stderr", |s| {
+        s.dir = "/".into();
+        s.user = Some(Credentials { uid: 65534, gid: 65534, groups: Vec::new() });
+    });
+    shim.outcome();
+    let texts: Vec<_> = shim.records().into_iter().map(|record| record.text).collect();
+    assert_eq!(texts, ["one", "two"]);
+}
+
 // req: OBS-28
 #[test]
 fn lines_of_several_workers_never_mix_and_none_is_lost_through_rotations() {
