@@ -198,7 +198,7 @@ impl Keeper {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(stack = %record.name, %error, "the change under way is dropped"),
             }
-            self.builds.to_sweep(&record.name);
+            self.builds.sweep_later(&record.name);
             self.stacks.insert(record.name.clone(), stack);
         }
         Ok(())

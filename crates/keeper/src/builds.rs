@@ -60,7 +60,7 @@ impl Builds {
     }
 
     /// Old builds of this stack may not be needed any more.
-    pub(crate) fn to_sweep(&mut self, stack: &StackName) {
+    pub(crate) fn sweep_later(&mut self, stack: &StackName) {
         self.to_sweep.insert(stack.clone());
     }
 

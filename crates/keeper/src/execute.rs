@@ -138,7 +138,7 @@ impl Keeper {
             log_folder::link(&self.home, &active.spec);
         }
         tracing::info!(stack = %name, revision = number, "committed");
-        self.builds.to_sweep(name);
+        self.builds.sweep_later(name);
         self.send_listeners();
         self.look_up();
     }
