@@ -131,7 +131,7 @@ impl Keeper {
         if let Err(error) = self.store.commit(name, number) {
             tracing::error!(%error, stack = %name, "the change cannot be recorded and is dropped");
             stack.drop_candidate(format!("it could not be recorded: {error}"));
-            return;
+            return self.keep_services(name);
         }
         stack.commit();
         if let Some(active) = &stack.active {
