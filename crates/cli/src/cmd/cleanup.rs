@@ -8,6 +8,7 @@ use crate::cleanup::{Folder, Found, Guard, Kind, Plan, Stays, find, remove};
 use crate::cmd::check;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::logs::printable;
 use crate::ui::Table;
 use crate::ui::words::size;
 use serde_json::json;
@@ -73,7 +74,7 @@ fn show(context: &Context, plan: &Plan, only: bool) -> Result<(), Failure> {
         write!(out, "{}", table.render(context.style(), ""))?;
     }
     for Stays { path, why } in &plan.stays {
-        writeln!(out, "stays: {} ({})", plain(path), harmless(why))?;
+        writeln!(out, "stays: {} ({})", plain(path), printable(why, false))?;
     }
     Ok(())
 }
@@ -94,7 +95,7 @@ fn told(context: &Context, plan: &Plan, failed: &[Stays]) -> Result<(), Failure>
         return Ok(());
     }
     let lines: Vec<String> =
-        failed.iter().map(|own| format!("{}: {}", plain(&own.path), harmless(&own.why))).collect();
+        failed.iter().map(|own| format!("{}: {}", plain(&own.path), printable(&own.why, false))).collect();
     Err(Failure::new(Code::Unclean, format!("{} could not be removed", failed.len()))
         .detail(lines.join("\n"))
         .next("see why above (owner, permissions), then try again"))
@@ -119,13 +120,9 @@ fn name(found: &Found) -> String {
     plain(&found.path) + slash
 }
 
+/// Names are others' text: nothing in them reaches a terminal.
 fn plain(path: &Path) -> String {
-    harmless(&path.to_string_lossy())
-}
-
-/// Names are others' text: no control character of theirs reaches a terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    printable(&path.to_string_lossy(), false)
 }
 
 #[cfg(test)]
@@ -143,6 +140,6 @@ mod tests {
 
     #[test]
     fn names_do_not_steer_the_terminal() {
-        assert_eq!(plain(Path::new("a\u{1b}[2Jb\n.md")), "a\u{fffd}[2Jb\u{fffd}.md");
+        assert_eq!(plain(Path::new("a\u{1b}[2Jb\n.md")), "a\\u{1b}[2Jb\\n.md");
     }
 }
