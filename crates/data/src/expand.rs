@@ -6,7 +6,7 @@
 use crate::description::{Description, data_of, description_in, temporary_of};
 use crate::programs::{self, Programs};
 use crate::render::{self, Paths};
-use crate::{DataError, Expanded, Place, TlsFiles, kept, url};
+use crate::{DataError, Expanded, Place, TlsFiles, folder, kept, url};
 use model::service::{ServiceSpec, ServiceTls};
 use model::site::Balance;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
@@ -103,7 +103,9 @@ impl Files {
         let at = |file: &str| place.folder.join(file);
         let (options, login, statements) = (at("server.cnf"), at("client.cnf"), at("start.sql"));
         let store = store(place);
-        let port = kept::port(place, spec.port, USUAL_PORT)?;
+        // Whether it runs: in doubt it does, and its port stays.
+        let runs = !matches!(folder::holder(&data_of(&store)), Ok(None));
+        let port = kept::port(place, spec.port, USUAL_PORT, runs)?;
         let tls = place.tls.filter(|_| spec.tls != ServiceTls::Off);
         let (data, temporary) = (data_of(&store), temporary_of(&store));
         let paths =

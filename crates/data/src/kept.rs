@@ -15,11 +15,12 @@ const MOST: u64 = 4096;
 const LENGTH: usize = 32;
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// The port: the one given, else the one kept, else `usual` if nobody has it, else any that is free.
-pub(crate) fn port(place: &Place<'_>, given: Option<u16>, usual: u16) -> Result<u16, DataError> {
+/// The port: the one given, else the one kept, else `usual` if nobody has it, else any that is free. Somebody else may have taken the
+/// kept one while the server did not run (`runs`): then it is chosen anew, as apps are told the new one.
+pub(crate) fn port(place: &Place<'_>, given: Option<u16>, usual: u16, runs: bool) -> Result<u16, DataError> {
     let file = place.folder.join(PORT);
-    let kept = read(&file)?.and_then(|text| text.parse().ok());
-    let port = match given.or(kept) {
+    let kept: Option<u16> = read(&file)?.and_then(|text| text.parse().ok());
+    let port = match given.or(kept.filter(|port| runs || is_free(*port))) {
         Some(port) => port,
         None => free_port(usual, &ports_of_others(place.folder))
             .map_err(DataError::file("choose a port for", place.folder))?,
@@ -30,8 +31,12 @@ pub(crate) fn port(place: &Place<'_>, given: Option<u16>, usual: u16) -> Result<
     Ok(port)
 }
 
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
 fn free_port(usual: u16, taken: &BTreeSet<u16>) -> std::io::Result<u16> {
-    if !taken.contains(&usual) && TcpListener::bind((Ipv4Addr::LOCALHOST, usual)).is_ok() {
+    if !taken.contains(&usual) && is_free(usual) {
         return Ok(usual);
     }
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
@@ -106,19 +111,29 @@ mod tests {
         let (one, two) = (folder(home.path(), "one"), folder(home.path(), "two"));
         let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let usual = busy.local_addr().unwrap().port();
-        let first = port(&place(&one, false), None, usual).unwrap();
+        let first = port(&place(&one, false), None, usual, false).unwrap();
         assert_ne!(first, usual, "somebody has that");
         drop(busy);
         assert_eq!(
-            port(&place(&one, false), None, usual).unwrap(),
+            port(&place(&one, false), None, usual, false).unwrap(),
             first,
             "kept, although the usual one is free now"
         );
         // `one` does not run, and its port is free: it is taken all the same.
-        let second = port(&place(&two, false), None, first).unwrap();
+        let second = port(&place(&two, false), None, first, false).unwrap();
         assert_ne!(second, first);
-        assert_eq!(port(&place(&one, false), Some(7777), usual).unwrap(), 7777);
-        assert_eq!(port(&place(&one, false), None, usual).unwrap(), 7777);
+        assert_eq!(port(&place(&one, false), Some(7777), usual, false).unwrap(), 7777);
+        assert_eq!(port(&place(&one, false), None, usual, true).unwrap(), 7777);
+        let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, second)).unwrap();
+        assert_eq!(
+            port(&place(&two, false), None, usual, true).unwrap(),
+            second,
+            "its own server listens there"
+        );
+        let moved = port(&place(&two, false), None, usual, false).unwrap();
+        assert_ne!(moved, second, "a stranger does");
+        drop(stranger);
+        assert_eq!(port(&place(&two, false), None, second, false).unwrap(), moved);
     }
 
     #[test]
