@@ -48,6 +48,8 @@ pub(crate) fn server_options(
     line("symbolic-links", "OFF");
     line("external-locking", "OFF");
     // Errors go to standard error as they are; the shim keeps and rotates both.
+    // What is wrong is said, not every step of a start.
+    line("silent-startup", "ON");
     line("slow_query_log", "ON");
     line("slow_query_log_file", "/dev/stdout");
     line("long_query_time", &format!("{:.6}", spec.slow_query.as_secs_f64()));

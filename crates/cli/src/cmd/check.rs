@@ -88,5 +88,9 @@ pub fn warn(context: &Context, warnings: &[manifest::Diagnostic]) {
 fn summary(spec: &StackSpec) -> String {
     let routes = spec.sites.iter().map(|site| site.routes.len()).sum();
     let sites = count(spec.sites.len(), "site");
-    format!("{sites}, {}, {}", count(routes, "route"), count(spec.apps.len(), "app"))
+    let mut parts = vec![sites, count(routes, "route"), count(spec.apps.len(), "app")];
+    if !spec.services.is_empty() {
+        parts.push(count(spec.services.len(), "service"));
+    }
+    parts.join(", ")
 }
