@@ -23,6 +23,7 @@ pub fn database(stage: &Stage) -> String {
     let person = Person::arrive(stage);
     let picture = pictures::read(stage, "bands.png");
     let (master, workers) = (stage.pid("web"), stage.workers());
+    let counts = stage.database().counts();
     stage.mainstay(&["stop", "db"]).expect_code(0);
     let answer = stage.get("/api/health");
     assert_eq!(answer.status, 503, "{}", answer.text());
@@ -43,6 +44,7 @@ pub fn database(stage: &Stage) -> String {
     stage.wait_until_healthy(Duration::from_secs(15));
     let took = begun.elapsed();
     assert_eq!((stage.pid("web"), stage.workers()), (master, workers), "Gunicorn was restarted");
+    assert_eq!(stage.database().counts(), counts, "rows are lost, or too many");
     person.palette("after.png", &picture); // the same session, the same pool
     format!("503 with {}; healthy {} ms after its start, same Gunicorn", state["error"], took.as_millis())
 }

@@ -91,7 +91,7 @@ fn plot_palette_runs_whole() {
 
         // req: DATA-08
         scenario.step("15: 200 uploads by 8 clients", || load::uploads(&stage));
-        // req: OBS-11, DATA-08
+        // req: OBS-11, DATA-08, DATA-09
         scenario.step("14: the database stops and comes back", || disturbances::database(&stage));
         scenario.step("14: Gunicorn's master is killed", || disturbances::master(&stage));
         scenario.step("14: every worker is stuck", || disturbances::stuck(&stage));
