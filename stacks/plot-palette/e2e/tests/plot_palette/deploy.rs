@@ -11,7 +11,9 @@ fn on_a_terminal(stage: &Stage, typed: &str) -> Output {
     #[allow(clippy::disallowed_methods)] // a test's file need not survive a power cut
     std::fs::write(&answers, typed).unwrap();
     let mut command = stage.command("sh");
-    let script = "exec script --quiet --return --echo never --command ./deploy.sh /dev/null <\"$0\"";
+    // who deploys may have closed what he makes to others: apps and databases run as others all the same
+    let script =
+        "umask 077; exec script --quiet --return --echo never --command ./deploy.sh /dev/null <\"$0\"";
     command.args(["-c", script]).arg(&answers);
     Running::start(command).wait_within(START)
 }
