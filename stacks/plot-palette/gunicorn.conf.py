@@ -45,6 +45,11 @@ control_socket_disable = True
 PR_SET_PDEATHSIG = 1
 
 
+def on_starting(server):
+    """Who comes through the front door has a request id; the supervisor's health checks have none, and are not worth a line."""
+    server.log.access_log.addFilter(lambda record: record.args.get("{x-request-id}i", "-") != "-")
+
+
 def when_ready(server):
     """What was imported stays: the collector does not walk it again, so the workers go on sharing its pages."""
     gc.collect()

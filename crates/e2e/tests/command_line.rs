@@ -75,7 +75,7 @@ fn a_missing_manifest_is_a_wrong_configuration() {
 fn wrong_usage_has_an_exit_code_of_its_own() {
     let sandbox = Sandbox::with_manifest(GOOD);
     for arguments in
-        [&["frobnicate"][..], &["restart"], &["up", "--http", "nonsense"], &["completions", "tcsh"]]
+        [&["frobnicate"][..], &["data", "shell"], &["up", "--http", "nonsense"], &["completions", "tcsh"]]
     {
         let output = sandbox.run(arguments).expect_code(2);
         assert!(output.stderr.starts_with("error:"), "{}", output.stderr);
