@@ -74,9 +74,14 @@ impl Client {
         std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }
 
-    /// `GET /v1/status`.
+    /// `GET /v1/status`, without what each instance holds.
     pub fn status(&self) -> Result<Status, CallError> {
         self.call(Method::GET, "/v1/status", &())
+    }
+
+    /// `GET /v1/status` with it: not for who looks often.
+    pub fn status_with_memory(&self) -> Result<Status, CallError> {
+        self.call(Method::GET, "/v1/status?memory=true", &())
     }
 
     /// `PUT /v1/stacks`.

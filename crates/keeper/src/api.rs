@@ -2,7 +2,7 @@
 //!
 //! | call | takes | gives |
 //! |---|---|---|
-//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/status` | | [`Status`]; with `?memory=true` also what each instance holds, which costs milliseconds |
 //! | `PUT /v1/stacks` | [`StackRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/reload` | [`ReloadRequest`] | [`Accepted`] |
 //! | `DELETE /v1/stacks/{stack}` | | [`Accepted`]; the stack is gone when `status` no longer shows it |
@@ -278,7 +278,7 @@ pub struct InstanceStatus {
     pub restarts: u32,
     /// How the slot's last run ended.
     pub last_end: Option<String>,
-    /// Resident memory of all its processes, in bytes.
+    /// Resident memory of all its processes, in bytes; where it was asked for.
     pub memory: Option<u64>,
     /// Requests sent to it.
     pub requests: u64,

@@ -5,14 +5,14 @@ use crate::api::{
     Accepted, BanRequest, BanStatus, Failure, LiftRequest, ReloadRequest, StackRequest, Status,
 };
 use crate::error::KeeperError;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -86,8 +86,33 @@ fn reply<T: Serialize>(result: Result<Result<T, KeeperError>, Response>) -> Resp
     }
 }
 
-async fn status(State(calls): Calls) -> Response {
-    ask(&calls, Call::Status).await.map_or_else(|response| response, |status| Json(status).into_response())
+/// What a status holds beyond what the keeper knows anyway.
+#[derive(Debug, Deserialize)]
+struct StatusQuery {
+    #[serde(default)]
+    memory: bool,
+}
+
+async fn status(State(calls): Calls, Query(query): Query<StatusQuery>) -> Response {
+    let mut status = match ask(&calls, Call::Status).await {
+        Ok(status) => status,
+        Err(response) => return response,
+    };
+    if query.memory {
+        let measured = tokio::task::spawn_blocking(move || with_memory(status)).await;
+        let Ok(known) = measured else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+        status = known;
+    }
+    Json(status).into_response()
+}
+
+/// Adds what each instance holds. The kernel walks all pages of all its processes: milliseconds for each, so never in the keeper's loop.
+fn with_memory(mut status: Status) -> Status {
+    let apps = status.stacks.iter_mut().flat_map(|stack| &mut stack.apps);
+    for instance in apps.flat_map(|app| &mut app.instances) {
+        instance.memory = instance.pid.map(sys::proc::tree_memory);
+    }
+    status
 }
 
 async fn put_stack(State(calls): Calls, Json(request): Json<StackRequest>) -> Response {

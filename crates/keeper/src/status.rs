@@ -241,7 +241,7 @@ impl Keeper {
             uptime_ms: facts.and_then(|facts| facts.started_ms).map(uptime),
             restarts: record.map_or(0, |record| record.restarts),
             last_end: record.map(|record| record.end.to_string()),
-            memory: pid.map(sys::proc::tree_memory),
+            memory: None, // who asks for it measures: `control`
             requests: seen.map_or(0, |stats| stats.requests),
             in_flight: seen.map_or(0, |stats| stats.in_flight),
         }

@@ -18,7 +18,7 @@ const LAST_LINES: usize = 10;
 /// Shows it.
 pub fn run(context: &Context) -> Result<(), Failure> {
     let (home, client) = context.keeper()?;
-    let status = client.status()?;
+    let status = client.status_with_memory()?;
     let mut out = io::stdout().lock();
     if context.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&status).unwrap_or_default())?;
