@@ -36,6 +36,20 @@ fn a_variable_that_is_empty_is_no_address() {
     assert!(Stage::with(&listening("''")).load().is_err());
 }
 
+/// The policy of the pages would let a picture that somebody sent do what a page may.
+#[test]
+fn what_a_site_says_of_its_pages_does_not_loosen_inert_files() {
+    let route = "static = { root = '.', inert = true }";
+    let csp = |policy: &PolicySpec| {
+        said(policy, "Content-Security-Policy").into_iter().cloned().collect::<Vec<_>>()
+    };
+    let site = "hosts = 'shop.de'\nheaders = { Content-Security-Policy = 'img-src *' }\n[[site.route]]\n";
+    assert!(matches!(&csp(&first(&format!("{site}{route}")))[..], [HeaderChange::Default(_)]));
+    assert_eq!(csp(&first(&format!("{site}static = '.'"))), [HeaderChange::Set("img-src *".into())]);
+    let own = "headers = { Content-Security-Policy = 'img-src x' }";
+    assert_eq!(csp(&first(&format!("{site}{route}\n{own}"))), [HeaderChange::Set("img-src x".into())]);
+}
+
 #[test]
 fn without_a_word_answers_are_compressed_and_have_security_headers_and_nothing_is_limited() {
     let policy = first("hosts = 'shop.de'\n[[site.route]]\napp = 'web'");

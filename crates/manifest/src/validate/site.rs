@@ -105,8 +105,7 @@ fn routes(
         let handler = handler::handler(context, place, file, &scope);
         let keys = Keys::read(context, place, &file.policy, &scope);
         let (Some(path), Some(mut handler)) = (path, handler) else { continue };
-        let passes = matches!(handler, HandlerSpec::App(_) | HandlerSpec::Proxy(_));
-        let (timeouts, body_limit, policy) = keys.over(&common, &defaults, passes);
+        let (timeouts, body_limit, policy) = keys.over(&common, &defaults, &handler);
         files::follow(&mut handler, file.files.as_ref(), &policy);
         let open =
             policy.access.allow.is_empty() && policy.basic_auth.is_none() && policy.forward_auth.is_none();

@@ -79,6 +79,16 @@ fn default((name, value): (&str, &str), https_only: bool) -> HeaderSpec {
     }
 }
 
+/// What a site says for a route. Files that are to be inert have a stricter word of their own about what a browser may make of
+/// them; what the site says of its pages does not loosen it.
+pub fn of_site(site: &[HeaderSpec], inert: bool) -> Vec<HeaderSpec> {
+    let own = |header: &&HeaderSpec| {
+        let about = ["Content-Security-Policy", "X-Content-Type-Options"];
+        !inert || !about.iter().any(|name| header.name.eq_ignore_ascii_case(name))
+    };
+    site.iter().filter(own).cloned().collect()
+}
+
 fn says(list: &[HeaderSpec], name: &str) -> bool {
     list.iter().any(|own| own.name.eq_ignore_ascii_case(name))
 }

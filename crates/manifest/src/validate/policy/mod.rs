@@ -22,7 +22,7 @@ use model::policy::{
     AccessSpec, BasicAuthSpec, CompressSpec, ConcurrencySpec, CorsSpec, ErrorPageSpec, ForwardAuthSpec,
     HeaderSpec, MaintenanceSpec, PolicySpec, RateSpec, RewriteSpec,
 };
-use model::spec::{DEFAULT_BODY_LIMIT, Timeouts};
+use model::spec::{DEFAULT_BODY_LIMIT, HandlerSpec, Timeouts};
 
 /// The keys of a site, or of a route: outside what was written at all, inside what it says.
 pub struct Keys {
@@ -92,8 +92,15 @@ impl Keys {
         }
     }
 
-    /// What holds for a route with these keys, on a site with those. `passes`: something else than Mainstay answers.
-    pub fn over(&self, site: &Self, defaults: &[HeaderSpec], passes: bool) -> (Timeouts, u64, PolicySpec) {
+    /// What holds for a route with these keys that `handler` answers, on a site with those.
+    pub fn over(
+        &self,
+        site: &Self,
+        defaults: &[HeaderSpec],
+        handler: &HandlerSpec,
+    ) -> (Timeouts, u64, PolicySpec) {
+        let passes = matches!(handler, HandlerSpec::App(_) | HandlerSpec::Proxy(_));
+        let inert = matches!(handler, HandlerSpec::Static(files) if files.inert);
         let cors = pick(&self.cors, &site.cors).flatten();
         let mut methods = pick(&self.methods, &site.methods).unwrap_or_default();
         if cors.is_some() && !methods.is_empty() && !methods.iter().any(|method| method == "OPTIONS") {
@@ -122,7 +129,7 @@ impl Keys {
             request_headers: headers::merged([&self.request_headers, &site.request_headers]),
             response_headers: headers::merged([
                 &self.headers,
-                &site.headers,
+                &headers::of_site(&site.headers, inert),
                 if secured { defaults } else { &[] },
                 if passes { headers::hashed() } else { Vec::new() }.as_slice(),
             ]),
