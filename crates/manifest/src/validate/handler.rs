@@ -69,6 +69,13 @@ pub fn to_app(
     scope: &Scope<'_>,
 ) -> Option<model::AppName> {
     let known = known(scope.app_place);
+    let service = scope.service_place.key(name);
+    if !known.contains(&name) && service.given() {
+        let found = context.report.error("route::service", format!("`{name}` is a service, no app"));
+        found.at(place.span(), "browsers are not led to a database").at(service.name_span(), "the service");
+        found.help(format!("name the app that asks it, with `needs = [\"{name}\"]`"));
+        return None;
+    }
     if !known.contains(&name) {
         unknown_app(context, place, name, &known);
         return None;

@@ -31,8 +31,9 @@ pub fn service(
     file: &ServiceFile,
     redact: &[RedactKind],
 ) -> Option<ServiceSpec> {
-    missing(context, place, "kind", "a service", "write `kind = \"mariadb\"` or `kind = \"mysql\"`");
+    missing(context, place, "kind", "a service", "write `kind = \"mariadb\"`");
     let user = names(context, place, name, file);
+    no_account(context, place, name, file);
     let (character_set, collation) = characters(context, place, file);
     let run_as = file.run_as.clone().unwrap_or_else(|| "mysql".to_owned());
     if run_as == "root" {
@@ -102,6 +103,18 @@ fn names(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &Ser
         context.wrong("name::bad", format!("{user:?} cannot name an account"), place, Wrong { what, help });
     }
     user
+}
+
+/// An account is made for a database, and for nothing else.
+fn no_account(context: &mut Context<'_>, place: Place<'_>, name: &AppName, file: &ServiceFile) {
+    let given = ["user", "password"].into_iter().find(|key| place.key(key).given());
+    if let Some(key) = given.filter(|_| file.database.is_none() && !place.key("database").given()) {
+        let message = format!("service `{name}` has a `{key}` and no `database`: no account is made");
+        let found = context.report.warning("service::account", message);
+        found
+            .at(place.key(key).name_span(), "of nobody")
+            .help(format!("name the database that it is for: `database = \"shop\"`; or remove `{key}`"));
+    }
 }
 
 /// Letters, digits, `_`, `-`, `$`.

@@ -22,6 +22,8 @@ pub struct Scope<'a> {
     pub apps: &'a BTreeMap<AppName, AppSpec>,
     /// Where all apps stand.
     pub app_place: Place<'a>,
+    /// Where all services stand.
+    pub service_place: Place<'a>,
     /// Mainstay listens for HTTPS.
     pub secure: bool,
     /// The path of the route; nothing for the keys of a site.
@@ -39,12 +41,12 @@ pub fn sites(
     let mut owners = BTreeMap::new();
     let secure = place.key("listen").key("https").given();
     let sites = file.site.iter().enumerate().map(|(index, site)| {
-        let app_place = place.key("app");
+        let (app_place, service_place) = (place.key("app"), place.key("service"));
         let place = place.key("site").item(index);
         let hosts = hosts(context, place, site, &mut owners);
         let tls = tls(context, place, site, &hosts, secure);
         let redirect = https_redirect(context, place, site, &tls);
-        let scope = Scope { stack, hosts: &hosts, apps, app_place, path: None, secure };
+        let scope = Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
         SiteSpec { tls, https_redirect: redirect, routes, hosts }
     });

@@ -37,11 +37,11 @@ pub fn check(
             }
         }
         let needed: Vec<_> = app.needs.iter().filter_map(|need| services.get_key_value(need)).collect();
-        // of two databases an app's own words have to say which is which
-        if let [(service, spec)] = needed[..] {
-            let of = place.key("service").key(service.as_str());
-            contradictions(context, place_of, own, app, (service, spec, of));
-        }
+        let Some(&(service, spec)) = needed.first() else { continue };
+        let others: Vec<&AppName> = needed.iter().skip(1).map(|(other, _)| *other).collect();
+        plain_names(context, place_of, name, service, &others);
+        let of = place.key("service").key(service.as_str());
+        contradictions(context, place_of, own, app, (service, spec, of));
     }
     for (name, service) in services {
         if service.password.as_ref().is_some_and(|password| looks_unset(password.expose())) {
@@ -51,6 +51,38 @@ pub fn check(
             found.at(place.span(), "nobody's secret").help("leave `password` out: one is made, and kept");
         }
     }
+}
+
+/// Of several services one alone is `DB_HOST`; the keeper gives the plain names to the first.
+fn plain_names(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    app: &AppName,
+    first: &AppName,
+    others: &[&AppName],
+) {
+    if others.is_empty() {
+        return;
+    }
+    let at = place.key("needs").span();
+    if others.iter().any(|other| own_name(other) == "DB") {
+        let message = format!("app `{app}` needs `{first}` and `db`, and `DB_HOST` would mean both");
+        let found = context.report.error("service::ambiguous", message);
+        found.at(at, "`db` is not the first").help("write `db` first, or give the service another name");
+        return;
+    }
+    let own: Vec<String> = others.iter().map(|other| format!("`{}_HOST`", own_name(other))).collect();
+    let message = format!(
+        "`DB_HOST`, `DATABASE_URL` and so on of app `{app}` are those of service `{first}`; beside them it gets {} and so on",
+        own.join(", ")
+    );
+    let found = context.report.info("service::first", message);
+    found.at(at, format!("`{first}` stands first")).help("for another write that first");
+}
+
+/// What the variables of a service begin with.
+fn own_name(service: &AppName) -> String {
+    service.as_str().to_ascii_uppercase().replace('-', "_")
 }
 
 /// Variables that say something else than what the service is.
