@@ -43,6 +43,7 @@ mod services;
 mod stack;
 mod status;
 mod user;
+mod verbs;
 mod wish;
 
 pub use error::KeeperError;

@@ -10,9 +10,9 @@
 use crate::api::{Accepted, ReloadRequest, StackRequest};
 use crate::builds;
 use crate::change::{self, Loaded};
-use crate::control::{Call, Verb};
+use crate::control::Call;
 use crate::error::KeeperError;
-use crate::keeper::{Ending, Keeper, epoch_ms, report_failure};
+use crate::keeper::{Ending, Keeper, epoch_ms};
 use crate::publish;
 use crate::services;
 use crate::stack::{Revision, Stack};
@@ -23,7 +23,6 @@ use model::spec::StackSpec;
 use model::{AppId, AppName, InstanceId, StackName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use store::{NewRevision, Proposal};
 
 /// A manifest that is to be in force.
@@ -254,7 +253,7 @@ impl Keeper {
         spec.apps.keys().for_each(|app| self.clear_failure(name, app));
     }
 
-    fn clear_failure(&mut self, stack: &StackName, app: &AppName) {
+    pub(crate) fn clear_failure(&mut self, stack: &StackName, app: &AppName) {
         let app = AppId { stack: stack.clone(), app: app.clone() };
         self.builds.clear(&app);
         self.observed.apply(Event::Cleared { app }, self.born.elapsed());
@@ -289,86 +288,11 @@ impl Keeper {
         })
     }
 
-    fn app_verb(&mut self, stack: &str, app: &str, verb: Verb) -> Result<Accepted, KeeperError> {
-        let unknown = || KeeperError::Unknown(format!("app or service {app} in the stack {stack}"));
-        let name: AppName = app.parse().map_err(|_| unknown())?;
-        let found = self.stack(stack)?;
-        if !found.knows(&name) {
-            return Err(unknown());
-        }
-        check_at_rest(found)?;
-        let (stack_name, was_stopped) = (found.name.clone(), found.stopped.contains(&name));
-        let revision = found.active.as_ref();
-        let kind = found.kind_of(&name);
-        let revision = revision.map_or(0, |active| active.number);
-        let change = match verb {
-            Verb::Start if !was_stopped => None,
-            Verb::Stop if was_stopped => None,
-            Verb::Start => Some("started"),
-            Verb::Stop => Some("stopped"),
-            Verb::Restart => Some("restarted"),
-        };
-        if change.is_some() {
-            self.set_stopped(&stack_name, &name, verb == Verb::Stop);
-        }
-        match verb {
-            Verb::Restart => self.count_restart(&stack_name, &name)?,
-            Verb::Start => self.clear_failure(&stack_name, &name),
-            Verb::Stop => {}
-        }
-        let changes = change.map(|what| format!("{kind} {app}: {what}")).into_iter().collect();
-        Ok(Accepted { stack: stack_name.to_string(), revision, changes })
-    }
-
-    /// All apps and services at once: the plan has each wait for what it needs. What an administrator stopped stays so.
-    fn restart_all(&mut self, stack: &str) -> Result<Accepted, KeeperError> {
-        let found = self.stack(stack)?;
-        check_at_rest(found)?;
-        let name = found.name.clone();
-        let Some(active) = &found.active else {
-            return Err(KeeperError::Conflict(format!("{stack} has nothing to restart yet")));
-        };
-        let (revision, spec) = (active.number, Arc::clone(&active.spec));
-        let apps: Vec<AppName> =
-            spec.apps.keys().filter(|app| !found.stopped.contains(*app)).cloned().collect();
-        apps.iter().try_for_each(|app| self.count_restart(&name, app))?;
-        let changes = apps.iter().map(|app| format!("{} {app}: restarted", change::kind(&spec, app)));
-        Ok(Accepted { stack: name.to_string(), revision, changes: changes.collect() })
-    }
-
-    fn count_restart(&mut self, stack: &StackName, app: &AppName) -> Result<(), KeeperError> {
-        let count = self.store.count_restart(stack, app)?;
-        if let Some(stack) = self.stacks.get_mut(stack) {
-            stack.restarts.insert(app.clone(), count);
-        }
-        self.clear_failure(stack, app);
-        Ok(())
-    }
-
-    fn set_stopped(&mut self, stack: &StackName, app: &AppName, stopped: bool) {
-        report_failure("recording a stop", self.store.set_app_stopped(stack, app, stopped));
-        if let Some(stack) = self.stacks.get_mut(stack) {
-            if stopped {
-                stack.stopped.insert(app.clone())
-            } else {
-                stack.stopped.remove(app)
-            };
-        }
-    }
-
-    fn stack(&self, name: &str) -> Result<&Stack, KeeperError> {
+    /// A stack that is wanted.
+    pub(crate) fn stack(&self, name: &str) -> Result<&Stack, KeeperError> {
         let found = name.parse::<StackName>().ok().and_then(|name| self.stacks.get(&name));
         found.filter(|stack| !stack.removing).ok_or_else(|| KeeperError::Unknown(format!("stack {name}")))
     }
-}
-
-/// While a change is under way nobody else changes what is desired.
-fn check_at_rest(stack: &Stack) -> Result<(), KeeperError> {
-    if stack.candidate.is_none() {
-        return Ok(());
-    }
-    let name = &stack.name;
-    Err(KeeperError::Conflict(format!("a change of {name} is under way; try again when it is done")))
 }
 
 /// Takes out what ran with a specification that nobody wants any more.
