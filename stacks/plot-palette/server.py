@@ -249,7 +249,7 @@ def fields_of(**readers):
         raise Problem(415, "unsupported_media_type", "The body must be application/json.")
     try:
         body = json.loads(request.get_data(cache=False), parse_constant=_refuse_constant)
-        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # half of a surrogate pair is no text, 1e999 no number
     except (ValueError, RecursionError):
         raise Problem(400, "invalid_json", "The body is not valid JSON.") from None
     if not isinstance(body, dict):
@@ -326,6 +326,8 @@ def store_file(data, extension):
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # the row that names it will be on the disk, too
         part.rename(path)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 //! From what the manifest says of a service to the app that it is: programs found, port and password chosen, files written.
 //!
 //! The service's folder is the keeper's; only `store` in it belongs to the database's user, who makes the data folder there. Files that
-//! hold the password are 0600 and his, in a folder where he cannot replace them.
+//! hold the password are 0600 and his, in a folder where he cannot replace them. The description he only reads: by it root learns which
+//! programs to run, and as whom.
 
 use crate::description::{Description, data_of, description_in, temporary_of};
 use crate::programs::{self, Programs};
@@ -88,8 +89,10 @@ struct Files {
     /// None without a database.
     password: Option<Secret>,
     description: PathBuf,
-    /// Path and text; the description is one of them.
+    /// Path and text of what the server reads; the database's user's.
     all: Vec<(PathBuf, String)>,
+    /// Text of the description; the keeper's.
+    told: String,
 }
 
 impl Files {
@@ -136,26 +139,31 @@ impl Files {
             administrator: administrator.to_owned(),
             owner: place.owner,
         };
-        let text = serde_json::to_string_pretty(&told)
+        let told = serde_json::to_string_pretty(&told)
             .map_err(|error| DataError::file("write", &description)(error.into()))?;
-        all.push((description.clone(), text));
-        Ok(Self { port, password, description, all })
+        Ok(Self { port, password, description, all, told })
     }
 
     /// Writes those that are not so already.
     fn write(&self, place: &Place<'_>) -> Result<(), DataError> {
-        for (path, text) in &self.all {
-            if !is_so(path, text, place.owner) {
-                sys::durable::write_for(path, text.as_bytes(), 0o600, place.owner)
-                    .map_err(DataError::file("write", path))?;
+        let write = |path: &PathBuf, text: &String, mode, owner| {
+            if is_so(path, text, owner) {
+                return Ok(());
             }
+            sys::durable::write_for(path, text.as_bytes(), mode, owner)
+                .map_err(DataError::file("write", path))
+        };
+        for (path, text) in &self.all {
+            write(path, text, 0o600, place.owner)?;
         }
-        Ok(())
+        let keepers = place.owner.map(|(_, group)| (sys::user::uid(), group));
+        write(&self.description, &self.told, 0o640, keepers)
     }
 
     /// Stands for all that a running server would have to be started again for; the certificate's content is part of it.
     fn hash(&self, tls: Option<&TlsFiles>, dry: bool) -> Result<u64, DataError> {
-        let mut all: Vec<u8> = self.all.iter().flat_map(|(_, text)| text.bytes().chain([0])).collect();
+        let texts = self.all.iter().map(|(_, text)| text).chain([&self.told]);
+        let mut all: Vec<u8> = texts.flat_map(|text| text.bytes().chain([0])).collect();
         for path in tls.into_iter().flat_map(|tls| [&tls.cert, &tls.key, &tls.ca]) {
             match sys::folder::read_plain(path, 1 << 20) {
                 Ok(text) => all.extend(text),

@@ -174,7 +174,7 @@ pub fn start(order: Order, reports: mpsc::Sender<Report>) -> Running {
 pub fn remove(app: AppId, folders: Vec<PathBuf>, reports: mpsc::Sender<Report>) {
     tokio::task::spawn_blocking(move || {
         for folder in folders {
-            if let Err(error) = sys::folder::remove_all(&folder) {
+            if let Err(error) = sys::removal::remove_all(&folder) {
                 tracing::warn!(folder = %folder.display(), %error, "an old build cannot be removed");
             }
         }
@@ -195,7 +195,7 @@ async fn make(order: &Order, progress: &watch::Sender<Progress>, stop: &Cancella
             Outcome::Failed(format!("build of {} failed: {reason}", order.app.app))
         }
     };
-    let _ = sys::folder::remove_all(&order.folder); // if it stays, the next try removes it first
+    let _ = sys::removal::remove_all(&order.folder); // if it stays, the next try removes it first
     outcome
 }
 
@@ -206,7 +206,7 @@ fn prepare(order: &Order) -> Result<LineWriter, String> {
         |what: &str, path: &Path, error: io::Error| format!("cannot {what} {}: {error}", path.display());
     let old = &order.folder;
     sys::durable::remove(&marker(old)).map_err(|error| said("remove", &marker(old), error))?;
-    sys::folder::remove_all(old).map_err(|error| said("remove", old, error))?;
+    sys::removal::remove_all(old).map_err(|error| said("remove", old, error))?;
     let parents = [&order.folder, &order.state, &order.log].map(|path| path.parent());
     let shared = parents.into_iter().flatten().map(|folder| (folder, 0o711, None));
     let own = [(&*order.folder, 0o755), (&*order.cache, 0o700), (&*order.state, 0o700)];

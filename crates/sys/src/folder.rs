@@ -149,39 +149,6 @@ pub fn append_to_log(path: &Path, mode: u32, most: u64) -> io::Result<File> {
     append_to(path, mode)
 }
 
-/// Removes a folder and all that is in it, whoever it belongs to; that it is not there is no error. Never follows a link, and never
-/// leaves the folder (`openat`, `unlinkat`): what is in it may be somebody's who changes it meanwhile.
-///
-/// # Errors
-/// When the system refuses.
-pub fn remove_all(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // Whoever is not root cannot empty a folder of his own that he cannot write into: module caches are such.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !crate::user::is_root() => {
-            open_up(path)?;
-            std::fs::remove_dir_all(path)
-        }
-        other => other,
-    }
-}
-
-fn open_up(folder: &Path) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::RWXU;
-    match rustix::fs::open(folder, flags, Mode::empty()) {
-        Ok(open) => rustix::fs::fchmod(open, mode)?,
-        Err(_) => rustix::fs::chmod(folder, mode)?, // no right to read it; not root, so a link gives nothing away
-    }
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 /// Opens a plain file for reading, symbolic links followed. Never waits, as [`read_plain`].
 ///
 /// # Errors
@@ -279,21 +246,6 @@ mod tests {
         check_way(&path, None).unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
         assert!(check_way(&path, Some((65_533, 65_533))).unwrap_err().to_string().contains("cannot pass"));
-    }
-
-    #[test]
-    fn a_folder_goes_with_all_that_is_in_it_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let (folder, kept) = (dir.path().join("folder"), dir.path().join("kept"));
-        make(&folder.join("locked"), 0o755, None).unwrap();
-        make(&kept, 0o755, None).unwrap();
-        drop(append_to(&kept.join("file"), 0o600).unwrap());
-        drop(append_to(&folder.join("locked/file"), 0o400).unwrap());
-        symlink(&kept, folder.join("locked/link")).unwrap();
-        std::fs::set_permissions(folder.join("locked"), PermissionsExt::from_mode(0o500)).unwrap();
-        remove_all(&folder).unwrap();
-        remove_all(&folder).unwrap();
-        assert!(!folder.exists() && kept.join("file").exists());
     }
 
     #[test]

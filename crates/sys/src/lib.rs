@@ -16,6 +16,7 @@ pub mod pipe;
 pub mod proc;
 pub mod process;
 pub mod random;
+pub mod removal;
 pub mod signal;
 pub mod terminal;
 pub mod unix_socket;

@@ -2,7 +2,7 @@
 //!
 //! The file stays when the lock goes; removing it would let two processes lock two files of the same name.
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Flock, FlockType};
 use std::fs::{File, OpenOptions};
@@ -60,9 +60,11 @@ pub fn holder(path: &Path) -> Option<u32> {
 }
 
 /// Pid of a process that holds a record lock (`fcntl`) which forbids writing to the file, as databases lock theirs; `None` when nobody
-/// does, or the file is not there.
+/// does, or the file is not there. A link is not followed.
 pub fn record_holder(path: &Path) -> io::Result<Option<u32>> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
+    // The folder is somebody else's, and to open some devices is to do something.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).write(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
@@ -91,6 +93,16 @@ mod tests {
         std::fs::File::create(&path).unwrap().set_permissions(PermissionsExt::from_mode(0o644)).unwrap();
         let _lock = FileLock::try_acquire(&path).unwrap().unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_link_in_a_lock_files_place_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        File::create(&file).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(record_holder(&file).unwrap(), None);
+        assert!(record_holder(&link).is_err());
     }
 
     #[test]

@@ -248,3 +248,19 @@ fn expanding_twice_gives_the_same_and_shows_no_password() {
     assert!(one.server.starts_with("MariaDB 1"), "{}", one.server);
     assert!(Path::new(&one.app.argv[3]).is_file());
 }
+
+#[test]
+fn the_databases_user_cannot_change_what_root_runs_for_it() {
+    let Some(user) = user().filter(|_| installed()) else { return };
+    let mut service = Service::expand(spec(|_| {}), None);
+    let description = service.folder().join("service.json");
+    let is_the_keepers = || {
+        let meta = description.metadata().unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (sys::user::uid(), user.gid, 0o640));
+    };
+    is_the_keepers();
+    // As former versions left it.
+    std::os::unix::fs::chown(&description, Some(user.uid), Some(user.gid)).unwrap();
+    service.change(|_| {});
+    is_the_keepers();
+}

@@ -49,6 +49,7 @@ fn bodies(person: &Person<'_>, palette: u64, ids: &[Value]) -> usize {
         "\"text\"",
         "{\"a\":1}",
         "{\"a\":NaN}",
+        "{\"event\":\"ui.a\",\"props\":{\"a\":1e999}}",
         "\u{0}",
         &deep,
         &large,
