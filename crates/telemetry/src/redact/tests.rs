@@ -155,6 +155,21 @@ fn secrets_as_they_are_and_as_they_are_written() {
     assert_eq!(format!("{redactor:?}"), "Redactor { .. }");
 }
 
+/// Each sign had the rest of the line looked through: a request's address of 64 KiB took seconds.
+#[test]
+fn a_line_of_signs_takes_no_longer_than_another() {
+    let mut redactor = redactor(&[RedactKind::Token, RedactKind::Email], &[]);
+    for sign in ["%3A%2F%2F", "%3A%2F%2Fa%3A", "a@"] {
+        let text = sign.repeat((256 << 10) / sign.len());
+        let begun = std::time::Instant::now();
+        assert_eq!(redactor.mask(text.as_bytes()), text.as_bytes());
+        let took = begun.elapsed();
+        assert!(took < std::time::Duration::from_secs(10), "{sign}: {took:?}");
+    }
+    let last = "http%3A%2F%2Fa http://b%3A%2F%2Fname:hunter2@host";
+    assert_eq!(masked(RedactKind::Token, last), "http%3A%2F%2Fa http://b%3A[token]@host");
+}
+
 #[test]
 fn without_anything_to_look_for_there_is_no_redactor() {
     assert!(Redactor::new(&[RedactKind::Secrets], ["short"]).unwrap().is_none());

@@ -58,6 +58,7 @@ impl Names {
         // A value is masked as a whole; what seems to be a name in it is part of it.
         let mut done = 0;
         let mut tried = 0;
+        let mut asked = 0;
         for found in self.0.find_overlapping_iter(view.text) {
             if found.end() <= done {
                 continue;
@@ -67,7 +68,9 @@ impl Names {
                 // Each text once: it is one token, or none of its parts is.
                 JWT if found.start() < tried => None,
                 JWT => jwt(view, found.start(), &mut tried),
-                URL => password_of_url(view, found.end()),
+                // Likewise: what stands in an address without a password has none either.
+                URL if found.end() < asked => None,
+                URL => password_of_url(view, found.end(), &mut asked),
                 _ => value_of(view, found.end()),
             };
             if let Some((start, end, mask)) = hit {
@@ -112,12 +115,13 @@ fn jwt(view: &View<'_>, start: usize, tried: &mut usize) -> Found {
 }
 
 /// The password of `scheme://name:password@host`.
-fn password_of_url(view: &View<'_>, at: usize) -> Found {
+fn password_of_url(view: &View<'_>, at: usize, asked: &mut usize) -> Found {
     let ends = |index: usize, byte: u8| {
         !view.is_escaped(index) && (byte.is_ascii_whitespace() || b"/?#\"'<>".contains(&byte))
     };
     let rest = view.text.get(at..)?;
     let length = rest.iter().enumerate().take_while(|(index, byte)| !ends(at + index, **byte)).count();
+    *asked = at + length;
     let authority = rest.get(..length)?;
     let end = authority.iter().rposition(|byte| *byte == b'@')?;
     let colon = authority.iter().position(|byte| *byte == b':').filter(|colon| colon + 1 < end)?;

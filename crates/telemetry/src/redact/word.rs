@@ -26,6 +26,9 @@ fn is_local(byte: u8) -> bool {
 /// Length of the domain at the start of `text`: at least two labels, the last one of letters; 0 where there is none.
 fn domain(text: &[u8]) -> usize {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
+    // No further than a domain can go, or each of many signs would have the whole line looked through.
+    let goes_on = |byte: &&u8| is_letter(byte) || byte.is_ascii_digit() || matches!(**byte, b'-' | b'.');
+    let text = text.get(..text.iter().take_while(goes_on).count()).unwrap_or_default();
     let (mut length, mut at) = (0, 0);
     for label in text.split(|byte| *byte == b'.') {
         let inner = label
