@@ -172,6 +172,12 @@ def cpu_between(before: dict[int, tuple[str, int]], after: dict[int, tuple[str, 
     return spent
 
 
+def busiest(before: dict[int, tuple[str, int]], after: dict[int, tuple[str, int]], role: str) -> float:
+    """Share of one process in what its role spent."""
+    spent = [now - before.get(pid, ("", 0))[1] for pid, (name, now) in after.items() if name == role]
+    return max(spent, default=0) / (sum(spent) or 1)
+
+
 def _role(pid: int) -> str:
     """`edge`, `keeper`, `shims`, `nginx`, `gunicorn`, `database` or `others` (the storyteller)."""
     program = Path(os.readlink(f"/proc/{pid}/exe"))
