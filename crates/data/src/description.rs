@@ -1,6 +1,7 @@
 //! What the keeper tells the processes of a service: a file of JSON that holds no secret and is named in their arguments.
 
 use crate::DataError;
+use crate::programs::Programs;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,10 @@ impl Description {
     pub(crate) fn read(path: &Path) -> Result<Self, DataError> {
         let text = sys::folder::read_plain(path, MOST).map_err(DataError::file("read", path))?;
         serde_json::from_slice(&text).map_err(|error| DataError::file("read", path)(error.into()))
+    }
+
+    pub(crate) fn programs(self) -> Programs {
+        Programs { server: self.server, installer: self.installer, client: self.client }
     }
 
     pub(crate) fn data(&self) -> PathBuf {

@@ -39,20 +39,29 @@ pub fn expand(name: &AppName, spec: &ServiceSpec, place: &Place<'_>) -> Result<E
     if place.socket.as_os_str().len() > SOCKET_PATH {
         return Err(DataError::LongSocket { path: place.socket.into() });
     }
-    let programs = programs::find(spec.kind)?;
+    let description = description_in(place.folder);
+    let (programs, server) = programs_of(spec, &description)?;
     let administrator = administrator(spec, place)?;
     if !place.dry {
         folders(place)?;
     }
-    let files = Files::of(service, spec, place, &programs, &administrator)?;
+    let files = Files::of(service, spec, place, description, &programs, &administrator)?;
     if !place.dry {
         files.write(place)?;
     }
-    Ok(Expanded {
-        app: app(spec, place, &files, &administrator)?,
-        gives: gives(spec, place, &files),
-        server: format!("MariaDB {}", programs.version),
-    })
+    Ok(Expanded { app: app(spec, place, &files, &administrator)?, gives: gives(spec, place, &files), server })
+}
+
+/// The programs, and name and version of their server. Those that are gone are those of last time: they may be on their way to another
+/// version, what runs is not stopped for it, and a start says what is missing.
+fn programs_of(spec: &ServiceSpec, description: &Path) -> Result<(Programs, String), DataError> {
+    let gone = match programs::find(spec.kind) {
+        Ok((programs, version)) => return Ok((programs, format!("MariaDB {version}"))),
+        Err(error @ (DataError::NoProgram { .. } | DataError::Program { .. })) => error,
+        Err(error) => return Err(error),
+    };
+    let told = Description::read(description).map_err(|_| gone)?;
+    Ok((told.programs(), "MariaDB, not installed any more".to_owned()))
 }
 
 /// Name of the system user that the server will run as.
@@ -100,6 +109,7 @@ impl Files {
         service: &str,
         spec: &ServiceSpec,
         place: &Place<'_>,
+        description: PathBuf,
         programs: &Programs,
         administrator: &str,
     ) -> Result<Self, DataError> {
@@ -124,7 +134,6 @@ impl Files {
             all.push((at(url::FILE), url_of(&spec.user, &text, port, database)));
             password = Some(Secret::new(text));
         }
-        let description = description_in(place.folder);
         let told = Description {
             service: service.to_owned(),
             server: programs.server.clone(),

@@ -55,21 +55,21 @@ pub(crate) struct Programs {
     pub(crate) server: PathBuf,
     pub(crate) installer: PathBuf,
     pub(crate) client: PathBuf,
-    pub(crate) version: Version,
 }
 
-/// Finds them on this host.
+/// Finds them on this host, and asks for the server's version.
 ///
 /// # Errors
 /// When one is missing, or the server is another or too old.
-pub(crate) fn find(kind: ServiceKind) -> Result<Programs, DataError> {
+pub(crate) fn find(kind: ServiceKind) -> Result<(Programs, Version), DataError> {
     if kind == ServiceKind::Mysql {
         return Err(DataError::UnknownKind { kind });
     }
     let find = |program: &'static str| program_named(program).ok_or(DataError::NoProgram { program, kind });
     let server = find("mariadbd")?;
     let version = version_of(&server)?;
-    Ok(Programs { installer: find("mariadb-install-db")?, client: find("mariadb")?, server, version })
+    let (installer, client) = (find("mariadb-install-db")?, find("mariadb")?);
+    Ok((Programs { server, installer, client }, version))
 }
 
 /// The program of that name, if this host has it.

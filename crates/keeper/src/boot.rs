@@ -16,7 +16,7 @@ use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
 use crate::servers::Servers;
 use crate::stack::{Revision, Stack};
-use crate::{Options, Shutdown, control, user};
+use crate::{Options, Shutdown, control, services, user};
 use certs::ticket::Tickets;
 use model::InstanceId;
 use model::observed::{Event, Observed, Phase};
@@ -196,7 +196,11 @@ impl Keeper {
             match record.candidate.map(load).transpose() {
                 Ok(Some(candidate)) => drop(stack.prepare(candidate)),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(stack = %record.name, %error, "the change under way is dropped"),
+                Err(error) => {
+                    tracing::warn!(stack = %record.name, %error, "the change under way is dropped");
+                    // It may have written its own words for a server before it failed.
+                    stack.active.iter().for_each(|active| services::keep(&active.spec, &self.home));
+                }
             }
             self.builds.sweep_later(&record.name);
             self.stacks.insert(record.name.clone(), stack);

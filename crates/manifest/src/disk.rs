@@ -20,6 +20,7 @@ const EXECUTE: u32 = 1;
 #[derive(Debug, Default)]
 pub struct Disk {
     real: bool,
+    accepted: bool,
     /// Every file that was read, in order, each once.
     pub files: Vec<PathBuf>,
 }
@@ -47,7 +48,18 @@ pub enum Unreachable {
 impl Disk {
     /// The machine we run on.
     pub fn real() -> Self {
-        Self { real: true, files: Vec::new() }
+        Self { real: true, ..Self::default() }
+    }
+
+    /// The machine we run on, for a text that was accepted on it earlier.
+    pub fn of_accepted() -> Self {
+        Self { real: true, accepted: true, ..Self::default() }
+    }
+
+    /// Whether what only the start of a server or of a build needs is to be there. A text that was accepted is not refused for it: what runs
+    /// needs it no more, and the rest of its stack never did.
+    pub fn is_to_start(&self) -> bool {
+        self.real && !self.accepted
     }
 
     /// No machine.

@@ -55,13 +55,13 @@ pub fn load_str(
 }
 
 /// Loads a text as if it stood at `path`, with everything around it (`.env` files, secrets, folders) as it is on disk now: a
-/// revision that was accepted earlier, whatever the file says by now.
+/// revision that was accepted earlier, whatever the file says by now. What a service or a build needs in order to start may be gone.
 pub fn load_from(
     text: &str,
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Diagnostics> {
-    load_text(text, path, environment, Disk::real())
+    load_text(text, path, environment, Disk::of_accepted())
 }
 
 fn load_text(

@@ -117,6 +117,17 @@ fn colours_are_only_there_when_asked_for() {
 }
 
 #[test]
+fn an_input_of_a_build_that_is_gone_does_not_break_what_was_accepted() {
+    let text = "[app.w]\nbuild = { steps = [\"python3\"], inputs = [\"lock.txt\"] }\nrun = \"python3\"\nlisten = false\n";
+    let stage = Stage::with(text);
+    stage.file("lock.txt", "one", 0o644);
+    stage.load_text(text).map_err(|found| found.to_string()).unwrap();
+    std::fs::remove_file(stage.path().join("lock.txt")).unwrap();
+    stage.load_text(text).map_err(|found| found.to_string()).unwrap();
+    assert!(stage.load().unwrap_err().to_string().contains("input"));
+}
+
+#[test]
 fn a_link_to_the_manifest_changes_nothing_about_the_stack() {
     let stage = worker("");
     let link = stage.path().join("link");

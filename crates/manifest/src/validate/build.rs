@@ -105,7 +105,7 @@ fn listed(
                     context.wrong("pattern::bad", format!("{text:?} is no pattern of files"), place, wrong);
                 }
             }
-        } else if real && !path.is_file() {
+        } else if context.disk.is_to_start() && !path.is_file() {
             let what = format!("no file {}", path.display());
             let help = "name a file, or all below a folder: `src/**`".to_owned();
             let wrong = Wrong { what, help: Some(help) };

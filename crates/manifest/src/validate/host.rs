@@ -35,7 +35,7 @@ pub fn check(context: &mut Context<'_>, place: Place<'_>, name: &str, service: &
         found.at(place.key("kind").span(), "this server cannot be run").help(format!(
             "write `kind = \"mariadb\"`, which speaks the same protocol; its programs: {INSTALL}"
         ));
-    } else if let Some(program) = missing(&folders) {
+    } else if let Some(program) = missing(&folders).filter(|_| context.disk.is_to_start()) {
         let message = format!("service `{name}` needs the program `{program}`, which is not installed");
         let found = context.report.error("service::missing", message);
         found.at(place.key("kind").span(), "nothing to run").help(INSTALL);

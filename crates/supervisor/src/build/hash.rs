@@ -7,8 +7,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Most files that all inputs of an app hold together.
+/// Most files and folders that all inputs of an app hold together.
 const MOST_FILES: usize = 20_000;
+/// Most bytes in them: a sparse file of terabytes costs who made it nothing.
+const MOST_BYTES: u64 = 4 << 30;
 /// Part of the hash: raised when builds of former versions are not to be used any more.
 const GENERATION: u32 = 1;
 /// Our own folder in a stack's, which an input does not hold: what is built lies there.
@@ -25,7 +27,7 @@ pub fn hash(
     root: &Path,
     uid: Option<u32>,
 ) -> Result<(u64, Vec<u64>), String> {
-    let mut left = MOST_FILES;
+    let mut left = Left { files: MOST_FILES, bytes: MOST_BYTES };
     let read =
         |input: &PathBuf| digest(input, &mut left).map_err(|error| format!("{}: {error}", input.display()));
     let digests = build.inputs.iter().map(read).collect::<Result<Vec<u64>, String>>()?;
@@ -57,7 +59,7 @@ fn program(name: &str, app: &AppSpec) -> Option<(PathBuf, u64, i64)> {
 }
 
 /// Stands for what a file holds, or for the names and contents of all files of a folder.
-fn digest(input: &Path, left: &mut usize) -> io::Result<u64> {
+fn digest(input: &Path, left: &mut Left) -> io::Result<u64> {
     match input.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
@@ -66,11 +68,29 @@ fn digest(input: &Path, left: &mut usize) -> io::Result<u64> {
     }
 }
 
-fn file(path: &Path, left: &mut usize) -> io::Result<u64> {
-    *left = left.checked_sub(1).ok_or_else(|| {
-        io::Error::other(format!("the inputs of a build hold more than {MOST_FILES} files: name fewer"))
-    })?;
-    let mut file = sys::folder::open_plain(path)?;
+/// What may still be read.
+struct Left {
+    files: usize,
+    bytes: u64,
+}
+
+impl Left {
+    /// One more, of so many bytes.
+    fn take(&mut self, bytes: u64) -> io::Result<()> {
+        let too_much = |what| {
+            move || io::Error::other(format!("the inputs of a build hold more than {what}: name fewer"))
+        };
+        self.files = self.files.checked_sub(1).ok_or_else(too_much(format!("{MOST_FILES} files")))?;
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(too_much(format!("{MOST_BYTES} bytes")))?;
+        Ok(())
+    }
+}
+
+fn file(path: &Path, left: &mut Left) -> io::Result<u64> {
+    let file = sys::folder::open_plain(path)?;
+    let bytes = file.metadata()?.len();
+    left.take(bytes)?;
+    let mut file = file.take(bytes); // it may grow meanwhile
     let mut hash = fnv1a(b"file");
     let mut chunk = vec![0; 64 << 10];
     loop {
@@ -84,7 +104,7 @@ fn file(path: &Path, left: &mut usize) -> io::Result<u64> {
 }
 
 /// Links in it are not followed: where they lead to counts.
-fn folder(path: &Path, left: &mut usize) -> io::Result<u64> {
+fn folder(path: &Path, left: &mut Left) -> io::Result<u64> {
     let mut hash = fnv1a(b"folder");
     let mut to_see = vec![path.to_owned()];
     while let Some(folder) = to_see.pop() {
@@ -95,6 +115,7 @@ fn folder(path: &Path, left: &mut usize) -> io::Result<u64> {
             let (name, kind) = (entry.path(), entry.file_type()?);
             let relative = name.strip_prefix(path).unwrap_or(&name);
             let content = if kind.is_dir() {
+                left.take(0)?;
                 to_see.push(name.clone());
                 0
             } else if kind.is_symlink() {

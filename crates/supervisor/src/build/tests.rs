@@ -56,6 +56,16 @@ fn write(path: &Path, text: &str) {
 }
 
 #[test]
+fn an_input_that_takes_hours_to_read_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(dir.path().join("file")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let app = app(dir.path(), &["true"], &["file"]);
+    let refused = hash(&app, app.build.as_ref().unwrap(), &app.dir, None).unwrap_err();
+    assert!(refused.contains("more than 4294967296 bytes"), "{refused}");
+}
+
+#[test]
 fn the_hash_changes_with_steps_inputs_folder_and_user_and_with_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let (file, folder) = (dir.path().join("file"), dir.path().join("folder"));
