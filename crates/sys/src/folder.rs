@@ -95,6 +95,10 @@ pub fn check_way(path: &Path, user: Option<(u32, u32)>) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
+        let link = std::fs::symlink_metadata(above)?;
+        if link.uid() != 0 && link.uid() != crate::user::uid() {
+            return refused(format!("{} is a link of another user's (uid {})", above.display(), link.uid()));
+        }
         let (mode, above) = (meta.mode(), above.display());
         if meta.uid() != 0 && meta.uid() != crate::user::uid() {
             return refused(format!("{above} belongs to another user (uid {})", meta.uid()));
@@ -244,6 +248,15 @@ mod tests {
         assert!(check_way(&path, None).is_err());
         set(0o1777);
         check_way(&path, None).unwrap();
+        if crate::user::is_root() {
+            let link = dir.path().join("link");
+            symlink(dir.path().join("shared"), &link).unwrap();
+            check_way(&link.join("logs"), None).unwrap();
+            std::os::unix::fs::lchown(&link, Some(65_534), None).unwrap();
+            assert!(
+                check_way(&link.join("logs"), None).unwrap_err().to_string().contains("a link of another")
+            );
+        }
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
         assert!(check_way(&path, Some((65_533, 65_533))).unwrap_err().to_string().contains("cannot pass"));
     }
