@@ -15,6 +15,11 @@ pub(crate) const FILE: &str = "url";
 pub struct Url(String);
 
 impl Url {
+    /// What the file holds is the database's user's: nothing in it reaches a terminal but text.
+    fn new(text: &[u8]) -> Self {
+        Self(String::from_utf8_lossy(text).trim().chars().filter(|c| !c.is_control()).collect())
+    }
+
     /// With its password.
     pub fn whole(&self) -> &str {
         &self.0
@@ -41,7 +46,7 @@ pub fn url(description: &Path) -> Result<Url, DataError> {
         return Err(DataError::NoAccount { service: told.service });
     };
     let text = sys::folder::read_plain(&file, MOST).map_err(DataError::file("read", file))?;
-    Ok(Url(String::from_utf8_lossy(&text).trim().to_owned()))
+    Ok(Url::new(&text))
 }
 
 #[cfg(test)]
@@ -53,5 +58,10 @@ mod tests {
         let url = Url("mysql://shop:hunter2%40@127.0.0.1:3306/shop".into());
         assert_eq!(url.masked(), "mysql://shop:••••••@127.0.0.1:3306/shop");
         assert_eq!(Url("hunter2".into()).masked(), "••••••");
+    }
+
+    #[test]
+    fn what_the_databases_user_wrote_into_it_does_not_steer_a_terminal() {
+        assert_eq!(Url::new(b" mysql://\x1b]0;a:b\x07@host/x\r\n").whole(), "mysql://]0;a:b@host/x");
     }
 }
