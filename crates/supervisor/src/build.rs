@@ -6,7 +6,8 @@
 //!                                                └─ failed, too late, not wanted any more ─▶ the folder goes
 //! ```
 //! Invariants: the marker lies beside the folder, where the app's user cannot write, and is written when everything in the folder
-//! has reached the disk. A folder without a marker is nobody's. Steps run as the app's user; none outlives the keeper.
+//! has reached the disk. A folder without a marker is nobody's. Steps run as the app's user; none outlives the keeper, and what
+//! they started ends with them, or at the latest before the next try.
 
 mod hash;
 mod step;
@@ -199,8 +200,22 @@ async fn make(order: &Order, progress: &watch::Sender<Progress>, stop: &Cancella
     outcome
 }
 
+/// What the processes of its steps have in their environment, and nobody else.
+fn mark(order: &Order) -> (&'static str, String) {
+    ("MAINSTAY_BUILD", order.folder.display().to_string())
+}
+
+/// Ends what steps left behind: a daemon, or children that outlived a keeper which was killed. They would write into what is finished.
+fn end_left_over(order: &Order) {
+    let (name, value) = mark(order);
+    if let Err(error) = sys::process::kill_marked(&format!("{name}={value}")) {
+        tracing::warn!(app = %order.app, %error, "processes that steps left cannot be looked for");
+    }
+}
+
 /// Fresh folder, journal.
 fn prepare(order: &Order) -> Result<LineWriter, String> {
+    end_left_over(order);
     let owner = order.user.as_ref().map(|user| (user.uid, user.gid));
     let said =
         |what: &str, path: &Path, error: io::Error| format!("cannot {what} {}: {error}", path.display());
@@ -251,6 +266,7 @@ async fn all_steps(
         progress.send_modify(|it| (it.step, it.command, it.line) = (number, command.clone(), String::new()));
         steps.said = Said::new(redactor(&order.spec, &[RedactKind::Secrets]));
         let ended = steps.run(words).await;
+        end_left_over(order);
         steps.journal.close();
         match ended {
             Ok(()) => {}
@@ -284,6 +300,8 @@ fn environment(order: &Order) -> Vec<(String, String)> {
         env.retain(|(other, _)| *other != name);
         env.push((name, value));
     }
+    let (name, value) = mark(order);
+    env.push((name.to_owned(), value));
     env
 }
 

@@ -142,6 +142,31 @@ pub fn signal_descendants(of: u32, number: i32) -> io::Result<usize> {
     Ok(reached)
 }
 
+/// Kills all processes that were started with this in their environment (`NAME=value`), wherever they hang in the tree by now. Who took it
+/// out of his environment is not found.
+///
+/// # Errors
+/// When the list of processes cannot be read.
+pub fn kill_marked(mark: &str) -> io::Result<()> {
+    const SIGKILL: i32 = 9;
+    const PASSES: usize = 16; // some start others meanwhile
+    for _ in 0..PASSES {
+        let mut found = false;
+        for process in crate::proc::pids()?.into_iter().filter(|pid| *pid != std::process::id()) {
+            // First held, then looked at: an id may be given to a stranger between the two.
+            let Ok(fd) = pidfd(process) else { continue };
+            let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+            if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
+                found |= pidfd_signal(&fd, SIGKILL).is_ok() && pidfd_wait(&fd).is_ok();
+            }
+        }
+        if !found {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Makes this process the parent of every descendant that loses its own, instead of init.
 pub fn set_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)

@@ -160,6 +160,15 @@ async fn a_secret_is_in_no_text() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_a_step_left_does_not_outlive_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = order(dir.path(), &["setsid --fork sleep 600.0417"]);
+    assert_eq!(outcome(order).await, Outcome::Done);
+    let mut lines = sys::proc::pids().unwrap().into_iter().filter_map(sys::proc::cmdline);
+    assert!(!lines.any(|line| line == ["sleep", "600.0417"]));
+}
+
+#[tokio::test]
 async fn a_cancelled_build_leaves_no_process() {
     let dir = tempfile::tempdir().unwrap();
     let order = order(dir.path(), &["sleep 600"]);
