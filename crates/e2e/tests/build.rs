@@ -54,7 +54,10 @@ fn it_is_built_once_and_kept() {
     assert_eq!(fs::read_to_string(folder.join("requirements.txt")).unwrap(), "one\n");
     stage.run(&["restart", "web"]).expect_code(0);
     stage.run(&["reload"]).expect_code(0);
+    let hashes = stage.sandbox.home().join("build/t/.hashes.json");
+    assert!(hashes.is_file());
     stage.run(&["stop"]).expect_code(0);
+    assert!(!hashes.exists(), "hashes of revisions that are no more");
     stage.sandbox.start_daemon(stage.port);
     assert_eq!((stage.times(), stage.builds()), (1, vec![folder]));
     let log = stage.run(&["logs", "web.build"]).expect_code(0);
@@ -95,6 +98,11 @@ fn a_failed_build_drops_the_change() {
     }
     assert_eq!(stage.pids("web"), before);
     assert_eq!(stage.builds().len(), 1);
+    let status = stage.run(&["status"]).stdout;
+    assert!(
+        status.contains("dropped") && status.contains("next: put it right, then mainstay reload"),
+        "{status}"
+    );
 }
 
 #[test]
@@ -109,6 +117,8 @@ fn a_first_build_that_fails_is_tried_again_when_asked() {
     );
     let app = stage.app("web");
     assert_eq!(app["state"], "failed", "{app:#}");
+    let status = stage.run(&["status"]).stdout;
+    assert!(status.contains("next: put it right, then mainstay reload; mainstay logs web.build"), "{status}");
     stage.signal("gate");
     stage.run(&["reload"]).expect_code(0);
     stage.wait_ready("web");

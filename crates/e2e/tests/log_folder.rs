@@ -25,7 +25,7 @@ const PATH: &str = "/u/ada@example.com/4111111111111111?token=hunter2&tel=%2B493
 fn open(logs: &str) -> FrontDoor {
     let manifest = format!(
         "trusted = [\"127.0.0.0/8\"]\n[edge]\naccess_log = \"combined\"\n{logs}\n[[site]]\nhosts = [\"{HOST}\"]\n[[site.route]]\npath = \"/*\"\napp = \"web\"\n\
-         [app.web]\nrun = \"python3 app.py\"\nenv_file = \"secrets.env\"\n"
+         [app.web]\nrun = \"python3 app.py\"\nenv_file = \"secrets.env\"\nbuild = [\"echo built\"]\n"
     );
     let files = [("app.py", APP), ("secrets.env", "API_KEY=k3y-f0r-n0b0dy\n")];
     let door = FrontDoor::open(&manifest, &files);
@@ -93,9 +93,9 @@ fn a_folder_of_its_own_holds_all_of_a_stacks_logs() {
     let door = open(&format!("[logs]\ndir = \"{}\"", dir.display()));
     wait_for_lines(&dir.join("web.1.err.log"), &dir.join("access.log"));
     let names: Vec<String> = files(&dir).into_iter().map(|(name, _)| name).collect();
-    let expected = ["web.1.out.log", "web.1.err.log", "access/access.log"]
+    let expected = ["web.1.out.log", "web.1.err.log", "web.build.log", "access/access.log"]
         .map(|name| dir.join(name).display().to_string());
-    assert!(names.len() == 3 && expected.iter().all(|name| names.contains(name)), "{names:?}");
+    assert!(names.len() == 4 && expected.iter().all(|name| names.contains(name)), "{names:?}");
     let out = std::fs::read_to_string(dir.join("web.1.out.log")).unwrap();
     assert!(out.contains("key [secret] password=hunter2") && !out.contains(SECRET), "{out}");
     for (name, text) in files(&door.sandbox.stack().join(".mainstay/logs")) {
@@ -103,6 +103,8 @@ fn a_folder_of_its_own_holds_all_of_a_stacks_logs() {
     }
     let shown = door.sandbox.run(["logs", "--access", "--json"]).expect_code(0).stdout;
     assert!(shown.contains("\"edge\"") && shown.contains("\"web.1\""), "{shown}");
+    let built = door.sandbox.run(["logs", "web.build"]).expect_code(0).stdout;
+    assert!(built.lines().any(|line| line.ends_with("built")), "{built}");
 }
 
 #[test]

@@ -181,7 +181,8 @@ impl Keeper {
             folder: self.home.app_build(app, build.hash),
             cache: self.home.app_builds(app).join("cache"),
             state: self.home.app_state(app),
-            log: self.home.app_build_log(app),
+            log: self.home.app_build_log(spec.logs.dir.as_deref(), app),
+            root: revision.spec.root.clone(),
             user: user::of_app(&revision.spec, spec)?,
             spec: Arc::new(spec.clone()),
             build,
@@ -306,6 +307,14 @@ pub(crate) fn remember(home: &Home, stack: &Stack) {
     let text = serde_json::to_vec(&in_force).unwrap_or_default();
     if let Err(error) = folder.and_then(|()| sys::durable::write(&path, &text, 0o600)) {
         tracing::error!(path = %path.display(), %error, "the next keeper will read the inputs of builds anew");
+    }
+}
+
+/// Forgets them when the stack's revisions are. What was built stays: the next start with the same inputs needs no build.
+pub(crate) fn forget(home: &Home, stack: &StackName) {
+    let path = home.build_hashes(stack.as_str());
+    if let Err(error) = sys::durable::remove(&path) {
+        tracing::warn!(path = %path.display(), %error, "hashes of builds cannot be removed");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plan's steps, each journalled before it is begun and done when its effect is seen. A crash in between leaves an unfinished
 //! entry; the next boot looks at what is really there (`boot`), so executing one twice does no more than once.
 
+use crate::builds;
 use crate::keeper::{Facts, Keeper, report_failure};
 use crate::log_folder;
 use crate::user;
@@ -156,6 +157,7 @@ impl Keeper {
             // Ending is no wish to forget: `up` starts it again with the next `up`.
             if self.ending.is_none() {
                 report_failure("removing a stack", self.store.remove(&name));
+                builds::forget(&self.home, &name);
                 self.send_listeners();
             }
         }

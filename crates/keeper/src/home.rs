@@ -83,10 +83,13 @@ impl Home {
     pub fn log_link(&self, stack: &str) -> PathBuf {
         self.stack_logs(stack).join("folder")
     }
+    /// Where a stack's output goes: into its own folder if it has one.
+    fn outputs(&self, dir: Option<&Path>, app: &AppId) -> PathBuf {
+        dir.map_or_else(|| self.stack_logs(app.stack.as_str()), Path::to_owned)
+    }
     /// Log file of one stream (`out` or `err`) of an app's slot, in the stack's own folder if it has one.
     pub fn app_log(&self, dir: Option<&Path>, app: &AppId, slot: u32, stream: &str) -> PathBuf {
-        let common = self.stack_logs(app.stack.as_str());
-        dir.unwrap_or(&common).join(format!("{}.{slot}.{stream}.log", app.app))
+        self.outputs(dir, app).join(format!("{}.{slot}.{stream}.log", app.app))
     }
     /// `$STATE_DIRECTORY` of an app: its own, and kept.
     pub fn app_state(&self, app: &AppId) -> PathBuf {
@@ -108,9 +111,9 @@ impl Home {
     pub fn builds(&self) -> PathBuf {
         self.home.join("build")
     }
-    /// Journal of an app's steps.
-    pub fn app_build_log(&self, app: &AppId) -> PathBuf {
-        self.stack_logs(app.stack.as_str()).join(format!("{}.build.log", app.app))
+    /// Journal of an app's steps, in the stack's own folder if it has one.
+    pub fn app_build_log(&self, dir: Option<&Path>, app: &AppId) -> PathBuf {
+        self.outputs(dir, app).join(format!("{}.build.log", app.app))
     }
     /// Folder of a data service: configuration, password, data.
     pub fn service(&self, service: &AppId) -> PathBuf {

@@ -3,6 +3,7 @@
 //! ```text
 //! /var/log/shop/                     the keeper's (root's, where it is root), 0755
 //! ├── web.0.out.log, web.0.err.log   written by the instances' shims, which run as the keeper's user
+//! ├── web.build.log                  written by the keeper: what the app's steps printed
 //! ├── access.log → access/access.log
 //! └── access/                        the edge's, 0750: access.log[.N]
 //! home/logs/shop/folder → /var/log/shop

@@ -48,6 +48,10 @@ const PASSED: [&str; 11] = [
 /// Beginnings of further ones.
 const PASSED_PREFIXES: [&str; 4] = ["PIP_", "npm_config_", "NPM_CONFIG_", "UV_"];
 
+/// Longest time that a folder which is to go may still be written into, and time between two tries.
+const STILL_WRITTEN: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A build to make.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -57,6 +61,8 @@ pub struct Order {
     pub spec: Arc<AppSpec>,
     /// Its steps, with their hash.
     pub build: BuildSpec,
+    /// The stack's folder: what is `writable` is below it.
+    pub root: PathBuf,
     /// `$BUILD_DIRECTORY`. Its marker lies beside it.
     pub folder: PathBuf,
     /// `$HOME` of the steps, kept between builds for what they download.
@@ -175,7 +181,7 @@ pub fn start(order: Order, reports: mpsc::Sender<Report>) -> Running {
 pub fn remove(app: AppId, folders: Vec<PathBuf>, reports: mpsc::Sender<Report>) {
     tokio::task::spawn_blocking(move || {
         for folder in folders {
-            if let Err(error) = sys::removal::remove_all(&folder) {
+            if let Err(error) = remove_left(&folder) {
                 tracing::warn!(folder = %folder.display(), %error, "an old build cannot be removed");
             }
         }
@@ -196,7 +202,7 @@ async fn make(order: &Order, progress: &watch::Sender<Progress>, stop: &Cancella
             Outcome::Failed(format!("build of {} failed: {reason}", order.app.app))
         }
     };
-    let _ = sys::removal::remove_all(&order.folder); // if it stays, the next try removes it first
+    let _ = remove_left(&order.folder); // if it stays, the next try removes it first
     outcome
 }
 
@@ -213,7 +219,31 @@ fn end_left_over(order: &Order) {
     }
 }
 
-/// Fresh folder, journal.
+/// Removes a folder of steps, also one that somebody still writes into: what a step started may have taken its mark off.
+fn remove_left(folder: &Path) -> io::Result<()> {
+    until_empty(|| sys::removal::remove_all(folder))
+}
+
+fn until_empty(mut remove: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    let begun = Instant::now();
+    // What was listed is gone, or what was emptied is not empty.
+    let meanwhile = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound)
+    };
+    loop {
+        match remove() {
+            Err(error) if !meanwhile(&error) => return Err(error),
+            Err(error) if begun.elapsed() > STILL_WRITTEN => {
+                let why = "something still writes into it, left by a build that was broken off perhaps: end that, then mainstay reload";
+                return Err(io::Error::new(error.kind(), why));
+            }
+            Err(_) => std::thread::sleep(PAUSE),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// Fresh folder, those that the app writes into, journal.
 fn prepare(order: &Order) -> Result<LineWriter, String> {
     end_left_over(order);
     let owner = order.user.as_ref().map(|user| (user.uid, user.gid));
@@ -221,13 +251,16 @@ fn prepare(order: &Order) -> Result<LineWriter, String> {
         |what: &str, path: &Path, error: io::Error| format!("cannot {what} {}: {error}", path.display());
     let old = &order.folder;
     sys::durable::remove(&marker(old)).map_err(|error| said("remove", &marker(old), error))?;
-    sys::removal::remove_all(old).map_err(|error| said("remove", old, error))?;
-    let parents = [&order.folder, &order.state, &order.log].map(|path| path.parent());
-    let shared = parents.into_iter().flatten().map(|folder| (folder, 0o711, None));
+    remove_left(old).map_err(|error| said("remove", old, error))?;
+    // A folder of the stack's own for logs was made by the keeper, with a mode that its administrator may have chosen.
+    let log = order.spec.logs.dir.is_none().then_some(&order.log);
+    let parents = [&order.folder, &order.state].into_iter().chain(log).filter_map(|path| path.parent());
+    let shared = parents.map(|folder| (folder, 0o711, None));
     let own = [(&*order.folder, 0o755), (&*order.cache, 0o700), (&*order.state, 0o700)];
     for (folder, mode, owner) in shared.chain(own.map(|(folder, mode)| (folder, mode, owner))) {
         sys::folder::make(folder, mode, owner).map_err(|error| said("make the folder", folder, error))?;
     }
+    launch::writable(&order.spec, &order.root, order.user.as_ref())?;
     let logs = &order.spec.logs;
     let file = RotatingFile::open(&order.log, logs.max_size, logs.keep);
     let journal = |file| LineWriter::new(file, redactor(&order.spec, &logs.redact));

@@ -47,7 +47,7 @@ type Prepared = (Option<Address>, Vec<(String, String)>, u32);
 fn prepare(order: &Order) -> Result<Prepared, String> {
     let address = choose_address(order)?;
     folders(order).map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.display()))?;
-    writable(order)?;
+    writable(&order.spec, &order.root, order.user.as_ref())?;
     let Places { state, build, .. } = &order.places;
     let env = environment(&order.spec, state, build.as_deref(), order.user.as_ref(), address.as_ref());
     let meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
@@ -85,16 +85,16 @@ fn folders(order: &Order) -> Result<(), (std::path::PathBuf, io::Error)> {
     Ok(())
 }
 
-/// Folders of the stack that the app writes into. The stack's folder may be somebody else's, who could put a link in the place of
-/// one: none is followed below it.
-fn writable(order: &Order) -> Result<(), String> {
-    let owner = order.user.as_ref().filter(|_| sys::user::is_root()).map(|user| (user.uid, user.gid));
-    for folder in &order.spec.writable {
-        sys::folder::make_below(&order.root, folder, owner).map_err(|error| {
+/// Makes the folders of the stack that the app, and its steps before it, write into. The stack's folder (`root`) may be somebody
+/// else's, who could put a link in the place of one: none is followed below it.
+pub(crate) fn writable(spec: &AppSpec, root: &Path, user: Option<&sys::user::User>) -> Result<(), String> {
+    let owner = user.filter(|_| sys::user::is_root()).map(|user| (user.uid, user.gid));
+    for folder in &spec.writable {
+        sys::folder::make_below(root, folder, owner).map_err(|error| {
             format!(
                 "cannot make the writable folder {}: {error}; every part of this path below {} has to be a folder, no link, that {} can change",
                 folder.display(),
-                order.root.display(),
+                root.display(),
                 if owner.is_some() { "root" } else { "the keeper's user" },
             )
         })?;

@@ -147,7 +147,18 @@ fn trouble(what: &str, state: &str, reason: &str, style: Style) -> String {
     for line in lines {
         out += &format!("    {}\n", style.dim(line));
     }
+    if let Some(next) = after_build(reason) {
+        out += &format!("  {} {next}\n", style.bold("next:"));
+    }
     out + "\n"
+}
+
+/// What to do about a build that failed.
+fn after_build(reason: &str) -> Option<String> {
+    let (app, _) = reason.strip_prefix("build of ")?.split_once(" failed: ")?;
+    Some(format!(
+        "put it right, then mainstay reload; mainstay logs {app}.build shows all that the steps printed"
+    ))
 }
 
 fn show_edge(edge: Option<&EdgeStatus>, style: Style) -> String {

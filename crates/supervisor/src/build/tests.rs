@@ -105,6 +105,7 @@ fn order(dir: &Path, steps: &[&str]) -> Order {
         app: AppId { stack: "s".parse().unwrap(), app: "web".parse().unwrap() },
         build: spec.build.clone().unwrap(),
         spec: Arc::new(spec),
+        root: dir.to_owned(),
         folder: dir.join("build/0007"),
         cache: dir.join("build/cache"),
         state: dir.join("state/web"),
@@ -129,6 +130,52 @@ async fn what_a_failure_left_is_removed_and_the_marker_comes_last() {
     assert_eq!(outcome(order.clone()).await, Outcome::Done);
     assert!(is_done(&order.folder) && order.folder.join("made").is_dir());
     assert!(order.cache.join("made").is_dir());
+}
+
+#[tokio::test]
+async fn what_is_still_written_into_is_removed_when_that_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = order(dir.path(), &["cp -r $BUILD_DIRECTORY build/cache"]);
+    let (begun, inner) = (Instant::now(), order.folder.join("made"));
+    sys::folder::make(&inner, 0o755, None).unwrap();
+    // as a process whose keeper was killed: it writes on for a while, whatever becomes of the folder
+    let writer = std::thread::spawn(move || {
+        for number in 0.. {
+            let _ = std::fs::create_dir_all(inner.join(number.to_string())); // it may be gone just now
+            if begun.elapsed() > Duration::from_millis(500) {
+                return;
+            }
+        }
+    });
+    assert_eq!(outcome(order.clone()).await, Outcome::Done);
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_folder_that_is_not_empty_yet_gets_more_tries_and_then_a_reason() {
+    let not_empty = || Err(io::Error::from(io::ErrorKind::DirectoryNotEmpty));
+    let mut tries = 0;
+    let third = || {
+        tries += 1;
+        if tries < 3 { not_empty() } else { Ok(()) }
+    };
+    until_empty(third).unwrap();
+    assert_eq!(tries, 3);
+    let error = until_empty(not_empty).unwrap_err();
+    assert!(error.to_string().contains("something still writes into it"), "{error}");
+    // anything else is said at once
+    assert!(until_empty(|| Err(io::ErrorKind::ReadOnlyFilesystem.into())).is_err());
+}
+
+#[tokio::test]
+async fn a_step_writes_where_the_app_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut order = order(dir.path(), &["touch uploads/made/by-a-step"]);
+    let mut spec = (*order.spec).clone();
+    spec.writable = vec![dir.path().join("uploads/made")];
+    order.spec = Arc::new(spec);
+    assert_eq!(outcome(order).await, Outcome::Done);
+    assert!(dir.path().join("uploads/made/by-a-step").is_file());
 }
 
 #[tokio::test]
