@@ -58,6 +58,14 @@ impl Stage {
     /// The stack's folder, with ports of its own in `.env`; nothing runs yet.
     pub fn prepare() -> Self {
         let sandbox = Sandbox::with_stack("plot-palette");
+        // three tries in a row are what makes it unhealthy, and no less here: they only come sooner
+        let manifest = std::fs::read_to_string(sandbox.stack().join("mainstay.toml")).unwrap();
+        let sooner = manifest.replace(
+            "\"/api/emotions\", interval = \"5s\"",
+            "\"/api/emotions\", interval = \"1s\", timeout = \"3s\"",
+        );
+        assert_ne!(sooner, manifest, "the manifest has another health check");
+        sandbox.write("mainstay.toml", sooner);
         let (http, https, web, storyteller) = (free_port(), free_port(), free_port(), free_port());
         let settings = format!(
             "PLOT_PALETTE_PORT={web}\nSTORYTELLER_PORT={storyteller}\nWEB_CONCURRENCY={WORKERS}\n\
