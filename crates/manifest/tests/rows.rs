@@ -128,6 +128,14 @@ fn an_input_of_a_build_that_is_gone_does_not_break_what_was_accepted() {
 }
 
 #[test]
+fn a_program_that_is_gone_does_not_break_what_was_accepted() {
+    let text = "[app.w]\nrun = \"no-such-program\"\nlisten = false\n";
+    let stage = Stage::with(text);
+    stage.load_text(text).map_err(|found| found.to_string()).unwrap();
+    assert!(stage.load().unwrap_err().to_string().contains("no-such-program"));
+}
+
+#[test]
 fn a_link_to_the_manifest_changes_nothing_about_the_stack() {
     let stage = worker("");
     let link = stage.path().join("link");

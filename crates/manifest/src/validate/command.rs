@@ -77,6 +77,10 @@ pub fn find(
     env: &BTreeMap<String, EnvValue>,
     who: Option<&Identity>,
 ) {
+    // What is in force already stays so: an app whose program is gone fails alone, and says so.
+    if !context.disk.is_to_start() {
+        return;
+    }
     let Some(program) = argv.first().filter(|program| !program.contains('$')) else { return };
     let place = place.item(0);
     if program.contains('/') {
