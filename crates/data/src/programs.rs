@@ -1,22 +1,11 @@
 //! Where a server's programs are, and which version they are.
 
 use crate::DataError;
-use model::service::ServiceKind;
+use model::service::{SERVER_FOLDERS, ServiceKind};
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// Folders that are looked into after those of `PATH`: servers lie outside of it for most users.
-const FOLDERS: [&str; 7] = [
-    "/usr/sbin",
-    "/usr/bin",
-    "/usr/libexec",
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/local/libexec",
-    "/usr/local/mysql/bin",
-];
 
 /// Oldest MariaDB that has all that is used: logging in by socket, programs of these names.
 const OLDEST: Version = Version { major: 10, minor: 5, patch: 0 };
@@ -75,7 +64,7 @@ pub(crate) fn find(kind: ServiceKind) -> Result<(Programs, Version), DataError> 
 /// The program of that name, if this host has it.
 pub(crate) fn program_named(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(FOLDERS.iter().map(PathBuf::from));
+    let folders = std::env::split_paths(&path).chain(SERVER_FOLDERS.iter().map(PathBuf::from));
     let mut files = folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
     files.find(|file| {
         file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)

@@ -7,6 +7,18 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// Folders in which a server's programs are looked for after those of `PATH`: they lie outside of it for most users. Said once, for
+/// `check` and for the start.
+pub const SERVER_FOLDERS: [&str; 7] = [
+    "/usr/sbin",
+    "/usr/bin",
+    "/usr/libexec",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/local/libexec",
+    "/usr/local/mysql/bin",
+];
+
 /// One data service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {

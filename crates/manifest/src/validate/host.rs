@@ -2,19 +2,8 @@
 
 use super::Context;
 use crate::place::Place;
-use model::service::{ServiceKind, ServiceSpec};
+use model::service::{SERVER_FOLDERS, ServiceKind, ServiceSpec};
 use std::path::PathBuf;
-
-/// Folders that are looked into after those of `PATH`: servers lie outside of it for most users. Crate `data` looks there too.
-const FOLDERS: [&str; 7] = [
-    "/usr/sbin",
-    "/usr/bin",
-    "/usr/libexec",
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/local/libexec",
-    "/usr/local/mysql/bin",
-];
 
 /// Programs of MariaDB's.
 const PROGRAMS: [&str; 3] = ["mariadbd", "mariadb-install-db", "mariadb"];
@@ -28,7 +17,7 @@ pub fn check(context: &mut Context<'_>, place: Place<'_>, name: &str, service: &
         return;
     }
     let path = (context.environment)("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = path.split(':').chain(FOLDERS).map(PathBuf::from).collect();
+    let folders: Vec<PathBuf> = path.split(':').chain(SERVER_FOLDERS).map(PathBuf::from).collect();
     if service.kind == ServiceKind::Mysql {
         // crate `data` refuses it wherever it is asked for; here it is said at its line
         let found = context.report.error("service::kind", "Oracle's MySQL is not supported so far");
