@@ -75,7 +75,8 @@ impl Names {
             };
             if let Some((start, end, mask)) = hit {
                 done = end;
-                if view.text.get(start..end) != Some(b"[token]") {
+                // What is a mask, or the beginning of one up to what ends a bare value, was masked before.
+                if !b"[token]".starts_with(view.text.get(start..end).unwrap_or_default()) {
                     hits.push(Hit { from: view.written(found.start()), ..view.hit(start..end, mask) });
                 }
             }
