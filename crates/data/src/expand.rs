@@ -228,6 +228,12 @@ fn app(
         logs: spec.logs.clone(),
         build: None,
         writable: Vec::new(),
+        description: None,
+        traffic: Default::default(),
+        recycle: Default::default(),
+        resources: Default::default(),
+        scale: None,
+        reload_signal: None,
     })
 }
 

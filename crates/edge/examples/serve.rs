@@ -68,13 +68,15 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         Some(path) => model::observed::Address::Unix(path.into()),
         None => model::observed::Address::Tcp(upstream.parse()?),
     };
-    let endpoint = Endpoint { instance: address.to_string(), address, draining: false, weight: 1 };
+    let endpoint =
+        Endpoint { instance: address.to_string(), address, draining: false, weight: 1, release: 0 };
     let upstream = Upstream {
         id: "dev/app".to_owned(),
         state: UpstreamState::Ready,
         balance: Default::default(),
         http2,
         endpoints: vec![endpoint],
+        traffic: Default::default(),
     };
     Ok(serving(Handler::Proxy { upstream: upstream.id.clone() }, vec![upstream]))
 }
@@ -88,6 +90,7 @@ fn serving(handler: Handler, upstreams: Vec<Upstream>) -> Snapshot {
         read_ms: 60_000,
         body_limit: 1 << 30,
         policy: Default::default(),
+        hold: None,
     };
     Snapshot {
         version: wire::VERSION,

@@ -93,6 +93,8 @@ impl Instance {
     /// Its counters, for the keeper.
     pub fn stats(&self) -> wire::edge::InstanceStats {
         wire::edge::InstanceStats {
+            p50_us: 0,
+            p99_us: 0,
             instance: self.name.to_string(),
             in_flight: u64::from(self.in_flight()),
             requests: self.requests.load(Ordering::Relaxed),

@@ -182,10 +182,12 @@ fn unreachable(job: &Job, failed: Option<ConnectError>) -> Refusal {
     match (failed, job.upstream.state) {
         (Some(ConnectError::TimedOut), _) => refusal(504, "connect: timed out"),
         (Some(_), _) => refusal(502, "no instance could be reached"),
-        (None, UpstreamState::Starting) => {
+        (None, UpstreamState::Starting | UpstreamState::Asleep) => {
             Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, "the app is starting") }
         }
         (None, UpstreamState::Unhealthy) => refusal(503, "all instances are unhealthy"),
-        (None, UpstreamState::Ready | UpstreamState::Down) => refusal(502, "the app is not running"),
+        (None, UpstreamState::Ready | UpstreamState::Restarting | UpstreamState::Down) => {
+            refusal(502, "the app is not running")
+        }
     }
 }

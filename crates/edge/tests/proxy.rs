@@ -335,6 +335,7 @@ fn a_unix_socket_and_a_port_serve_the_same_app() {
         address: model::observed::Address::Unix(path),
         draining: false,
         weight: 1,
+        release: 0,
     });
     let edge = Edge::start(&table);
     let mut answers: Vec<String> = (0..10).map(|_| edge.get("a.test", "/").text()).collect();

@@ -14,6 +14,9 @@ use crate::edge_host::{self, Recipe, Sockets};
 use crate::error::KeeperError;
 use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
+use crate::recycle::Wear;
+use crate::scale::Load;
+use crate::schedule::Schedule;
 use crate::servers::Servers;
 use crate::stack::{Revision, Stack};
 use crate::{Options, Shutdown, control, services, user};
@@ -162,6 +165,9 @@ fn assemble(
         published: None,
         listeners_due: false,
         stats: wire::edge::Stats::default(),
+        wear: Wear::default(),
+        load: Load::default(),
+        schedule: Schedule::default(),
         waiting: Vec::new(),
         ending: None,
         tasks,

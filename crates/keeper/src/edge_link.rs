@@ -99,6 +99,7 @@ impl Keeper {
                     self.answer_status();
                 }
             }
+            FromEdge::Wanted { upstream } => self.wake(&upstream),
             FromEdge::Hello { .. } => {}
         }
     }

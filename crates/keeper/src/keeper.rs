@@ -7,14 +7,18 @@ use crate::builds::Builds;
 use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
+use crate::ending::Ending;
 use crate::home::Home;
 use crate::publish::Parts;
+use crate::recycle::Wear;
 use crate::resolve::Found;
+use crate::scale::Load;
+use crate::schedule::Schedule;
 use crate::servers::{Servers, Verdict};
 use crate::stack::Stack;
 use crate::{Options, Shutdown};
 use certs::ticket::Tickets;
-use model::observed::{Address, End, Event, Moment, Observed, Phase};
+use model::observed::{Address, End, Moment, Observed};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
@@ -23,22 +27,21 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::Store;
-use supervisor::{Report, Supervisor, What};
+use supervisor::{Report, Supervisor};
 use sys::frame::FrameSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
-use wire::edge::{Stats, ToEdge};
+use wire::edge::Stats;
 
 /// Last lines of output that a failure shows.
 pub(crate) const LAST_LINES: usize = 30;
 /// Time between two looks at everything, whatever happens: the net under all events. Also how often foreign host
 /// names are looked up again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Time between two looks at what wears out, how much there is to do, and what is due.
+const BEAT: Duration = Duration::from_secs(1);
 /// Time between two looks at what others change on the disk: certificates.
 const LOOK_AT_FILES: Duration = Duration::from_secs(2);
-/// `up`: time that requests under way have to end after Ctrl-C. Longer than a `drain` of three seconds: so an app that ends its
-/// event streams on SIGTERM ends them cleanly, before the edge cuts them.
-const UP_DRAIN: Duration = Duration::from_secs(5);
 
 /// What is known of an instance beyond what the plan needs.
 #[derive(Debug, Clone)]
@@ -82,23 +85,21 @@ pub(crate) struct Keeper {
     /// What the edge was sent last, without its revision.
     pub(crate) published: Option<Parts>,
     pub(crate) stats: Stats,
+    /// What was drawn and seen of instances that are recycled.
+    #[expect(dead_code, reason = "its room is being built")]
+    pub(crate) wear: Wear,
+    /// What was asked of apps whose number of instances follows it.
+    #[expect(dead_code, reason = "its room is being built")]
+    pub(crate) load: Load,
+    /// When tasks are due.
+    #[expect(dead_code, reason = "its room is being built")]
+    pub(crate) schedule: Schedule,
     /// Status calls that wait for the edge's figures.
     pub(crate) waiting: Vec<oneshot::Sender<api::Status>>,
     /// Calls for metrics that wait for the edge's.
     pub(crate) metrics_waiting: Vec<oneshot::Sender<String>>,
     pub(crate) ending: Option<Ending>,
     pub(crate) tasks: TaskTracker,
-}
-
-/// How the keeper is ending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Ending {
-    /// Alone: apps and edge run on.
-    Alone,
-    /// After everything was drained and stopped in order.
-    Orderly,
-    /// After everything was killed.
-    Now,
 }
 
 /// A connected edge.
@@ -130,6 +131,8 @@ impl Keeper {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut files = tokio::time::interval(LOOK_AT_FILES);
         files.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let next = self.settle();
             if self.is_over() {
@@ -151,6 +154,7 @@ impl Keeper {
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
                 }
                 _ = look.tick() => self.look_again(),
+                _ = beat.tick() => self.beat(),
                 _ = files.tick() => {
                     self.certificates.look(SystemTime::now());
                     self.refresh_bans();
@@ -216,164 +220,12 @@ impl Keeper {
         failed.iter().for_each(|(id, end)| self.give_up(id, end));
     }
 
-    /// Folds what happened to an instance.
-    pub(crate) fn instance(&mut self, Report { id, what }: Report) {
-        let now = self.now();
-        match what {
-            What::Running { pid, address, started_ms } => {
-                if let Some(facts) = self.facts.get_mut(&id) {
-                    (facts.pid, facts.address, facts.started_ms) = (Some(pid), address, Some(started_ms));
-                }
-                self.finish_journal(&id);
-            }
-            What::Ready => {
-                if self.enter(
-                    &id,
-                    "ready",
-                    "its health check succeeded",
-                    Event::Ready { instance: id.clone() },
-                ) && let Some(facts) = self.facts.get_mut(&id)
-                {
-                    facts.was_ready = true;
-                }
-            }
-            What::Unhealthy(reason) => {
-                self.enter(&id, "unhealthy", &reason, Event::Unhealthy { instance: id.clone() });
-            }
-            What::Stopping => {
-                self.enter(
-                    &id,
-                    "stopping",
-                    "its shim was told to stop",
-                    Event::Stopping { instance: id.clone() },
-                );
-            }
-            What::Ended { end, uptime } => self.ended(id, end, uptime, now),
-        }
-    }
-
-    /// Folds an event in, and notes it if it fits where the instance stands: the history's last word is what the next keeper
-    /// goes on from. True: it does.
-    fn enter(&mut self, id: &InstanceId, state: &str, reason: &str, event: Event) -> bool {
-        let phase = |observed: &Observed| observed.instances.get(id).map(|instance| instance.phase.clone());
-        let before = phase(&self.observed);
-        self.observed.apply(event, self.now());
-        let entered = before != phase(&self.observed);
-        if entered {
-            self.note(id, state, reason);
-        }
-        entered
-    }
-
-    fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
-        self.finish_journal(&id);
-        self.supervisor.forget(&id);
-        self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, now);
-        // What is observed knows better whether a stop was asked for or was the verdict on a late start.
-        let phase = self.observed.instances.get(&id).map(|instance| &instance.phase);
-        let Some(Phase::Ended { end, .. }) = phase else { return };
-        let end = end.clone();
-        self.note(&id, "ended", &end.to_string());
-        let Some(facts) = self.facts.get(&id).filter(|facts| !facts.was_ready) else { return };
-        let fails = |stack: &Stack| stack.fails_candidate(&id, facts.fingerprint, &end);
-        if end != End::Stopped && self.stacks.get(&id.app.stack).is_some_and(fails) {
-            self.give_up(&id, &end);
-        }
-    }
-
-    /// Gives the candidate up because of how this instance of it ended.
-    fn give_up(&mut self, id: &InstanceId, end: &End) {
-        let reason = format!("{} {end}{}", id.label(), self.last_lines(id));
-        self.drop_change(&id.app.stack, reason);
-    }
-
-    /// Gives the candidate of this stack up.
-    pub(crate) fn drop_change(&mut self, name: &StackName, reason: String) {
-        let Some(stack) = self.stacks.get_mut(name) else { return };
-        let Some(number) = stack.candidate.as_ref().map(|candidate| candidate.number) else { return };
-        stack.drop_candidate(reason);
-        let dropped = self.store.drop_candidate(name, number).map(drop);
-        report_failure("recording the dropped change", dropped);
-        self.keep_services(name);
-        // What was bound for it alone is closed again.
-        self.send_listeners();
-    }
-
     /// What the timer does.
     fn look_again(&mut self) {
         self.look_up();
         if !self.unserved.is_empty() {
             self.send_listeners();
         }
-    }
-
-    /// What the owner of this keeper wants: a daemon leaves everything running, `up` leaves nothing.
-    fn shut_down(&mut self, wanted: Shutdown) {
-        report_failure("recording bans", self.store_bans());
-        match (wanted, self.options.foreground) {
-            (Shutdown::No, _) => {}
-            (_, false) => self.end(Ending::Alone),
-            (Shutdown::Orderly, true) => self.end(Ending::Orderly),
-            (Shutdown::Now, true) => self.end(Ending::Now),
-        }
-    }
-
-    /// Begins to end, or ends harder. The edge stops accepting first; instances are stopped when it has nothing left of theirs.
-    pub(crate) fn end(&mut self, ending: Ending) {
-        let first = self.ending.is_none();
-        self.ending = self.ending.max(Some(ending));
-        if first && ending >= Ending::Orderly {
-            let deadline_ms = u64::try_from(UP_DRAIN.as_millis()).unwrap_or(u64::MAX);
-            self.tell_edge(&ToEdge::Shutdown { deadline_ms });
-            self.stacks.values_mut().for_each(|stack| stack.removing = true);
-        }
-        if ending == Ending::Now {
-            self.tell_edge(&ToEdge::Shutdown { deadline_ms: 0 });
-            self.supervisor.kill_all();
-        }
-    }
-
-    /// Whether nothing is left to do.
-    fn is_over(&self) -> bool {
-        match self.ending {
-            None => false,
-            Some(Ending::Alone) => self.builds.is_idle(),
-            Some(_) => self.builds.is_idle() && self.supervisor.is_empty() && self.edge.is_none(),
-        }
-    }
-
-    /// Removes what nobody listens on any more.
-    fn remove_sockets(&self) {
-        let home = &self.home;
-        let _ = std::fs::remove_file(home.control_socket());
-        if self.ending == Some(Ending::Alone) {
-            return;
-        }
-        let _ = std::fs::remove_file(home.edge_socket());
-        let data = home.run().join("data");
-        let services = std::fs::read_dir(&data).into_iter().flatten().flatten().map(|entry| entry.path());
-        let shared = [home.run().join("shim"), home.run().join("app"), data, home.run().to_owned()];
-        for folder in services.chain(shared) {
-            let _ = std::fs::remove_dir(folder); // stays if an app left something of its own there
-        }
-    }
-
-    /// Writes a change of an instance's state into the history (OBS-16).
-    pub(crate) fn note(&self, id: &InstanceId, state: &str, reason: &str) {
-        tracing::info!(instance = %id, state, reason, "instance");
-        let (instance, state, reason) = (id.label(), state.to_owned(), reason.to_owned());
-        let transition =
-            store::Transition { app: id.app.clone(), instance, state, reason, at_ms: epoch_ms() };
-        report_failure("writing the history", self.store.record(&transition));
-    }
-
-    /// The last lines an instance wrote, each on a line of its own, for a failure's text.
-    pub(crate) fn last_lines(&self, id: &InstanceId) -> String {
-        let logs = self.app_logs(&id.app, id.slot, self.facts.get(id).map(|facts| facts.fingerprint));
-        let since = self.facts.get(id).and_then(|facts| facts.started_ms);
-        crate::status::tail(&logs, since, LAST_LINES)
-            .iter()
-            .fold(String::new(), |text, line| text + "\n  " + line)
     }
 }
 

@@ -20,6 +20,7 @@
 
 pub mod api;
 mod bans;
+mod beat;
 mod boot;
 mod builds;
 mod certificates;
@@ -27,6 +28,7 @@ mod change;
 mod control;
 mod edge_host;
 mod edge_link;
+mod ending;
 mod error;
 mod execute;
 pub mod home;
@@ -35,7 +37,11 @@ mod log_folder;
 mod merge;
 mod metrics;
 mod publish;
+mod recycle;
+mod reports;
 mod resolve;
+mod scale;
+mod schedule;
 mod secrets;
 mod servers;
 mod service_status;

@@ -154,6 +154,7 @@ fn route(stack: &StackName, spec: &RouteSpec) -> Route {
         read_ms: ms(spec.timeouts.read),
         body_limit: spec.body_limit,
         policy,
+        hold: spec.hold,
     }
 }
 
@@ -216,7 +217,13 @@ fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
                 continue;
             }
             let instance = address.to_string();
-            endpoints.push(Endpoint { instance, address, draining: false, weight: server.weight });
+            endpoints.push(Endpoint {
+                instance,
+                address,
+                draining: false,
+                weight: server.weight,
+                release: 0,
+            });
         }
     }
     let state = match (endpoints.is_empty(), sick) {
@@ -224,7 +231,8 @@ fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
         (true, true) => UpstreamState::Unhealthy,
         (true, false) => UpstreamState::Down,
     };
-    Upstream { id, state, balance: proxy.balance, http2: proxy.http2, endpoints }
+    let (balance, http2, traffic) = (proxy.balance, proxy.http2, proxy.traffic.clone());
+    Upstream { id, state, balance, http2, endpoints, traffic }
 }
 
 fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
@@ -232,11 +240,17 @@ fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
     let endpoints = mine.filter(|instance| in_rotation(&instance.phase)).filter_map(|instance| {
         let address = sources.facts.get(&instance.id)?.address.clone()?;
         let draining = matches!(instance.phase, Phase::Draining { .. });
-        Some(Endpoint { instance: instance.id.to_string(), address, draining, weight: 1 })
+        let stack = sources.stacks.get(&id.stack);
+        let revision =
+            stack.and_then(|stack| stack.find(&id.app, instance.spec)).map(|(revision, _)| revision);
+        let release = revision.map_or(0, |revision| revision.number);
+        Some(Endpoint { instance: instance.id.to_string(), address, draining, weight: 1, release })
     });
     let state = match serving(sources.desired, sources.observed, &id) {
         Serving::Ready => UpstreamState::Ready,
         Serving::Starting => UpstreamState::Starting,
+        Serving::Restarting => UpstreamState::Restarting,
+        Serving::Asleep => UpstreamState::Asleep,
         Serving::Unhealthy => UpstreamState::Unhealthy,
         Serving::Down => UpstreamState::Down,
     };
@@ -247,6 +261,7 @@ fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
         state,
         balance: spec.map(|app| app.balance).unwrap_or_default(),
         http2: spec.is_some_and(|app| app.http2),
+        traffic: spec.map(|app| app.traffic.clone()).unwrap_or_default(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::stack::Stack;
 use model::policy::ForwardAuthSpec;
 use model::site::Balance;
 use model::spec::{HandlerSpec, ProxySpec, ServerSpec, StackSpec, UpstreamAddress};
+use model::traffic::{HoldSpec, TrafficSpec};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -71,7 +72,8 @@ pub(crate) fn auth_server(auth: &ForwardAuthSpec) -> Option<ProxySpec> {
 /// Servers of which nothing is said but their addresses.
 pub(crate) fn plain(addresses: impl Iterator<Item = UpstreamAddress>) -> ProxySpec {
     let servers = addresses.map(|address| ServerSpec { address, weight: 1 }).collect();
-    ProxySpec { servers, balance: Balance::default(), http2: false, health: None }
+    let traffic = TrafficSpec { hold: HoldSpec::OFF, ..TrafficSpec::default() };
+    ProxySpec { servers, balance: Balance::default(), http2: false, health: None, traffic }
 }
 
 /// Looks up one address. Blocks unless the host is a literal address.

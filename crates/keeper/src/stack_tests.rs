@@ -38,6 +38,12 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
         logs: LogSpec { max_size: 1, keep: 1, redact: Vec::new(), dir: None },
         build: None,
         writable: Vec::new(),
+        description: None,
+        traffic: Default::default(),
+        recycle: Default::default(),
+        resources: Default::default(),
+        scale: None,
+        reload_signal: None,
     }
 }
 
@@ -48,6 +54,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         timeouts: Timeouts::default(),
         body_limit: 1,
         policy: Default::default(),
+        hold: None,
     };
     let apps: BTreeMap<AppName, AppSpec> =
         apps.iter().map(|(name, app)| (name.parse().unwrap(), app.clone())).collect();
@@ -58,6 +65,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         routes: vec![route(name)],
     };
     Arc::new(StackSpec {
+        tasks: BTreeMap::new(),
         name: "shop".parse().unwrap(),
         root: "/".into(),
         http: vec!["127.0.0.1:8080".parse().unwrap()],

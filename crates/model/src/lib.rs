@@ -8,11 +8,13 @@
 //! - [`spec`]: the desired state, as a valid manifest gives it.
 //! - [`service`]: data services, which become apps.
 //! - [`redact`]: what logs do not show.
+//! - [`lifecycle`], [`traffic`], [`upkeep`]: health and ends of an app's instances; how requests meet them; recycling, limits, scaling, tasks.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
 
 pub mod id;
+pub mod lifecycle;
 pub mod observed;
 pub mod plan;
 pub mod policy;
@@ -21,6 +23,8 @@ pub mod secret;
 pub mod service;
 pub mod site;
 pub mod spec;
+pub mod traffic;
+pub mod upkeep;
 
 pub use id::{AppId, AppName, InstanceId, NameError, StackName};
 pub use secret::Secret;

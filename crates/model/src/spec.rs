@@ -1,10 +1,13 @@
 //! The desired state, as a valid manifest gives it. Paths are absolute, durations and sizes parsed, names
 //! resolved, defaults filled in: nobody downstream has to decide anything about it again.
 
+pub use crate::lifecycle::{HealthSpec, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec};
 use crate::policy::PolicySpec;
 use crate::redact::RedactKind;
 use crate::service::ServiceSpec;
 use crate::site::{Balance, EdgeSpec, StaticSpec, TlsSpec};
+use crate::traffic::{HoldSpec, TrafficSpec};
+use crate::upkeep::{RecycleSpec, ResourcesSpec, ScaleSpec, TaskSpec};
 use crate::{AppName, Secret, StackName};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,8 @@ pub struct StackSpec {
     pub apps: BTreeMap<AppName, AppSpec>,
     /// Data services by name; no app has the same.
     pub services: BTreeMap<AppName, ServiceSpec>,
+    /// Commands that run by the clock; no app or service has the same name. The keeper makes apps of them too.
+    pub tasks: BTreeMap<AppName, TaskSpec>,
     /// Where its logs are, and what they do not show.
     pub logs: StackLogs,
     /// What `mainstay cleanup` removes.
@@ -93,6 +98,8 @@ pub struct RouteSpec {
     pub body_limit: u64,
     /// What applies beside the handler.
     pub policy: PolicySpec,
+    /// Where its requests wait for an instance; none: as the app says.
+    pub hold: Option<HoldSpec>,
 }
 
 /// What answers a route.
@@ -131,6 +138,8 @@ pub struct ProxySpec {
     pub http2: bool,
     /// How their health is found out; none: they are always in rotation.
     pub health: Option<HealthSpec>,
+    /// How requests meet them. Nobody knows when such a server will be back: they are not held for one unless that is asked for.
+    pub traffic: TrafficSpec,
 }
 
 /// One of them.
@@ -231,6 +240,18 @@ pub struct AppSpec {
     pub build: Option<BuildSpec>,
     /// Folders that exist and belong to its user before it starts.
     pub writable: Vec<PathBuf>,
+    /// For people, in `status`.
+    pub description: Option<String>,
+    /// How requests meet its instances.
+    pub traffic: TrafficSpec,
+    /// When an instance in good health is replaced.
+    pub recycle: RecycleSpec,
+    /// What an instance may use.
+    pub resources: ResourcesSpec,
+    /// Where the number of instances is not fixed; `instances` is what it starts with.
+    pub scale: Option<ScaleSpec>,
+    /// Signal that has its main process load its configuration anew, as a number of signal(7).
+    pub reload_signal: Option<i32>,
 }
 
 /// Steps that make what an app runs from: a virtual environment, a bundle. They run once for the same steps and inputs.
@@ -303,88 +324,4 @@ pub enum Listen {
     Port(u16),
     /// It does not listen: ready once it runs.
     Nothing,
-}
-
-/// How health is found out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthSpec {
-    /// What is tried.
-    pub probe: Probe,
-    /// Time between two tries of a ready instance.
-    pub interval: Duration,
-    /// Longest time one try may take.
-    pub timeout: Duration,
-    /// Failures in a row until a ready instance is unhealthy.
-    pub retries: u32,
-    /// Time a starting instance has to become ready before it counts as failed.
-    pub start_period: Duration,
-}
-
-/// What a health check tries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Probe {
-    /// `GET` this path; healthy when the status is 2xx or 3xx.
-    Http(String),
-    /// The same over HTTP/2, of what speaks nothing else.
-    Http2(String),
-    /// Connect to the instance's address.
-    Connect,
-    /// Run this command in the app's folder and environment; healthy when it exits with 0.
-    Command(Vec<String>),
-    /// Nothing: an instance is healthy while its process lives.
-    Alive,
-}
-
-/// When an instance that ended is started again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestartSpec {
-    /// After which ends.
-    pub policy: RestartPolicy,
-    /// Time before the first start again; doubles with each unstable end.
-    pub delay: Duration,
-    /// Longest such time.
-    pub max_delay: Duration,
-    /// An instance that lived as long as this ends the count of unstable ends.
-    pub min_uptime: Duration,
-    /// Unstable ends in a row until the instance is `failed` and not started again.
-    pub max_restarts: u32,
-}
-
-/// After which ends an instance is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RestartPolicy {
-    /// After every end but an administrator's stop.
-    Always,
-    /// After every end but exit status 0 and an administrator's stop.
-    OnFailure,
-    /// Never.
-    Never,
-}
-
-/// How an instance is stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopSpec {
-    /// The signal its main process gets first, as a number of signal(7).
-    pub signal: i32,
-    /// Time until every process of the instance gets SIGKILL.
-    pub timeout: Duration,
-    /// Time that requests in flight have, before that, to end by themselves.
-    pub drain: Duration,
-}
-
-/// How much output is kept for each instance and stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogSpec {
-    /// Size of a file, in bytes, at which the next one is begun.
-    pub max_size: u64,
-    /// How many full files are kept beside the current one.
-    pub keep: u32,
-    /// What is masked in it.
-    #[serde(default = "crate::redact::default", skip_serializing_if = "crate::redact::is_default")]
-    pub redact: Vec<RedactKind>,
-    /// The stack's own folder for it ([`StackLogs::dir`]); the keeper fills it in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dir: Option<PathBuf>,
 }

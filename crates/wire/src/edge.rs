@@ -89,6 +89,11 @@ pub enum FromEdge {
     Stats(Stats),
     /// Answer to [`ToEdge::Metrics`]: a sealed memory file in the text format of Prometheus comes with the frame.
     Metrics,
+    /// A request waits for an app of which none runs ([`crate::snapshot::UpstreamState::Asleep`]).
+    Wanted {
+        /// [`crate::snapshot::Upstream::id`].
+        upstream: String,
+    },
     /// An address was banned for repeated offence. The keeper remembers it and names it in the next snapshots.
     Banned(crate::snapshot::Ban),
 }
@@ -106,6 +111,27 @@ pub struct Stats {
     pub log_lost: u64,
     /// By instance: [`crate::snapshot::Endpoint::instance`].
     pub instances: Vec<InstanceStats>,
+    /// By upstream: [`crate::snapshot::Upstream::id`].
+    #[serde(default)]
+    pub upstreams: Vec<UpstreamStats>,
+}
+
+/// What the edge sees of one upstream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpstreamStats {
+    /// [`crate::snapshot::Upstream::id`].
+    pub upstream: String,
+    /// Requests that wait for an instance now.
+    pub waiting: u64,
+    /// Requests that came, answered or not, since it was first seen.
+    pub requests: u64,
+    /// Requests that had to wait.
+    pub held: u64,
+    /// Requests that were refused because too many waited, or too long.
+    pub overflowed: u64,
+    /// Requests sent again.
+    pub retried: u64,
 }
 
 /// What the edge sees of one instance.
@@ -119,4 +145,10 @@ pub struct InstanceStats {
     pub requests: u64,
     /// Requests that failed there: refused, reset, timed out.
     pub failures: u64,
+    /// Half of its answers of the last minute took no longer than this, in microseconds; 0: none was given.
+    #[serde(default)]
+    pub p50_us: u64,
+    /// 99 of 100.
+    #[serde(default)]
+    pub p99_us: u64,
 }

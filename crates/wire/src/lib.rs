@@ -7,8 +7,10 @@
 //! - [`snapshot`]: the table the edge serves from.
 //! - [`edge`]: keeper ↔ edge.
 //! - [`shim`]: keeper ↔ shim.
+//! - [`failure`]: what the edge notes of a request that failed.
 
 pub mod edge;
+pub mod failure;
 pub mod shim;
 pub mod snapshot;
 

@@ -7,6 +7,7 @@ use model::policy::PolicySpec;
 use model::redact::RedactKind;
 use model::site::{Balance, DoorSpec, EdgeSpec, StaticSpec};
 use model::spec::RedirectSpec;
+use model::traffic::{HoldSpec, TrafficSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -124,6 +125,8 @@ pub struct Route {
     pub body_limit: u64,
     /// What applies beside the handler.
     pub policy: PolicySpec,
+    /// Where its requests wait for an instance; none: as [`Upstream::traffic`] says.
+    pub hold: Option<HoldSpec>,
 }
 
 /// What answers a route.
@@ -156,6 +159,9 @@ pub struct Upstream {
     pub http2: bool,
     /// Where requests can go.
     pub endpoints: Vec<Endpoint>,
+    /// How requests meet them.
+    #[serde(default)]
+    pub traffic: TrafficSpec,
 }
 
 /// What to answer when no endpoint takes requests.
@@ -164,8 +170,12 @@ pub struct Upstream {
 pub enum UpstreamState {
     /// Some do.
     Ready,
-    /// None yet: 503 with `Retry-After`.
+    /// None yet: held, else 503 with `Retry-After`.
     Starting,
+    /// The last one ended and is started again: held, else 502.
+    Restarting,
+    /// None runs until a request comes: held, and the keeper is told ([`crate::edge::FromEdge::Wanted`]); else 503 with `Retry-After`.
+    Asleep,
     /// All are unhealthy: 503 at once.
     Unhealthy,
     /// Stopped, crashed or failed: 502.
@@ -185,4 +195,7 @@ pub struct Endpoint {
     pub draining: bool,
     /// Share of the requests, for [`Balance::RoundRobin`].
     pub weight: u32,
+    /// Revision of its stack that it was started for; 0: not known, or not ours.
+    #[serde(default)]
+    pub release: u64,
 }

@@ -368,6 +368,7 @@ pub fn proxying(addresses: &[SocketAddr]) -> Snapshot {
         address: model::observed::Address::Tcp(address),
         draining: false,
         weight: 1,
+        release: 0,
     });
     snapshot(
         1,
@@ -403,17 +404,26 @@ pub fn handled(path: &str, handler: Handler) -> Route {
         read_ms,
         body_limit: 1 << 20,
         policy: PolicySpec::default(),
+        hold: None,
     }
 }
 
 /// One upstream with one endpoint.
 pub fn serving(id: &str, endpoints: Vec<Endpoint>) -> Upstream {
     let balance = Balance::default();
-    Upstream { id: id.into(), state: UpstreamState::Ready, balance, http2: false, endpoints }
+    Upstream {
+        id: id.into(),
+        state: UpstreamState::Ready,
+        balance,
+        http2: false,
+        endpoints,
+        traffic: Default::default(),
+    }
 }
 
 pub fn upstream(id: &str, address: SocketAddr) -> Upstream {
     let address = model::observed::Address::Tcp(address);
-    let endpoint = Endpoint { instance: format!("{id}.1#1"), address, draining: false, weight: 1 };
+    let endpoint =
+        Endpoint { instance: format!("{id}.1#1"), address, draining: false, weight: 1, release: 0 };
     serving(id, vec![endpoint])
 }

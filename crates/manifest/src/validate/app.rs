@@ -82,6 +82,12 @@ pub fn app(
         logs: run::logs(context, place.key("logs"), &file.logs, redact),
         build,
         writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
+        description: None,
+        traffic: Default::default(),
+        recycle: Default::default(),
+        resources: Default::default(),
+        scale: None,
+        reload_signal: None,
     })
 }
 

@@ -10,6 +10,7 @@ use crate::place::Place;
 use crate::values;
 use model::site::Balance;
 use model::spec::{HandlerSpec, Listen, Probe, ProxySpec, RedirectSpec, ServerSpec, UpstreamAddress};
+use model::traffic::{HoldSpec, TrafficSpec};
 
 /// Keys of which one answers.
 const HANDLERS: [&str; 5] = ["app", "proxy", "static", "redirect", "metrics"];
@@ -157,7 +158,14 @@ fn proxy(context: &mut Context<'_>, place: Place<'_>, file: &ProxyFile) -> Optio
             .help("write `balance = \"round-robin\"`");
     }
     let balance = if weighted { Balance::RoundRobin } else { balance(table.balance) };
-    Some(ProxySpec { servers, balance, http2, health })
+    let hold = HoldSpec::OFF;
+    Some(ProxySpec {
+        servers,
+        balance,
+        http2,
+        health,
+        traffic: TrafficSpec { hold, ..TrafficSpec::default() },
+    })
 }
 
 fn server(context: &mut Context<'_>, place: Place<'_>, file: &ServerFile) -> Option<ServerSpec> {

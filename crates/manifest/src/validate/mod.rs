@@ -209,6 +209,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         found.help("nothing would be served: add a `[[site]]` with a `[[site.route]]`, and `[app.NAME]` for what answers");
     }
     Some(StackSpec {
+        tasks: BTreeMap::new(),
         name: name?,
         root: context.root(),
         http,

@@ -116,7 +116,7 @@ fn routes(
             found.at(place.key("metrics").name_span(), "open to all");
             found.help("add `allow = [\"10.0.0.0/8\"]` or `basic_auth`");
         }
-        routes.push(RouteSpec { path, handler, timeouts, body_limit, policy });
+        routes.push(RouteSpec { path, handler, timeouts, body_limit, policy, hold: None });
     }
     routes
 }

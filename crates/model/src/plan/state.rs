@@ -41,6 +41,10 @@ pub enum Serving {
     Ready,
     /// None yet.
     Starting,
+    /// None: the last one ended, and is started again.
+    Restarting,
+    /// None, until one is asked for.
+    Asleep,
     /// All are unhealthy.
     Unhealthy,
     /// Stopped, crashed or failed.

@@ -44,6 +44,12 @@ fn app(dir: &Path, steps: &[&str], inputs: &[&str]) -> AppSpec {
             digests: Vec::new(),
         }),
         writable: Vec::new(),
+        description: None,
+        traffic: Default::default(),
+        recycle: Default::default(),
+        resources: Default::default(),
+        scale: None,
+        reload_signal: None,
     }
 }
 

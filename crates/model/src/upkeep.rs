@@ -1,0 +1,86 @@
+//! What keeps an app's instances in good health and number: recycling, limits, scaling; and commands by the clock.
+
+use crate::spec::AppSpec;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// When an instance in good health is replaced. Its successor is ready before it is drained, unless there is no room for both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecycleSpec {
+    /// After so many requests.
+    pub requests: Option<u64>,
+    /// And up to so many more, drawn anew for each instance, so that they do not all go at once. Of `age` the same share.
+    pub jitter: u64,
+    /// Once its processes hold more memory than this, in bytes.
+    pub memory: Option<u64>,
+    /// Once it has been running for so long.
+    pub age: Option<Duration>,
+}
+
+impl RecycleSpec {
+    /// Whether anything is to be looked at.
+    pub fn is_on(&self) -> bool {
+        self.requests.is_some() || self.memory.is_some() || self.age.is_some()
+    }
+}
+
+/// What an instance may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourcesSpec {
+    /// Bytes of memory; beyond it, it is ended at once.
+    pub memory: Option<u64>,
+}
+
+/// How many instances there are, where that is not one number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleSpec {
+    /// Fewest; 0: none runs once nothing was asked of it for `idle`, and the next request starts one.
+    pub min: u32,
+    /// Most.
+    pub max: u32,
+    /// Requests in flight for each instance that are aimed at; none: it is not scaled by load.
+    pub target: Option<u32>,
+    /// Time with less to do after which one goes (to zero: without any request).
+    pub idle: Duration,
+}
+
+/// A command that runs by the clock: an app that nobody asks, started when it is due.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// Five fields of crontab(5), or one of its names (`@daily`), in the host's time zone.
+    pub schedule: String,
+    /// What is run: as an app with `Listen::Nothing` and `RestartPolicy::Never`.
+    pub app: AppSpec,
+    /// What becomes of a run that is due while the last one still goes on.
+    pub overlap: Overlap,
+    /// What becomes of runs that were due while no keeper ran.
+    pub missed: Missed,
+    /// Longest time of one run; none: no bound.
+    pub timeout: Option<Duration>,
+}
+
+/// Of two runs at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overlap {
+    /// The later one is left out, and reported.
+    #[default]
+    Skip,
+    /// The later one begins when the former has ended; one waits at most.
+    Wait,
+    /// The former one is stopped.
+    Replace,
+}
+
+/// Of runs that were missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missed {
+    /// They are reported.
+    #[default]
+    Report,
+    /// They are reported, and one run makes up for all of them.
+    Run,
+}
