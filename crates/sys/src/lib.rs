@@ -20,4 +20,5 @@ pub mod removal;
 pub mod signal;
 pub mod terminal;
 pub mod unix_socket;
+pub mod usage;
 pub mod user;
