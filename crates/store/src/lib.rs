@@ -6,6 +6,8 @@
 //! - [`journal`]: steps begun and not finished.
 //! - [`history`]: changes of state of instances, bounded.
 //! - [`bans`]: addresses that are refused.
+//! - [`scaled`]: numbers of instances that an administrator asked for.
+//! - [`tasks`]: what was due, and what became of it.
 //! - [`counters`]: snapshot revisions and run numbers.
 //!
 //! One writer, the keeper (it holds `keeper.lock`). All methods are synchronous and short: a few rows and one fsync.
@@ -17,7 +19,9 @@ mod error;
 pub mod history;
 pub mod journal;
 mod open;
+pub mod scaled;
 pub mod stacks;
+pub mod tasks;
 mod value;
 
 pub use bans::Ban;
@@ -25,4 +29,6 @@ pub use error::StoreError;
 pub use history::Transition;
 pub use journal::JournalEntry;
 pub use open::Store;
+pub use scaled::Scaled;
 pub use stacks::{NewRevision, Proposal, Revision, StackRecord, Wanted};
+pub use tasks::{TaskRecord, TaskRun};

@@ -82,8 +82,11 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     use rusqlite_migration::{Error, MigrationDefinitionError};
-    let migrations =
-        Migrations::new(vec![M::up(include_str!("schema.sql")), M::up(include_str!("schema2.sql"))]);
+    let migrations = Migrations::new(vec![
+        M::up(include_str!("schema.sql")),
+        M::up(include_str!("schema2.sql")),
+        M::up(include_str!("schema3.sql")),
+    ]);
     migrations.to_latest(connection).map_err(|error| match error {
         Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::Newer { path: path.to_owned() }

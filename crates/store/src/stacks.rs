@@ -9,6 +9,7 @@
 //! caller saw (compare-and-swap): of two changes made at once only one is taken. A new proposal takes the place of a candidate.
 
 use crate::counters;
+use crate::scaled::{self, Scaled};
 use crate::value::{number, parsed, path, path_bytes, unsigned};
 use crate::{Store, StoreError};
 use model::{AppName, StackName};
@@ -69,6 +70,8 @@ pub struct StackRecord {
     pub stopped: BTreeSet<AppName>,
     /// How often an administrator restarted each app.
     pub restarts: BTreeMap<AppName, u64>,
+    /// How many instances an administrator asked for.
+    pub scaled: BTreeMap<AppName, Scaled>,
 }
 
 impl StackRecord {
@@ -212,6 +215,7 @@ fn stack(database: &Connection, name: &StackName) -> rusqlite::Result<Option<Sta
         wanted: if running { Wanted::Running } else { Wanted::Stopped },
         stopped: BTreeSet::new(),
         restarts: BTreeMap::new(),
+        scaled: scaled::of(database, name)?,
     };
     let mut rows = database.prepare_cached("SELECT app, stopped, restarts FROM app WHERE stack = ?1")?;
     let mut rows = rows.query([name.as_str()])?;

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use model::{AppId, AppName, InstanceId, StackName};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use store::{Ban, NewRevision, Proposal, Store, StoreError, Transition, Wanted};
+use store::{Ban, NewRevision, Proposal, Scaled, Store, StoreError, TaskRecord, TaskRun, Transition, Wanted};
 
 fn name(text: &str) -> StackName {
     text.parse().unwrap()
@@ -301,4 +302,60 @@ fn bans_survive_until_they_end_or_are_lifted() {
     assert_eq!(store.bans().unwrap(), all[1..]);
     store.change_bans(&[], &[all[1].net]).unwrap();
     assert_eq!(store.bans().unwrap(), []);
+}
+
+#[test]
+fn what_was_scaled_survives_and_goes_with_its_stack() {
+    let (_folder, path) = in_a_folder();
+    let store = Store::open(&path).unwrap();
+    store.propose(&name("hello"), None, &revision("a")).unwrap();
+    let three = Scaled { instances: 3, manifest: "1".into() };
+    let asked = BTreeMap::from([(app("web"), Some(three.clone())), (app("api"), Some(three.clone()))]);
+    store.set_scaled(&name("hello"), &asked).unwrap();
+    store.set_scaled(&name("hello"), &BTreeMap::from([(app("api"), None)])).unwrap();
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    let scaled = store.stack(&name("hello")).unwrap().unwrap().scaled;
+    assert_eq!(scaled, BTreeMap::from([(app("web"), three)]));
+    assert!(store.set_scaled(&name("other"), &asked).is_err(), "there is no such stack");
+    store.remove(&name("hello")).unwrap();
+    store.propose(&name("hello"), None, &revision("a")).unwrap();
+    assert!(store.stack(&name("hello")).unwrap().unwrap().scaled.is_empty());
+}
+
+#[test]
+fn tasks_and_their_runs_survive_and_the_oldest_runs_go() {
+    let (_folder, path) = in_a_folder();
+    let store = Store::open(&path).unwrap();
+    let (stack, task) = (name("hello"), app("backup"));
+    store.propose(&stack, None, &revision("a")).unwrap();
+    let far = TaskRecord { schedule: "0 2 * * *".into(), seen_ms: 5, waiting_ms: Some(4) };
+    store.keep_task(&stack, &task, &TaskRecord { waiting_ms: None, ..far.clone() }).unwrap();
+    store.keep_task(&stack, &task, &far).unwrap();
+    let run = |begun_ms, ended_ms| TaskRun {
+        id: 0,
+        spec: u64::MAX - 1,
+        due_ms: Some(begun_ms),
+        begun_ms,
+        ended_ms,
+        result: "running".into(),
+        detail: String::new(),
+    };
+    let open = store.begin_task_run(&stack, &task, &run(1, None)).unwrap();
+    let over = u64::from(store::tasks::KEPT);
+    for begun in 2..=over {
+        store.begin_task_run(&stack, &task, &run(begun, Some(begun))).unwrap();
+    }
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.tasks(&stack).unwrap(), BTreeMap::from([(task.clone(), far)]));
+    let found = store.open_task_runs(&stack).unwrap();
+    assert_eq!(found, [(task.clone(), TaskRun { id: open, ..run(1, None) })]);
+    store.end_task_run(open, 9, "failed", "exited with status 3").unwrap();
+    assert!(store.open_task_runs(&stack).unwrap().is_empty());
+    let all = store.task_runs(&stack, &task, u32::MAX).unwrap();
+    assert_eq!((all.len(), all.last().map(|run| run.ended_ms)), (100, Some(Some(9))));
+    store.begin_task_run(&stack, &task, &run(over + 1, Some(1))).unwrap();
+    let all = store.task_runs(&stack, &task, u32::MAX).unwrap();
+    assert_eq!((all.len(), all[99].begun_ms), (100, 2), "the oldest is gone");
 }
