@@ -234,6 +234,7 @@ fn app(
         resources: Default::default(),
         scale: None,
         reload_signal: None,
+        preset: None,
     })
 }
 

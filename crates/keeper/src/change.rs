@@ -167,6 +167,15 @@ fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
         let names: std::collections::BTreeSet<&String> = names.collect();
         parts.push(format!("env {}", names.into_iter().cloned().collect::<Vec<_>>().join(" ")));
     }
+    if old.description != new.description {
+        parts.push("description".to_owned());
+    }
+    if old.reload_signal != new.reload_signal {
+        parts.push("reload".to_owned());
+    }
+    if old.instances == new.instances && old.preset != new.preset {
+        parts.push("instances".to_owned());
+    }
     if old.instances != new.instances {
         parts.push(format!("instances {} → {}", old.instances, new.instances));
     }

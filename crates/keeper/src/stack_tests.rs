@@ -44,6 +44,7 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
         resources: Default::default(),
         scale: None,
         reload_signal: None,
+        preset: None,
     }
 }
 

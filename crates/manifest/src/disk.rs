@@ -72,6 +72,12 @@ impl Disk {
         self.real
     }
 
+    /// Cores that this process may use, so also what it starts; without a machine one.
+    pub fn cores(&self) -> u32 {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        if self.real { u32::try_from(cores).unwrap_or(u32::MAX) } else { 1 }
+    }
+
     /// A file's text; nothing without a machine. The error is the sentence for the label.
     pub fn read(&mut self, path: &Path) -> Result<Option<String>, String> {
         if !self.real {

@@ -104,6 +104,17 @@ impl<'a> Shape<'a> {
             self.wrong_type(node, &choices, name);
             return None;
         };
+        // A number in quotes is meant as a number, where one fits and no text but some words does.
+        if let Kind::Text(text) = &node.kind
+            && text.parse::<i64>().is_ok()
+            && matching.iter().all(|choice| words(choice).next().is_some())
+        {
+            let numbers: Vec<_> = choices.into_iter().filter(|choice| has_type(choice, "integer")).collect();
+            if !numbers.is_empty() {
+                self.wrong_type(node, &numbers, name);
+                return None;
+            }
+        }
         match &mut node.kind {
             Kind::Table(_) => Some(self.table(node, first, name)),
             Kind::Array(items) => {
@@ -255,11 +266,7 @@ impl<'a> Shape<'a> {
     }
 
     fn is_word(&mut self, node: &Node, text: &str, choices: &[&Value], name: &str) -> bool {
-        let mut words = Vec::new();
-        for choice in choices {
-            let list = choice.get("enum").and_then(Value::as_array).into_iter().flatten();
-            words.extend(list.chain(choice.get("const")).filter_map(Value::as_str));
-        }
+        let words: Vec<&str> = choices.iter().flat_map(|choice| words(choice)).collect();
         if words.is_empty() || words.contains(&text) {
             return true;
         }
@@ -275,7 +282,8 @@ impl<'a> Shape<'a> {
 /// `port = "${PORT_NUMBER}"`: TOML has no other way to write a number that comes from a variable.
 fn convert_substituted(node: &mut Node, choices: &[&Value]) {
     let Kind::Text(text) = &node.kind else { return };
-    if node.origin == Origin::Written || choices.iter().any(|choice| has_type(choice, "string")) {
+    let is_free = |choice: &&Value| has_type(choice, "string") && words(choice).next().is_none();
+    if node.origin == Origin::Written || choices.iter().any(is_free) {
         return;
     }
     if let Some(number) =
@@ -287,6 +295,12 @@ fn convert_substituted(node: &mut Node, choices: &[&Value]) {
     {
         node.kind = Kind::Bool(flag);
     }
+}
+
+/// The words that alone fit a schema; none: any text does, if one does.
+fn words(schema: &Value) -> impl Iterator<Item = &str> {
+    let list = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    list.chain(schema.get("const")).filter_map(Value::as_str)
 }
 
 fn has_type(schema: &Value, name: &str) -> bool {

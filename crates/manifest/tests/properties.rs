@@ -26,7 +26,7 @@ fn check(text: &str) {
     }
 }
 
-const KEYS: [&str; 112] = [
+const KEYS: [&str; 114] = [
     "stack",
     "trusted",
     "listen",
@@ -59,6 +59,8 @@ const KEYS: [&str; 112] = [
     "stop",
     "signal",
     "drain",
+    "description",
+    "reload",
     "user",
     "logs",
     "keep",

@@ -206,3 +206,36 @@ fn a_database_needs_its_system_user_only_where_root_starts_it() {
         }
     }
 }
+
+#[test]
+fn a_preset_of_instances_follows_the_cores_and_says_so() {
+    let cores = std::thread::available_parallelism().unwrap().get() as u32;
+    for (preset, number, rule) in [
+        ("auto", cores * 2 + 1, "cores * 2 + 1"),
+        ("cpu", cores * 2 + 1, "cores * 2 + 1"),
+        ("io", cores * 4, "cores * 4"),
+        ("memory", cores.clamp(2, 4), "one for each core, from 2 to 4"),
+    ] {
+        let loaded = worker(&format!("instances = '{preset}'")).load().unwrap();
+        assert_eq!(app(&loaded, "web").instances, number, "{preset}");
+        let shown = manifest::effective(&loaded.spec);
+        let name = if preset == "auto" { "cpu" } else { preset };
+        let line = format!("instances = \"{name}\" # {number} on this machine: {rule}\n");
+        assert!(shown.contains(&line), "{shown}");
+        assert_eq!(manifest::effective_json(&loaded.spec)["app"]["web"]["instances"], number);
+    }
+    let found = worker("instances = 'many'").load().unwrap_err();
+    assert!(found.render(false).contains("memory"), "{}", found.render(false));
+}
+
+#[test]
+fn a_reload_signal_and_a_description_are_kept_without_touching_the_fingerprint() {
+    let with = worker("description = 'Imagineer API Server'\nreload = 'HUP'").load().unwrap();
+    let with = app(&with, "web");
+    let plain = AppSpec { description: None, reload_signal: None, ..with.clone() };
+    assert_eq!((with.description.as_deref(), with.reload_signal), (Some("Imagineer API Server"), Some(1)));
+    assert_eq!(with.fingerprint(0), plain.fingerprint(0));
+    for wrong in ["reload = 'KILL'", "reload = 'HUPP'", "description = \"two\\nlines\""] {
+        assert!(worker(wrong).load().is_err(), "{wrong}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::redact::RedactKind;
 use crate::service::ServiceSpec;
 use crate::site::{Balance, EdgeSpec, StaticSpec, TlsSpec};
 use crate::traffic::{HoldSpec, TrafficSpec};
-use crate::upkeep::{RecycleSpec, ResourcesSpec, ScaleSpec, TaskSpec};
+use crate::upkeep::{Preset, RecycleSpec, ResourcesSpec, ScaleSpec, TaskSpec};
 use crate::{AppName, Secret, StackName};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,8 @@ pub struct AppSpec {
     pub listen: Listen,
     /// How many instances.
     pub instances: u32,
+    /// What that number was worked out from; none: it was written.
+    pub preset: Option<Preset>,
     /// How requests are spread over them.
     pub balance: Balance,
     /// They speak HTTP/2 without TLS (h2c, with prior knowledge).

@@ -61,6 +61,42 @@ pub struct TaskSpec {
     pub timeout: Option<Duration>,
 }
 
+/// A number of instances that follows the machine: one worker each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// They compute: two for each core, and one more.
+    Cpu,
+    /// They wait for others: four for each core.
+    Io,
+    /// Each holds much memory: one for each core, at least two and at most four.
+    Memory,
+}
+
+impl Preset {
+    /// How many instances that is on so many cores.
+    pub fn instances(self, cores: u32) -> u32 {
+        match self {
+            Self::Cpu => cores.saturating_mul(2).saturating_add(1),
+            Self::Io => cores.saturating_mul(4),
+            Self::Memory => cores.clamp(2, 4),
+        }
+        .min(MAX_INSTANCES)
+    }
+
+    /// How that is worked out, in words.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::Cpu => "cores * 2 + 1",
+            Self::Io => "cores * 4",
+            Self::Memory => "one for each core, from 2 to 4",
+        }
+    }
+}
+
+/// Most instances that an app may have.
+pub const MAX_INSTANCES: u32 = 1000;
+
 /// Of two runs at a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,4 +119,17 @@ pub enum Missed {
     Report,
     /// They are reported, and one run makes up for all of them.
     Run,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Preset;
+
+    #[test]
+    fn presets_follow_the_cores() {
+        let of = |preset: Preset| [1, 2, 8, 1 << 30].map(|cores| preset.instances(cores));
+        assert_eq!(of(Preset::Cpu), [3, 5, 17, 1000]);
+        assert_eq!(of(Preset::Io), [4, 8, 32, 1000]);
+        assert_eq!(of(Preset::Memory), [2, 2, 4, 4]);
+    }
 }

@@ -15,6 +15,7 @@ use model::spec::{
     AppSpec, CleanupSpec, EnvValue, Listen, LogSpec, RestartPolicy, RestartSpec, StackLogs, StackSpec,
     StopSpec,
 };
+use model::upkeep::Preset;
 use std::path::Path;
 use std::time::Duration;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -54,12 +55,18 @@ pub fn effective(spec: &StackSpec) -> String {
     document.to_string()
 }
 
-/// The same as JSON: lengths of time, sizes and signals in the manifest's own words.
+/// The same as JSON: lengths of time, sizes and signals in the manifest's own words, instances as their number.
 pub fn effective_json(spec: &StackSpec) -> serde_json::Value {
     let text = effective(spec);
     // what was just written is TOML
-    toml_edit::Document::parse(text.as_str())
-        .map_or(serde_json::Value::Null, |document| tree::build(&document).to_json())
+    let mut json = toml_edit::Document::parse(text.as_str())
+        .map_or(serde_json::Value::Null, |document| tree::build(&document).to_json());
+    for (name, app) in spec.apps.iter().filter(|(_, app)| app.preset.is_some()) {
+        if let Some(named) = json.pointer_mut(&format!("/app/{name}/instances")) {
+            *named = app.instances.into();
+        }
+    }
+    json
 }
 
 fn list(items: impl Iterator<Item = String>) -> Array {
@@ -128,9 +135,12 @@ fn edge(edge: &EdgeSpec) -> Table {
 
 fn app(app: &AppSpec) -> Table {
     let mut table = Table::new();
+    if let Some(description) = &app.description {
+        table["description"] = value(text(description));
+    }
     table["run"] = value(words(&app.argv));
     table["dir"] = value(path(&app.dir));
-    table["instances"] = value(i64::from(app.instances));
+    table["instances"] = instances(app);
     match app.listen {
         Listen::Port(port) => table["port"] = value(i64::from(port)),
         Listen::Nothing => table["listen"] = value(false),
@@ -142,6 +152,9 @@ fn app(app: &AppSpec) -> Table {
     table["health"] = value(site::health(&app.health));
     table["restart"] = restart(&app.restart);
     table["stop"] = stop(&app.stop);
+    if let Some(signal) = app.reload_signal {
+        table["reload"] = value(values::signal_name(signal));
+    }
     if let Some(user) = &app.user {
         table["user"] = value(text(user));
     }
@@ -162,6 +175,19 @@ fn app(app: &AppSpec) -> Table {
         table["env"] = Item::Table(env);
     }
     table
+}
+
+/// A preset keeps its name, so that it means the same on another machine; the number it gives on this one, and why, stands beside it.
+fn instances(app: &AppSpec) -> Item {
+    let Some(preset) = app.preset else { return value(i64::from(app.instances)) };
+    let name = match preset {
+        Preset::Cpu => "cpu",
+        Preset::Io => "io",
+        Preset::Memory => "memory",
+    };
+    let mut named = Value::from(name);
+    named.decor_mut().set_suffix(format!(" # {} on this machine: {}", app.instances, preset.rule()));
+    value(named)
 }
 
 fn restart(spec: &RestartSpec) -> Item {

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "App", extend("required" = ["run"]))]
 pub struct AppFile {
+    /// What it is, for people: `status` shows it.
+    pub description: Option<String>,
     /// Command and arguments: a text that is split into words as a shell does, or a list. Never run by a shell.
     /// `$PORT`, `$SOCKET`, `$HOST` and `$BUILD_DIRECTORY` are replaced when an instance starts.
     pub run: Option<OneOrMany>,
@@ -22,9 +24,8 @@ pub struct AppFile {
     pub env: BTreeMap<String, EnvFileValue>,
     /// Files of `KEY=value` lines, relative to the manifest; a later one wins. Their values are masked wherever shown.
     pub env_file: Option<OneOrMany>,
-    /// How many instances. Default: 1.
-    #[schemars(range(min = 1, max = 1000))]
-    pub instances: Option<i64>,
+    /// How many instances: a number, or a preset that follows the machine's cores. Default: 1.
+    pub instances: Option<InstancesFile>,
     /// Fixed loopback port, only with one instance. Default: a unix socket if `run` or `env` names `$SOCKET`, else a free
     /// port given as `$PORT`.
     #[schemars(range(min = 1, max = 65535))]
@@ -45,10 +46,38 @@ pub struct AppFile {
     pub restart: Option<RestartFile>,
     /// How an instance is stopped.
     pub stop: StopFile,
+    /// Signal that has its main process load its configuration anew: `HUP`. Sent by `mainstay signal NAME`.
+    pub reload: Option<String>,
     /// System user it runs as, when Mainstay was started as root.
     pub user: Option<String>,
     /// How much of its output is kept.
     pub logs: LogsFile,
+}
+
+/// How many instances.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Instances")]
+pub enum InstancesFile {
+    /// So many.
+    Number(#[schemars(range(min = 1, max = 1000))] i64),
+    /// As many as the machine's cores ask for.
+    Preset(PresetFile),
+}
+
+/// A number of instances, of one worker each, that follows the machine's cores.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Preset")]
+pub enum PresetFile {
+    /// The same as `cpu`.
+    Auto,
+    /// For apps that compute: cores * 2 + 1.
+    Cpu,
+    /// For apps that wait for others: cores * 4.
+    Io,
+    /// For apps that hold much memory: one for each core, from 2 to 4.
+    Memory,
 }
 
 /// A value of the environment.

@@ -1,7 +1,7 @@
 //! One app.
 
 use super::reach::unreachable_folder;
-use super::{Context, build, command, env, handler, items, missing, run, script};
+use super::{Context, build, command, env, handler, instances, items, missing, run, script};
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
 use crate::interpolate;
@@ -57,7 +57,7 @@ pub fn app(
         build::build(context, place.key("build"), file, &dir, usable)
     });
     build::directory(context, place, &argv, &env, &health.probe);
-    let instances = file.instances.unwrap_or(1);
+    let (instances, preset) = instances::instances(context, file.instances.as_ref());
     if matches!(listen, Listen::Port(_)) && instances > 1 {
         context
             .report
@@ -73,7 +73,8 @@ pub fn app(
         dir,
         env,
         listen,
-        instances: u32::try_from(instances).unwrap_or(1),
+        instances,
+        preset,
         needs: needs(context, place.key("needs"), file),
         health,
         restart: run::restart(context, place.key("restart"), file.restart.as_ref()),
@@ -82,12 +83,12 @@ pub fn app(
         logs: run::logs(context, place.key("logs"), &file.logs, redact),
         build,
         writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
-        description: None,
+        description: run::description(context, place.key("description"), file.description.as_deref()),
         traffic: Default::default(),
         recycle: Default::default(),
         resources: Default::default(),
         scale: None,
-        reload_signal: None,
+        reload_signal: run::reload(context, place.key("reload"), file.reload.as_deref()),
     })
 }
 

@@ -10,6 +10,7 @@ mod env;
 mod files;
 mod handler;
 mod host;
+mod instances;
 mod needs;
 mod policy;
 mod reach;

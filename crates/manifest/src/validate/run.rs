@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// SIGTERM, signal(7).
 const SIGTERM: i32 = 15;
+/// Longest description, in characters.
+const DESCRIPTION: usize = 200;
 
 /// The system user of this name.
 pub fn user(context: &mut Context<'_>, place: Place<'_>, name: Option<&str>) -> Option<Identity> {
@@ -87,6 +89,28 @@ pub fn stop(
         timeout: context.duration(place.key("timeout"), file.timeout.as_ref(), timeout, true),
         drain: context.duration(place.key("drain"), file.drain.as_ref(), drain, true),
     }
+}
+
+/// The signal that has a program load its configuration anew.
+pub fn reload(context: &mut Context<'_>, place: Place<'_>, name: Option<&str>) -> Option<i32> {
+    let text = name?;
+    let signal = values::signal(text);
+    signal
+        .map_err(|wrong| {
+            context.wrong("signal::bad", format!("{text:?} is no signal to reload with"), place, wrong);
+        })
+        .ok()
+}
+
+/// A line for people.
+pub fn description(context: &mut Context<'_>, place: Place<'_>, text: Option<&str>) -> Option<String> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty())?;
+    if text.chars().any(char::is_control) || text.chars().count() > DESCRIPTION {
+        let found = context.report.error("description::bad", "a description is one line of text");
+        found.at(place.span(), format!("without control characters, at most {DESCRIPTION} characters"));
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// How much of its output is kept; `stack`: what is masked where nothing is said.

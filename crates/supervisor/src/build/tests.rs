@@ -50,6 +50,7 @@ fn app(dir: &Path, steps: &[&str], inputs: &[&str]) -> AppSpec {
         resources: Default::default(),
         scale: None,
         reload_signal: None,
+        preset: None,
     }
 }
 
