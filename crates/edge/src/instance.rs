@@ -11,10 +11,12 @@
 //! All four are sequentially consistent, so at least one side sees the other: a claim is never given on an instance that
 //! was said to be drained. [`Claim`]'s drop wakes the control thread when it was the last one on a draining instance.
 
+use crate::latency::Latency;
 use crate::wake::Wake;
 use model::observed::Address;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
 
 /// One instance, alone in its cache lines: every request of every core counts here.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Instance {
     pub name: Box<str>,
     /// Where it takes requests.
     pub address: Address,
+    /// How long it took to answer: cache lines of their own.
+    pub latency: Box<Latency>,
     wake: Arc<Wake>,
 }
 
@@ -46,6 +50,7 @@ impl Instance {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
             address,
+            latency: Box::new(Latency::new(Instant::now())),
             wake,
         })
     }
@@ -92,9 +97,11 @@ impl Instance {
 
     /// Its counters, for the keeper.
     pub fn stats(&self) -> wire::edge::InstanceStats {
+        let latency = self.latency.figures(Instant::now());
         wire::edge::InstanceStats {
-            p50_us: 0,
-            p99_us: 0,
+            rate: latency.rate,
+            p50_us: latency.p50_us,
+            p99_us: latency.p99_us,
             instance: self.name.to_string(),
             in_flight: u64::from(self.in_flight()),
             requests: self.requests.load(Ordering::Relaxed),

@@ -5,7 +5,7 @@
 //! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`], [`gate`], [`prepare`]), one handler
 //! - [`tls`], [`proxy_protocol`]: what comes before HTTP where a door asks for it
 //! - [`table`], [`hosts`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
-//! - [`proxy`]: claim ([`upstream`], [`instance`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
+//! - [`proxy`]: claim ([`upstream`], [`instance`], [`latency`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`files`], [`redirect`], [`answer`], [`error_page`] and [`date`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
 //! - [`policy`]: what applies beside the handler; [`policy::response`] sees the head of every answer; [`coding`]: who takes which
@@ -40,6 +40,7 @@ mod headers;
 mod hosts;
 mod html;
 mod instance;
+mod latency;
 mod log_line;
 mod metrics;
 mod pipe;

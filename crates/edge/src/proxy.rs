@@ -125,7 +125,7 @@ async fn reach(
                 return Err(Stop::Refused(unreachable(job, failed)));
             }
         };
-        let now = record.upstream_started.map_or(record.started, |_| Instant::now());
+        let now = Instant::now();
         record.upstream_started = Some(now);
         let Some(instance) = claim.instance() else { continue };
         let repeatable = job.body.is_none() && record.facts.method.is_idempotent();

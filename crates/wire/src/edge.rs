@@ -145,6 +145,9 @@ pub struct InstanceStats {
     pub requests: u64,
     /// Requests that failed there: refused, reset, timed out.
     pub failures: u64,
+    /// Answers for each second of the last minute.
+    #[serde(default)]
+    pub rate: f64,
     /// Half of its answers of the last minute took no longer than this, in microseconds; 0: none was given.
     #[serde(default)]
     pub p50_us: u64,

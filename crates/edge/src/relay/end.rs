@@ -45,6 +45,14 @@ impl Relay<'_> {
         }
     }
 
+    /// The final head is there.
+    pub(super) fn count_answer(&self) {
+        let instance = self.claim.as_ref().and_then(Claim::instance);
+        if let (Some(instance), Some(sent)) = (instance, self.record.upstream_started) {
+            instance.latency.add(sent, Instant::now());
+        }
+    }
+
     fn count_failure(&self) {
         if let Some(instance) = self.claim.as_ref().and_then(Claim::instance) {
             instance.count_failure();

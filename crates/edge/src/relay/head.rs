@@ -93,6 +93,7 @@ impl Relay<'_> {
         if head.upgrade && !self.is_sent() {
             return Err(self.bad_answer("switched protocols before the request's end".to_owned()));
         }
+        self.count_answer();
         let framing = if head.upgrade { BodyFraming::UntilClose } else { head.body };
         self.keep_upstream = head.keep_alive && framing != BodyFraming::UntilClose;
         if self.is_replaced(head.status) {
