@@ -71,7 +71,7 @@ impl Latency {
     pub fn add(&self, sent: Instant, now: Instant) {
         let number = self.number(now);
         let [even, odd] = &self.windows;
-        let window = if number % 2 == 0 { even } else { odd };
+        let window = if number.is_multiple_of(2) { even } else { odd };
         let found = window.number.load(Ordering::Relaxed);
         // Older than what is found: a core that was held up. Its answer goes to the newer one.
         if found < number
