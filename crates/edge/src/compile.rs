@@ -1,6 +1,6 @@
 //! Snapshot → [`Table`], on the control thread.
 //!
-//! [`Compiler`] remembers what must outlive a snapshot: instances with their claims, upstreams' cursors, compiled sites. It
+//! [`Compiler`] remembers what must outlive a snapshot: instances with their claims, what upstreams share, compiled sites. It
 //! also knows what drains: an instance that the snapshot marks as draining, or no longer names, is kept until its last
 //! claim has ended and that was reported.
 
@@ -13,11 +13,10 @@ use crate::redirect::Redirect;
 use crate::router::Router;
 use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
 use crate::tls;
-use crate::upstream::Upstream;
+use crate::upstream::{Lasting, Upstream};
 use crate::wake::Wake;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 use wire::snapshot::{Endpoint, Snapshot};
 
@@ -28,14 +27,18 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct Compiler {
     wake: Arc<Wake>,
     numbers: Arc<SiteNumbers>,
-    instances: HashMap<String, Arc<Instance>>,
-    cursors: HashMap<String, Arc<AtomicU32>>,
+    instances: HashMap<Key, Arc<Instance>>,
+    lasting: HashMap<String, Arc<Lasting>>,
     sites: HashMap<u64, Arc<Site>>,
     policies: Policies,
     swept: Instant,
     draining: Vec<Leaving>,
     tls: tls::Builder,
 }
+
+/// An endpoint: the id of its upstream and its own name. A server that Mainstay does not run may stand in several upstreams;
+/// each counts, and bounds, what it sends there itself.
+type Key = (String, String);
 
 struct Leaving {
     instance: Arc<Instance>,
@@ -69,7 +72,7 @@ impl Compiler {
             wake,
             numbers,
             instances: HashMap::new(),
-            cursors: HashMap::new(),
+            lasting: HashMap::new(),
             sites: HashMap::new(),
             policies: Policies::default(),
             swept: Instant::now(),
@@ -119,41 +122,47 @@ impl Compiler {
     }
 
     fn upstream(&mut self, upstream: &wire::snapshot::Upstream) -> Arc<Upstream> {
-        let cursor = Arc::clone(self.cursors.entry(upstream.id.clone()).or_default());
+        let lasting = Arc::clone(self.lasting.entry(upstream.id.clone()).or_default());
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
-        let endpoints = taking.map(|endpoint| (self.instance(endpoint), endpoint.weight)).collect();
-        let mut made = Upstream::new(&upstream.id, upstream.state, upstream.balance, endpoints, cursor);
-        made.http2 = upstream.http2;
-        Arc::new(made)
+        let endpoints = taking
+            .map(|endpoint| (self.instance(&upstream.id, endpoint, &lasting), endpoint.weight))
+            .collect();
+        Arc::new(Upstream::new(upstream, endpoints, lasting))
     }
 
     /// The instance an endpoint stands for; another address makes it another instance.
-    fn instance(&mut self, endpoint: &Endpoint) -> Arc<Instance> {
-        if let Some(known) = self.instances.get(&endpoint.instance)
+    fn instance(&mut self, upstream: &str, endpoint: &Endpoint, lasting: &Arc<Lasting>) -> Arc<Instance> {
+        let key = (upstream.to_owned(), endpoint.instance.clone());
+        if let Some(known) = self.instances.get(&key)
             && known.address == endpoint.address
             && !known.is_draining()
         {
             return Arc::clone(known);
         }
-        let made = Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.wake));
-        if let Some(former) = self.instances.insert(endpoint.instance.clone(), Arc::clone(&made)) {
+        let made = self.made(endpoint, Arc::clone(lasting));
+        if let Some(former) = self.instances.insert(key, Arc::clone(&made)) {
             // Its name lives on in another object, so its end is nobody's business but its own.
             former.set_draining(true);
         }
         made
     }
 
+    fn made(&self, endpoint: &Endpoint, lasting: Arc<Lasting>) -> Arc<Instance> {
+        Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.wake), lasting)
+    }
+
     /// Begins the draining of what `snapshot` (the one now published) lets go.
     pub fn drain(&mut self, snapshot: &Snapshot) {
         let endpoints = || snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
-        let staying: HashSet<&str> = endpoints()
-            .filter(|endpoint| !endpoint.draining)
-            .map(|endpoint| endpoint.instance.as_str())
+        let staying: HashSet<(&str, &str)> = snapshot.upstreams.iter().flat_map(staying).collect();
+        let leaving: Vec<Key> = self
+            .instances
+            .keys()
+            .filter(|(upstream, name)| !staying.contains(&(upstream, name)))
+            .cloned()
             .collect();
-        let leaving: Vec<String> =
-            self.instances.keys().filter(|name| !staying.contains(name.as_str())).cloned().collect();
-        for name in leaving {
-            let Some(instance) = self.instances.remove(&name) else { continue };
+        for key in leaving {
+            let Some(instance) = self.instances.remove(&key) else { continue };
             instance.set_draining(true);
             self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
         }
@@ -162,7 +171,7 @@ impl Compiler {
         let named: HashSet<&str> = endpoints().map(|endpoint| endpoint.instance.as_str()).collect();
         self.draining.retain(|leaving| !leaving.reported || named.contains(&*leaving.instance.name));
         let known: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
-        self.cursors.retain(|id, _| known.contains(id.as_str()));
+        self.lasting.retain(|id, _| known.contains(id.as_str()));
     }
 
     /// A draining endpoint that this edge never sent anything to (it was started after the drain began) has no
@@ -173,8 +182,7 @@ impl Compiler {
             if self.draining.iter().any(|leaving| *leaving.instance.name == *endpoint.instance) {
                 continue;
             }
-            let instance =
-                Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.wake));
+            let instance = self.made(endpoint, Arc::default());
             instance.set_draining(true);
             self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
         }
@@ -214,6 +222,12 @@ impl Compiler {
         let leaving = self.draining.iter().map(|leaving| &leaving.instance);
         self.instances.values().chain(leaving).map(|instance| instance.stats()).collect()
     }
+}
+
+/// The endpoints that take requests.
+fn staying(upstream: &wire::snapshot::Upstream) -> impl Iterator<Item = (&str, &str)> {
+    let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
+    taking.map(|endpoint| (upstream.id.as_str(), endpoint.instance.as_str()))
 }
 
 /// Everything that can be wrong with a snapshot, before anything is changed.

@@ -10,8 +10,13 @@
 //! ```
 //! All four are sequentially consistent, so at least one side sees the other: a claim is never given on an instance that
 //! was said to be drained. [`Claim`]'s drop wakes the control thread when it was the last one on a draining instance.
+//!
+//! The count goes up by compare-and-swap, and never beyond the bound that the claimer names: all cores together give an
+//! instance no more requests than that. Each end of a claim is told to who waits at the instance's upstream
+//! ([`Lasting::freed`]).
 
 use crate::latency::Latency;
+use crate::upstream::Lasting;
 use crate::wake::Wake;
 use model::observed::Address;
 use std::sync::Arc;
@@ -35,13 +40,23 @@ pub struct Instance {
     /// How long it took to answer: cache lines of their own.
     pub latency: Box<Latency>,
     wake: Arc<Wake>,
+    upstream: Arc<Lasting>,
+}
+
+/// Why there is no claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It takes no more requests.
+    Draining,
+    /// It has as many as it may have.
+    Busy,
 }
 
 static NEXT_KEY: AtomicU32 = AtomicU32::new(0);
 
 impl Instance {
-    /// An instance nobody has claimed yet.
-    pub fn new(name: &str, address: Address, wake: Arc<Wake>) -> Arc<Self> {
+    /// An instance of this upstream that nobody has claimed yet.
+    pub fn new(name: &str, address: Address, wake: Arc<Wake>, upstream: Arc<Lasting>) -> Arc<Self> {
         Arc::new(Self {
             in_flight: AtomicU32::new(0),
             draining: AtomicBool::new(false),
@@ -52,17 +67,21 @@ impl Instance {
             address,
             latency: Box::new(Latency::new(Instant::now())),
             wake,
+            upstream,
         })
     }
 
-    /// The right to send it one request, unless it drains.
-    pub fn claim(self: &Arc<Self>) -> Option<Claim> {
-        self.in_flight.fetch_add(1, Ordering::SeqCst);
+    /// The right to send it one request, unless it drains or has `most` of them.
+    pub fn claim(self: &Arc<Self>, most: u32) -> Result<Claim, Refused> {
+        let more = |count: u32| (count < most).then(|| count + 1);
+        if self.in_flight.try_update(Ordering::SeqCst, Ordering::Relaxed, more).is_err() {
+            return Err(if self.is_draining() { Refused::Draining } else { Refused::Busy });
+        }
         let claim = Claim { instance: Some(Arc::clone(self)) };
         if self.draining.load(Ordering::SeqCst) {
-            return None;
+            return Err(Refused::Draining);
         }
-        Some(claim)
+        Ok(claim)
     }
 
     /// Forbids or allows new claims. Control thread only.
@@ -114,6 +133,7 @@ impl Instance {
         if last && self.draining.load(Ordering::SeqCst) {
             self.wake.signal();
         }
+        self.upstream.freed();
     }
 }
 
@@ -153,16 +173,16 @@ mod tests {
 
     fn instance() -> Arc<Instance> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        Instance::new("s/a.1#1", address, Wake::new().unwrap())
+        Instance::new("s/a.1#1", address, Wake::new().unwrap(), Arc::default())
     }
 
     #[test]
     fn a_draining_instance_gives_no_claim_and_is_drained_when_the_last_one_ends() {
         let instance = instance();
-        let first = instance.claim().unwrap();
-        let second = instance.claim().unwrap();
+        let first = instance.claim(u32::MAX).unwrap();
+        let second = instance.claim(u32::MAX).unwrap();
         instance.set_draining(true);
-        assert!(instance.claim().is_none());
+        assert!(instance.claim(u32::MAX).is_err());
         assert_eq!(instance.in_flight(), 2, "the refused claim let go");
         drop(first);
         assert!(!instance.is_drained());
@@ -171,12 +191,33 @@ mod tests {
     }
 
     #[test]
+    fn its_bound_holds_whoever_claims() {
+        let instance = instance();
+        let claimer = || {
+            let instance = Arc::clone(&instance);
+            std::thread::spawn(move || {
+                let given = (0..20_000).filter_map(|_| instance.claim(3).ok());
+                given.map(|_claim| instance.in_flight()).max().unwrap()
+            })
+        };
+        let claimers = [claimer(), claimer(), claimer(), claimer()];
+        let most = claimers.into_iter().map(|claimer| claimer.join().unwrap()).max().unwrap();
+        assert!(most <= 3, "{most} at once");
+        let held: Vec<Claim> = (0..3).map(|_| instance.claim(3).unwrap()).collect();
+        assert_eq!(instance.claim(3).unwrap_err(), Refused::Busy);
+        instance.set_draining(true);
+        assert_eq!(instance.claim(3).unwrap_err(), Refused::Draining, "what is full and drains, drains");
+        drop(held);
+        assert!(instance.is_drained(), "a refused claim left nothing behind");
+    }
+
+    #[test]
     fn no_claim_slips_past_a_drain() {
         for _ in 0..200 {
             let instance = instance();
             let claimer = std::thread::spawn({
                 let instance = Arc::clone(&instance);
-                move || (0..50).map_while(|_| instance.claim()).collect::<Vec<_>>()
+                move || (0..50).map_while(|_| instance.claim(u32::MAX).ok()).collect::<Vec<_>>()
             });
             instance.set_draining(true);
             let said_drained = instance.is_drained();
@@ -185,7 +226,7 @@ mod tests {
             drop(claims);
             assert!(instance.is_drained());
             // Had it been said to be drained while claims came later, `left` would not be 0 or the flag was not seen.
-            assert!(!said_drained || left == 0 || instance.claim().is_none());
+            assert!(!said_drained || left == 0 || instance.claim(u32::MAX).is_err());
         }
     }
 }

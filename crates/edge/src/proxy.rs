@@ -118,6 +118,10 @@ async fn reach(
                 reload(client, record, job);
                 continue;
             }
+            Pick::Busy => {
+                record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
+                return Err(Stop::Refused(busy(job)));
+            }
             Pick::Draining | Pick::Exhausted => {
                 if matches!(record.answerer, Answerer::Edge) {
                     record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
@@ -173,6 +177,12 @@ fn reload(client: &Client, record: &Record, job: &mut Job) {
     if let Some(upstream) = table.find(Some(host), path).and_then(|found| found.upstream) {
         job.upstream = Arc::clone(upstream);
     }
+}
+
+/// What to answer when each instance has as many requests as it may have.
+fn busy(job: &Job) -> Refusal {
+    let refusal = Refusal::new(503, "all instances are busy");
+    Refusal { close: job.body.is_some(), retry_after: Some(RETRY_AFTER), ..refusal }
 }
 
 /// What to answer when no instance could be reached.

@@ -2,13 +2,16 @@
 //!
 //! Least in flight: exact up to [`EXACT`] instances (ties go round), the better of two random ones beyond. Round robin: by a
 //! schedule made once, in which each instance stands as often as its weight says, evenly spread; all workers walk it with one
-//! cursor. An instance that was tried for this request is not tried again.
+//! cursor. An instance that was tried for this request is not tried again, one that has as many requests as it may have
+//! (`concurrency`) is passed over.
 
-use crate::instance::{Claim, Instance};
+use crate::instance::{Claim, Instance, Refused};
 use model::site::Balance;
+use model::traffic::TrafficSpec;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::Notify;
 use wire::snapshot::UpstreamState;
 
 /// Up to so many instances all are compared.
@@ -18,6 +21,22 @@ const PLACES: u64 = 4096;
 
 /// [`Instance::key`]s that one request has tried.
 pub type Tried = SmallVec<[u32; 4]>;
+
+/// What of an upstream outlives snapshots, the same for all workers.
+#[derive(Debug, Default)]
+pub struct Lasting {
+    /// Where the search starts, so that ties go round: 300 requests to 3 instances are 100 each.
+    cursor: AtomicU32,
+    /// A claim has ended.
+    pub free: Notify,
+}
+
+impl Lasting {
+    /// A claim on one of its instances has ended: whoever waits for a place may look again.
+    pub fn freed(&self) {
+        self.free.notify_one();
+    }
+}
 
 /// The instances of one app, or the addresses of a server that Mainstay does not run.
 #[derive(Debug)]
@@ -30,8 +49,10 @@ pub struct Upstream {
     pub http2: bool,
     /// Those that take requests.
     pub instances: Box<[Arc<Instance>]>,
-    /// Where the search starts, so that ties go round. One for all workers: 300 requests to 3 instances are 100 each.
-    cursor: Arc<AtomicU32>,
+    /// How requests meet them.
+    pub traffic: TrafficSpec,
+    /// What stays when the next snapshot comes.
+    pub lasting: Arc<Lasting>,
     /// For round robin: places in `instances`. Empty: the least busy.
     schedule: Box<[u32]>,
 }
@@ -43,73 +64,110 @@ pub enum Pick {
     Claimed(Claim),
     /// All that were there drain now: a newer snapshot knows more.
     Draining,
+    /// Each one that is left to try has as many requests as it may have: a place becomes free when one of them ends.
+    Busy,
     /// No instance is left to try.
     Exhausted,
 }
 
 impl Upstream {
-    /// From what the snapshot says, the instances with their weights; `cursor` goes on where the former one of this id stood.
+    /// From what the snapshot says, with the instances made of its endpoints; `lasting` is that of the former one of this id.
     pub fn new(
-        id: &str,
-        state: UpstreamState,
-        balance: Balance,
+        spec: &wire::snapshot::Upstream,
         endpoints: Vec<(Arc<Instance>, u32)>,
-        cursor: Arc<AtomicU32>,
+        lasting: Arc<Lasting>,
     ) -> Self {
         let weights: Vec<u32> = endpoints.iter().map(|(_, weight)| *weight).collect();
-        let schedule = match balance {
+        let schedule = match spec.balance {
             Balance::LeastRequests => Box::default(),
             Balance::RoundRobin => schedule(&weights),
         };
         let instances = endpoints.into_iter().map(|(instance, _)| instance).collect();
-        Self { id: id.into(), state, http2: false, instances, cursor, schedule }
+        Self {
+            id: spec.id.as_str().into(),
+            state: spec.state,
+            http2: spec.http2,
+            instances,
+            traffic: spec.traffic.clone(),
+            lasting,
+            schedule,
+        }
+    }
+
+    /// Most requests in flight for each instance.
+    fn most(&self) -> u32 {
+        self.traffic.concurrency.unwrap_or(u32::MAX)
+    }
+
+    /// Whether connections wait for the next request: not where an instance takes one at a time, for a synchronous worker would
+    /// listen to nobody else meanwhile.
+    pub fn keeps_connections(&self) -> bool {
+        self.traffic.concurrency != Some(1)
     }
 
     /// Claims the best instance that was not tried yet.
     pub fn claim(&self, tried: &mut Tried) -> Pick {
         let mut draining = false;
-        // Each turn ends with a claim or with one more instance tried.
+        // Each turn ends with a claim, with one more instance tried, or after another claimer's success.
         while let Some(instance) = self.best(tried) {
-            tried.push(instance.key);
-            match instance.claim() {
-                Some(claim) => return Pick::Claimed(claim),
-                None => draining = true,
+            match instance.claim(self.most()) {
+                Ok(claim) => {
+                    tried.push(instance.key);
+                    return Pick::Claimed(claim);
+                }
+                Err(Refused::Draining) => {
+                    tried.push(instance.key);
+                    draining = true;
+                }
+                Err(Refused::Busy) => {}
             }
         }
-        if draining { Pick::Draining } else { Pick::Exhausted }
+        let left = || self.instances.iter().any(|instance| !tried.contains(&instance.key));
+        match draining {
+            true => Pick::Draining,
+            false if left() => Pick::Busy,
+            false => Pick::Exhausted,
+        }
+    }
+
+    /// Whether it was not tried yet, and has a place.
+    fn may_take(&self, instance: &Instance, tried: &Tried) -> bool {
+        !tried.contains(&instance.key) && instance.in_flight() < self.most()
     }
 
     fn best(&self, tried: &Tried) -> Option<&Arc<Instance>> {
         let count = self.instances.len();
         match count {
             0 => None,
-            1 => self.instances.first().filter(|instance| !tried.contains(&instance.key)),
+            1 => self.instances.first().filter(|instance| self.may_take(instance, tried)),
             _ if !self.schedule.is_empty() => self.next(tried),
             _ if count <= EXACT || !tried.is_empty() => self.fewest(tried),
             _ => {
                 let pick = || self.instances.get(fastrand::usize(..count));
                 let (first, second) = (pick()?, pick()?);
-                Some(if second.in_flight() < first.in_flight() { second } else { first })
+                let better = if second.in_flight() < first.in_flight() { second } else { first };
+                // Where both are full a third may not be.
+                if self.may_take(better, tried) { Some(better) } else { self.fewest(tried) }
             }
         }
     }
 
     /// The next on the schedule; those without a place in it (weight 0) only when all others were tried.
     fn next(&self, tried: &Tried) -> Option<&Arc<Instance>> {
-        let start = self.cursor.fetch_add(1, Ordering::Relaxed) as usize % self.schedule.len();
+        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % self.schedule.len();
         let (before, from) = self.schedule.split_at_checked(start)?;
         let scheduled = from.iter().chain(before).filter_map(|&place| self.instances.get(place as usize));
-        scheduled.chain(&self.instances).find(|instance| !tried.contains(&instance.key))
+        scheduled.chain(&self.instances).find(|instance| self.may_take(instance, tried))
     }
 
     fn fewest(&self, tried: &Tried) -> Option<&Arc<Instance>> {
         let count = self.instances.len();
-        let start = self.cursor.fetch_add(1, Ordering::Relaxed) as usize % count;
+        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % count;
         let (before, from) = self.instances.split_at_checked(start)?;
         // `min_by_key` gives the first of equals: the one nearest to the start.
         from.iter()
             .chain(before)
-            .filter(|instance| !tried.contains(&instance.key))
+            .filter(|instance| self.may_take(instance, tried))
             .min_by_key(|instance| instance.in_flight())
     }
 }
@@ -140,85 +198,5 @@ fn gcd(one: u32, other: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wake::Wake;
-    use model::observed::Address;
-
-    fn upstream(count: u16) -> Upstream {
-        weighted(Balance::LeastRequests, &vec![1; count.into()])
-    }
-
-    fn weighted(balance: Balance, weights: &[u32]) -> Upstream {
-        let wake = Wake::new().unwrap();
-        let address = |port| Address::Tcp(([127, 0, 0, 1], port).into());
-        let endpoint = |(n, &weight): (u16, &u32)| {
-            (Instance::new(&n.to_string(), address(n), Arc::clone(&wake)), weight)
-        };
-        let endpoints = (1..).zip(weights).map(endpoint).collect();
-        Upstream::new("s/a", UpstreamState::Ready, balance, endpoints, Arc::default())
-    }
-
-    /// The instances' names of so many requests, one after the other.
-    fn turns(upstream: &Upstream, count: usize) -> Vec<usize> {
-        let name = |claim: Claim| claim.instance().unwrap().name.parse().unwrap();
-        (0..count).map(|_| name(claimed(upstream.claim(&mut Tried::new())))).collect()
-    }
-
-    fn claimed(pick: Pick) -> Claim {
-        match pick {
-            Pick::Claimed(claim) => claim,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn ties_go_round() {
-        for upstream in [upstream(3), weighted(Balance::RoundRobin, &[1, 1, 1])] {
-            assert_eq!(turns(&upstream, 300), [1, 2, 3].repeat(100));
-        }
-    }
-
-    #[test]
-    fn weights_are_kept_exactly_and_turns_evenly_spread() {
-        assert_eq!(turns(&weighted(Balance::RoundRobin, &[100, 50]), 300), [1, 2, 1].repeat(100));
-        assert_eq!(turns(&weighted(Balance::RoundRobin, &[5, 1, 1]), 7), [1, 1, 1, 2, 3, 1, 1]);
-        let none = weighted(Balance::RoundRobin, &[0, 3, 0]);
-        assert_eq!(turns(&none, 3), [2, 2, 2]);
-        let mut tried = Tried::new();
-        (0..3).for_each(|_| drop(claimed(none.claim(&mut tried))));
-        assert!(matches!(none.claim(&mut tried), Pick::Exhausted));
-        assert_eq!(turns(&weighted(Balance::RoundRobin, &[0, 0]), 4).len(), 4, "all the same then");
-    }
-
-    #[test]
-    fn a_schedule_is_bounded_whatever_the_weights() {
-        let schedule = schedule(&[u32::MAX, u32::MAX - 1, 1]);
-        assert!(schedule.len() as u64 <= PLACES + 4, "{}", schedule.len());
-        assert!(schedule.contains(&2), "rounded, but not away");
-        let heavy = schedule.iter().filter(|&&place| place == 0).count();
-        assert!((2040..=2056).contains(&heavy), "{heavy}");
-    }
-
-    #[test]
-    fn the_least_busy_is_next() {
-        let upstream = upstream(3);
-        let held: Vec<Claim> = (0..3).map(|_| claimed(upstream.claim(&mut Tried::new()))).collect();
-        let name = held[1].instance().unwrap().name.clone();
-        let mut held = held;
-        drop(held.remove(1));
-        assert_eq!(claimed(upstream.claim(&mut Tried::new())).instance().unwrap().name, name);
-    }
-
-    #[test]
-    fn each_is_tried_once() {
-        let upstream = upstream(20);
-        let mut tried = Tried::new();
-        for _ in 0..20 {
-            drop(claimed(upstream.claim(&mut tried)));
-        }
-        assert!(matches!(upstream.claim(&mut tried), Pick::Exhausted));
-        upstream.instances.iter().for_each(|instance| instance.set_draining(true));
-        assert!(matches!(upstream.claim(&mut Tried::new()), Pick::Draining));
-    }
-}
+#[path = "upstream_tests.rs"]
+mod tests;

@@ -30,7 +30,7 @@ impl Relay<'_> {
         let key = claim.instance().map(|instance| instance.key);
         self.record.release(claim);
         let whole = self.is_sent() && self.head_sent >= self.record.head_len && !self.up_gone;
-        let clean = self.keep_upstream && !self.down.has_rest();
+        let clean = self.keep_upstream && !self.down.has_rest() && self.job.upstream.keeps_connections();
         if let (true, Some(stream), Some(key)) = (whole && clean, self.upstream.take(), key) {
             self.client.worker.pool.put(key, stream, now);
         }

@@ -131,8 +131,12 @@ impl ForwardAuth {
         let mut tried = Tried::new();
         let mut fresh = false;
         loop {
-            let Pick::Claimed(claim) = server.claim(&mut tried) else {
-                return refused(502, "the server that signs in cannot be reached");
+            let claim = match server.claim(&mut tried) {
+                Pick::Claimed(claim) => claim,
+                Pick::Busy => return refused(503, "the server that signs in is busy"),
+                Pick::Draining | Pick::Exhausted => {
+                    return refused(502, "the server that signs in cannot be reached");
+                }
             };
             let Some(instance) = claim.instance() else { continue };
             let taken = !fresh && !server.http2;
@@ -159,7 +163,7 @@ impl ForwardAuth {
             match asking.run(question).await {
                 Ok(answer) => {
                     instance.count_request();
-                    if answer.reusable {
+                    if answer.reusable && server.keeps_connections() {
                         client.worker.pool.put(instance.key, stream, Instant::now());
                     }
                     return self.judge(&answer);
