@@ -182,6 +182,7 @@ impl Stack {
             needs: spec.needs.clone(),
             listen: spec.listen,
             keep_outdated: false,
+            in_place: false,
             restart: spec.restart.clone(),
             stop: spec.stop.clone(),
             start_period: spec.health.start_period,

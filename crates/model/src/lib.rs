@@ -10,9 +10,10 @@
 //! - [`redact`]: what logs do not show.
 //! - [`lifecycle`], [`traffic`], [`upkeep`]: health and ends of an app's instances; how requests meet them; recycling, limits, scaling, tasks.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
-//! - [`observed`]: what the keeper knows of each instance.
+//! - [`observed`]: what the keeper knows of each instance; [`end`]: how one ended.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
 
+pub mod end;
 pub mod id;
 pub mod lifecycle;
 pub mod observed;

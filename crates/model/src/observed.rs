@@ -14,6 +14,7 @@
 //! An event that does not fit (an instance that is not known, a phase that is over) changes nothing: events may come twice, late,
 //! or about a former run. A run number is never used again, so a late event cannot hit a later run.
 
+pub use crate::end::End;
 use crate::{AppId, InstanceId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,8 +46,12 @@ pub struct SlotRecord {
     pub spec: u64,
     /// Unstable ends (before `min_uptime`, or never ready) in a row.
     pub unstable: u32,
-    /// Starts after the first.
+    /// Starts after the first, those after a recycling apart.
     pub restarts: u32,
+    /// Runs that were recycled.
+    pub recycled: u32,
+    /// Why the last run was recycled, if it was: then it was no crash, and no restart follows from it.
+    pub worn: Option<String>,
     /// When the last run ended.
     pub ended: Moment,
     /// How it ended.
@@ -81,6 +86,14 @@ pub enum Event {
     Unhealthy {
         /// The instance.
         instance: InstanceId,
+    },
+    /// It is in good health, and is to be replaced all the same: by what it has done, holds, or its age. Said once is enough; what it was first
+    /// said for stays.
+    Worn {
+        /// The instance.
+        instance: InstanceId,
+        /// For people: `200 requests`.
+        why: String,
     },
     /// It was taken out of rotation.
     Draining {
@@ -129,6 +142,16 @@ pub struct Instance {
     pub spec: u64,
     /// Where it stands.
     pub phase: Phase,
+    /// Why it is to be replaced though it is in good health. Not kept by anybody: what wore it out is seen again.
+    #[serde(skip)]
+    pub worn: Option<String>,
+}
+
+impl Instance {
+    /// It serves, and another one is to take its place.
+    pub fn is_to_be_recycled(&self) -> bool {
+        self.worn.is_some() && self.phase.is_ready()
+    }
 }
 
 /// Where an instance stands.
@@ -192,37 +215,6 @@ impl Phase {
     }
 }
 
-/// How an instance ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// We stopped it.
-    Stopped,
-    /// It exited by itself with this status.
-    Exited(i32),
-    /// This signal ended it, and it was not ours.
-    Signaled(i32),
-    /// The kernel ended it for want of memory.
-    OutOfMemory,
-    /// It could not be executed at all; the text says why.
-    NotStarted(String),
-    /// It did not become ready within its start period; the text says what was tried last.
-    NotReady(String),
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stopped => f.write_str("was stopped"),
-            Self::Exited(status) => write!(f, "exited with status {status}"),
-            Self::Signaled(signal) => write!(f, "was ended by signal {signal}"),
-            Self::OutOfMemory => f.write_str("was ended by the kernel: out of memory"),
-            Self::NotStarted(why) => write!(f, "could not be started: {why}"),
-            Self::NotReady(why) => write!(f, "did not become ready: {why}"),
-        }
-    }
-}
-
 /// Where an instance takes requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -275,6 +267,12 @@ impl Observed {
                 Phase::Ready { .. } => Some(Phase::Unhealthy { since: now }),
                 _ => None,
             }),
+            Event::Worn { instance, why } => {
+                let instance = self.instances.get_mut(&instance);
+                if let Some(instance) = instance.filter(|instance| instance.phase.is_staying()) {
+                    instance.worn.get_or_insert(why);
+                }
+            }
             Event::Draining { instance } => self.change(&instance, |phase| {
                 phase.is_staying().then_some(Phase::Draining { since: now, drained: false })
             }),
@@ -308,31 +306,33 @@ impl Observed {
         }
         *last = id.run;
         let record = self.slots.get_mut(&(id.app.clone(), id.slot));
-        if let Some(record) = record.filter(|record| record.spec == spec) {
+        if let Some(record) = record.filter(|record| record.spec == spec && record.worn.is_none()) {
             record.restarts = record.restarts.saturating_add(1);
         }
-        self.instances.insert(id.clone(), Instance { id, spec, phase: Phase::Starting { since: now } });
+        let phase = Phase::Starting { since: now };
+        self.instances.insert(id.clone(), Instance { id, spec, phase, worn: None });
     }
 
     fn adopted(&mut self, id: InstanceId, spec: u64, phase: Phase) {
         let last = self.runs.entry(id.app.clone()).or_default();
         *last = (*last).max(id.run);
-        self.instances.entry(id.clone()).or_insert(Instance { id, spec, phase });
+        self.instances.entry(id.clone()).or_insert(Instance { id, spec, phase, worn: None });
     }
 
     fn forgotten(&mut self, id: &InstanceId, unstable: bool) {
-        let Some(Instance { spec, phase: Phase::Ended { at, end, .. }, .. }) =
+        let Some(Instance { spec, phase: Phase::Ended { at, end, .. }, worn, .. }) =
             self.instances.get(id).cloned()
         else {
             return;
         };
         self.instances.remove(id);
         let slot = (id.app.clone(), id.slot);
-        let (in_a_row, restarts) = match self.slots.get(&slot) {
-            Some(record) if record.spec == spec => (record.unstable, record.restarts),
-            _ => (0, 0),
-        };
+        let before = self.slots.get(&slot).filter(|record| record.spec == spec);
+        let (in_a_row, restarts, recycled) =
+            before.map_or((0, 0, 0), |record| (record.unstable, record.restarts, record.recycled));
         let unstable = if unstable { in_a_row.saturating_add(1) } else { 0 };
-        self.slots.insert(slot, SlotRecord { spec, unstable, restarts, ended: at, end });
+        let worn = worn.filter(|_| end == End::Stopped);
+        let recycled = recycled.saturating_add(u32::from(worn.is_some()));
+        self.slots.insert(slot, SlotRecord { spec, unstable, restarts, recycled, worn, ended: at, end });
     }
 }

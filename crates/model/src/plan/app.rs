@@ -1,5 +1,5 @@
 //! What one app that is wanted needs, in this order: stop what starts for too long, take out what is too many, take
-//! out what is outdated as far as the rest carries the load, start what is missing.
+//! out what is outdated and what is worn as far as the rest carries the load, start what is missing.
 
 use super::backoff::SlotState;
 use super::fleet::Fleet;
@@ -24,16 +24,19 @@ pub(super) fn plan(
     shrink(plan, app, &mut fleet);
     if !app.keep_outdated {
         replace(plan, app, &mut fleet, startable);
+        recycle(plan, app, &mut fleet, startable);
     }
     if startable {
         grow(plan, id, app, fleet, view);
     }
 }
 
-/// More with the desired specification than wanted: those that do not serve go first, then the highest slots.
+/// More with the desired specification than wanted: those that do not serve go first (of them those that are worn), then the highest slots.
 fn shrink(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>) {
     let wanted = usize::try_from(app.instances).unwrap_or(usize::MAX);
-    fleet.current.sort_by_key(|instance| (!instance.phase.is_ready(), instance.id.slot));
+    fleet
+        .current
+        .sort_by_key(|instance| (!instance.phase.is_ready(), instance.worn.is_some(), instance.id.slot));
     while fleet.current.len() > wanted {
         let Some(surplus) = fleet.current.pop() else { return };
         fleet.ready -= u32::from(surplus.phase.is_ready());
@@ -56,6 +59,26 @@ fn replace(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>, startable: 
             }
             fleet.ready = fleet.ready.saturating_sub(1);
         }
+        retire::take_out(plan, instance);
+    }
+}
+
+/// Worn ones go, the longest running first, as far as the ready ones are enough without them. In place one goes while all are ready and
+/// there are no more than wanted, if its successor can be started at all; the next not before that is ready.
+fn recycle(plan: &mut Plan, app: &AppDesired, fleet: &mut Fleet<'_>, startable: bool) {
+    let complete = fleet.vacant(|state| *state == SlotState::Complete);
+    let enough = app.instances.saturating_sub(complete);
+    let mut yields = (app.in_place || matches!(app.listen, Listen::Port(_)))
+        && startable
+        && fleet.vacant(|state| matches!(state, SlotState::Waiting(_) | SlotState::Failed)) == 0
+        && fleet.alive <= app.instances
+        && fleet.ready >= enough;
+    fleet.worn.sort_by_key(|instance| instance.id.run);
+    for instance in &fleet.worn {
+        if fleet.ready <= enough && !std::mem::take(&mut yields) {
+            break;
+        }
+        fleet.ready = fleet.ready.saturating_sub(1);
         retire::take_out(plan, instance);
     }
 }
@@ -90,7 +113,13 @@ fn room(app: &AppDesired, fleet: &Fleet<'_>) -> u32 {
     if matches!(app.listen, Listen::Port(_)) {
         return app.instances.saturating_sub(fleet.alive);
     }
-    if app.keep_outdated || !fleet.mixed {
+    if app.keep_outdated {
+        return u32::MAX;
+    }
+    if !fleet.mixed && app.in_place {
+        return app.instances.saturating_sub(fleet.alive);
+    }
+    if !fleet.mixed && fleet.worn.is_empty() {
         return u32::MAX;
     }
     // Rolling: one more than wanted. A slot that waits for its back-off, or failed, has that place: otherwise a

@@ -22,7 +22,7 @@ pub(super) fn is_unstable(restart: &RestartSpec, uptime: Duration, end: &End) ->
     match end {
         End::Stopped => false,
         End::NotStarted(_) | End::NotReady(_) => true,
-        End::Exited(_) | End::Signaled(_) | End::OutOfMemory => uptime < restart.min_uptime,
+        End::Exited(_) | End::Signaled(_) | End::OutOfMemory { .. } => uptime < restart.min_uptime,
     }
 }
 

@@ -17,8 +17,10 @@ pub(super) struct Vacancy {
 
 /// One app's instances.
 pub(super) struct Fleet<'a> {
-    /// There to stay, with the desired specification.
+    /// There to stay, with the desired specification; those that are worn apart.
     pub current: Vec<&'a Instance>,
+    /// Ready, with the desired specification, and each to be replaced: they have no place among those wanted.
+    pub worn: Vec<&'a Instance>,
     /// There to stay, with another one.
     pub outdated: Vec<&'a Instance>,
     /// How many have a process, those on their way out included.
@@ -46,6 +48,8 @@ impl<'a> Fleet<'a> {
             .iter()
             .filter(|instance| instance.phase.is_staying())
             .partition(|instance| instance.spec == app.spec);
+        let (worn, current): (Vec<&Instance>, Vec<&Instance>) =
+            current.into_iter().partition(|instance| instance.is_to_be_recycled() && !app.keep_outdated);
         let is_stopping = |instance: &&&Instance| {
             instance.spec == app.spec && matches!(instance.phase, Phase::Stopping { never_ready: true, .. })
         };
@@ -60,6 +64,7 @@ impl<'a> Fleet<'a> {
             mixed: living.iter().any(|instance| instance.spec != app.spec),
             ready: count(living.iter().filter(|instance| instance.phase.is_ready()).count()),
             current,
+            worn,
             outdated,
             stopping,
             vacancies,

@@ -14,8 +14,11 @@
 //! what is on its way out (`retire`), what is to be taken out and what is to be started (`app`, on the instances as `fleet` sorts
 //! them), in the order of needs (`order`), not before the back-off is over (`backoff`) nor what they start from is built ([`Build`]).
 //!
+//! A *worn* instance ([`Event::Worn`]) is in good health and is replaced all the same: as an outdated one is, except that it goes only for a
+//! successor that is ready, so that it serves on where none becomes so. A change under way keeps it: it is replaced with the rest then.
+//!
 //! Invariants (held by the simulation in `tests/plan/simulation.rs`): no step of ours takes the ready instances of an app
-//! below what is wanted while enough are ready; no run number is used twice; no slot has two living instances; nothing that may hold
+//! below what is wanted while enough are ready (in place: more than one below it); no run number is used twice; no slot has two living instances; nothing that may hold
 //! requests is stopped before it is drained or its deadline passed; once nothing happens any more, a bounded time later
 //! what is observed is what is desired, or the slots that are missing are failed.
 
@@ -52,6 +55,9 @@ pub struct AppDesired {
     /// Prepare a full set of new instances and leave the outdated ones alone (a change that is not committed yet);
     /// otherwise outdated ones are replaced one after the other, never below `instances` ready ones.
     pub keep_outdated: bool,
+    /// There is no room for one more instance beside those that there are: one that is worn is stopped before its successor is
+    /// started, one after the other.
+    pub in_place: bool,
     /// When an ended instance is started again.
     pub restart: RestartSpec,
     /// How an instance is drained and stopped.

@@ -223,7 +223,7 @@ fn tally<'a>(desired: &'a Desired, observed: &Observed, id: &AppId) -> Option<(&
     let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
     // The moment only tells waiting from due: both will be started again.
     let fleet = Fleet::new(id, app, observed, Moment::ZERO);
-    let staying = || fleet.current.iter().chain(&fleet.outdated);
+    let staying = || fleet.current.iter().chain(&fleet.worn).chain(&fleet.outdated);
     let count =
         |is: &dyn Fn(&Instance) -> bool| staying().filter(|instance| is(instance)).fold(0, |n, _| n + 1);
     let again = |instance: &Instance| {

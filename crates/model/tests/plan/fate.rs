@@ -29,6 +29,13 @@ impl World {
                 self.probe(&id);
                 self.later(lasts, Happening::Heals(id));
             }
+            Order::Wear { app, pick } => {
+                let Some(id) = self.pick(app, pick) else { return };
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.worn = true;
+                }
+                self.looks_at_wear(&id);
+            }
             Order::Requests { app, count, last } => {
                 let app = self.apps[app % self.apps.len()].id.clone();
                 for _ in 0..count {
@@ -43,6 +50,7 @@ impl World {
             // Nobody takes orders while the keeper is away.
             _ if !self.keeper_is_up => {}
             Order::KeeperDies { .. } => {}
+            Order::Tight { app, is_tight } => self.apps[app % count].wanted.in_place = is_tight,
             Order::Reload { app, behaviour } => {
                 let app = &mut self.apps[app % count];
                 let spec = app.behaviours.len() as u64 + 1;
@@ -80,6 +88,14 @@ impl World {
         let event = if process.sick { Event::Unhealthy { instance } } else { Event::Ready { instance } };
         process.was_ready |= !process.sick;
         self.observed.apply(event, self.now);
+    }
+
+    /// The keeper's look at how much an instance has done.
+    pub fn looks_at_wear(&mut self, id: &InstanceId) {
+        if self.keeper_is_up && self.processes.get(id).is_some_and(|process| process.worn) {
+            let (instance, why) = (id.clone(), "200 requests".to_owned());
+            self.observed.apply(Event::Worn { instance, why }, self.now);
+        }
     }
 
     pub fn verdict(&mut self, id: &InstanceId) {

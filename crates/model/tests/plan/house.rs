@@ -19,6 +19,7 @@ pub fn an_app() -> AppDesired {
         needs: Vec::new(),
         listen: Listen::Socket,
         keep_outdated: false,
+        in_place: false,
         restart: RestartSpec {
             policy: RestartPolicy::Always,
             delay: SECOND,
@@ -93,6 +94,11 @@ impl House {
     pub fn unhealthy(&mut self, app: &str, slot: u32) {
         let instance = self.of(app, slot);
         self.observed.apply(Event::Unhealthy { instance }, self.now);
+    }
+
+    pub fn worn(&mut self, app: &str, slot: u32) {
+        let instance = self.of(app, slot);
+        self.observed.apply(Event::Worn { instance, why: "200 requests".into() }, self.now);
     }
 
     pub fn drained(&mut self, app: &str, slot: u32) {

@@ -40,8 +40,11 @@ fn start(world: &World, id: &InstanceId, spec: u64) {
     let wanted = app.instances as usize;
     if matches!(app.listen, Listen::Port(_)) {
         assert!(count <= wanted, "{id}: two holders of a port");
-    } else if !app.keep_outdated && living(world, &id.app).any(|(_, process)| process.spec != app.spec) {
-        assert!(count <= wanted + 1, "{id}: more than one too many while rolling");
+    } else if !app.keep_outdated {
+        let is_mixed = living(world, &id.app).any(|(_, process)| process.spec != app.spec);
+        let is_worn = world.observed.of(&id.app).any(|instance| instance.is_to_be_recycled());
+        assert!(count <= wanted + 1 || !(is_mixed || is_worn), "{id}: more than one too many while rolling");
+        assert!(count <= wanted || is_mixed || !app.in_place, "{id}: there is no room for it");
     }
 }
 
@@ -56,7 +59,9 @@ fn drain(world: &World, id: &InstanceId) {
         }
     } else if was_ready && !matches!(app.listen, Listen::Port(_)) {
         let left = ready(world, &id.app) - 1;
-        assert!(left >= app.instances as usize, "{id} drained: only {left} of {} are left", app.instances);
+        let one_less = usize::from(app.in_place && world.observed.instances[id].is_to_be_recycled());
+        let least = app.instances as usize - one_less;
+        assert!(left >= least, "{id} drained: only {left} of {} are left", app.instances);
     }
     let outdated = world.observed.instances[id].spec != app.spec;
     assert!(!(outdated && app.keep_outdated && app.instances > 0), "{id} is to be kept");

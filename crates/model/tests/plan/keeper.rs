@@ -66,6 +66,7 @@ impl World {
             up: false,
             was_ready: false,
             sick: false,
+            worn: false,
             told_to_stop: false,
             ended: None,
         };
@@ -127,6 +128,7 @@ impl World {
             let phase = Phase::Starting { since: self.now };
             self.observed.apply(Event::Adopted { instance: instance.clone(), spec, phase }, self.now);
             self.probe(&instance);
+            self.looks_at_wear(&instance);
             if self.processes.get(&instance).is_some_and(|process| process.ended.is_some()) {
                 self.later(Duration::ZERO, Happening::EndReported(instance));
             } else {

@@ -9,6 +9,7 @@ mod golden;
 mod house;
 mod invariants;
 mod keeper;
+mod recycle;
 mod rules;
 mod simulation;
 mod state;

@@ -68,7 +68,9 @@ fn a_program_that_ended_with_success_is_there_for_those_that_need_it() {
 // req: PROC-03
 #[test]
 fn with_always_every_end_but_our_stop_is_followed_by_a_start() {
-    for end in [End::Exited(0), End::Exited(3), End::Signaled(11), End::OutOfMemory] {
+    for end in
+        [End::Exited(0), End::Exited(3), End::Signaled(11), End::OutOfMemory { held: None, limit: None }]
+    {
         let mut house = House::default();
         house.up("web", 1);
         house.now = 100 * SECOND;

@@ -25,6 +25,8 @@ fn order() -> impl Strategy<Value = Order> {
     prop_oneof![
         4 => (app(), 0..8_usize).prop_map(|(app, pick)| Order::Crash { app, pick }),
         2 => (app(), 0..8_usize, millis(100..20_000)).prop_map(|(app, pick, lasts)| Order::Sick { app, pick, lasts }),
+        5 => (app(), 0..8_usize).prop_map(|(app, pick)| Order::Wear { app, pick }),
+        1 => (app(), any::<bool>()).prop_map(|(app, is_tight)| Order::Tight { app, is_tight }),
         4 => (app(), behaviour()).prop_map(|(app, behaviour)| Order::Reload { app, behaviour }),
         3 => app().prop_map(|app| Order::Restart { app }),
         2 => (app(), 1..5_u32).prop_map(|(app, instances)| Order::Scale { app, instances }),
@@ -60,6 +62,7 @@ fn at_peace(world: &World) {
         assert_eq!(app.candidate, None, "{}: neither committed nor dropped", app.id);
         let expected = (wanted.instances as usize, wanted.instances as usize, AppState::Ready);
         assert_eq!((current, living.len(), state), expected, "{}", app.id);
+        assert!(living.iter().all(|(_, process)| !process.worn), "{}: not replaced", app.id);
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Behaviour {
 pub enum Order {
     Crash { app: usize, pick: usize },
     Sick { app: usize, pick: usize, lasts: Duration },
+    Wear { app: usize, pick: usize },
+    Tight { app: usize, is_tight: bool },
     Reload { app: usize, behaviour: Behaviour },
     Restart { app: usize },
     Scale { app: usize, instances: u32 },
@@ -63,6 +65,7 @@ pub struct Process {
     pub up: bool,
     pub was_ready: bool,
     pub sick: bool,
+    pub worn: bool,
     pub told_to_stop: bool,
     pub ended: Option<(End, Duration)>,
 }
