@@ -29,7 +29,7 @@ pub struct Answer<'a> {
 
 /// Sends an answer; nothing of another one was sent before.
 pub async fn answer(client: &mut Client, record: &mut Record, answer: Answer<'_>) -> Next {
-    let keep = !answer.close && record.facts.keep_alive && !client.worker.is_closing();
+    let keep = !answer.close && record.facts.keep_alive && !client.worker.is_leaving();
     let now = client.worker.log.wall(Instant::now());
     let bytes = render(record, answer, keep, now);
     record.status = answer.status;

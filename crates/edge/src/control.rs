@@ -17,7 +17,7 @@ use crate::guard::{Guard, Ledger};
 use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
 use crate::wake::Wake;
-use crate::worker::{self, Command, Shared, WorkerHandle};
+use crate::worker::{self, Command, Leave, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::frame::FrameSocket;
 use sys::memfile;
-use wire::edge::{FromEdge, Listener, Stats, ToEdge};
+use wire::edge::{FromEdge, Listener, Retiring, Stats, ToEdge};
 use wire::snapshot::Snapshot;
 
 /// Largest snapshot taken, in bytes.
@@ -56,7 +56,16 @@ pub struct Control {
     guard: Arc<Guard>,
     metrics: Arc<Metrics>,
     bans: Ledger,
-    closing: bool,
+    /// Told to retire or to end.
+    leaving: Option<Leaving>,
+}
+
+/// On its way out.
+#[derive(Clone, Copy)]
+struct Leaving {
+    since: Instant,
+    until: Instant,
+    at_once: bool,
 }
 
 /// What woke the control thread.
@@ -113,7 +122,7 @@ impl Control {
             guard,
             metrics,
             bans: Ledger::default(),
-            closing: false,
+            leaving: None,
         })
     }
 
@@ -123,7 +132,7 @@ impl Control {
         if let Err(error) = rustix::process::nice(NICENESS) {
             tracing::debug!(%error, "the control thread keeps its priority");
         }
-        while !(self.closing && self.workers.iter().all(|worker| worker.thread.is_finished())) {
+        while !(self.leaving.is_some() && self.workers.iter().all(|worker| worker.thread.is_finished())) {
             let woken = self.wait()?;
             if woken.wake {
                 self.wake.clear();
@@ -139,12 +148,13 @@ impl Control {
             if woken.lifetime {
                 self.lifetime = None;
                 tracing::info!("the keeper that owned this edge has gone");
-                self.close(ORPHANED);
+                self.leave(ORPHANED, true);
             }
             self.retired.retain(|table| Arc::strong_count(table) > 1);
             self.guard.sweep();
             self.compiler.sweep(Instant::now());
         }
+        self.report_drained();
         Ok(())
     }
 
@@ -154,12 +164,13 @@ impl Control {
         let lifetime = self.lifetime.as_ref().map(|fd| fds.push(polled(fd.as_fd())));
         let keeper = self.keeper.as_ref().map(|keeper| fds.push(polled(keeper.as_fd())));
         let pause = |nanos, secs| Timespec { tv_sec: secs, tv_nsec: nanos };
-        let timeout = match (self.closing, self.retired.is_empty()) {
-            (true, _) => Some(pause(20_000_000, 0)),
-            (false, false) => Some(pause(0, 1)),
-            (false, true) if self.guard.has_traces() => Some(pause(0, 1)),
-            (false, true) if self.compiler.counts_rates() => Some(pause(0, 10)),
-            (false, true) => None,
+        let timeout = match (self.leaving, self.retired.is_empty()) {
+            // A worker does not say that it has ended.
+            (Some(leaving), _) => Some(pause(if leaving.at_once { 20_000_000 } else { 100_000_000 }, 0)),
+            (None, false) => Some(pause(0, 1)),
+            (None, true) if self.guard.has_traces() => Some(pause(0, 1)),
+            (None, true) if self.compiler.counts_rates() => Some(pause(0, 10)),
+            (None, true) => None,
         };
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -189,6 +200,7 @@ impl Control {
             pid: std::process::id(),
             revision: self.table.load().revision,
             listeners: self.listeners.keys().copied().collect(),
+            retiring: self.retiring(),
         };
         self.say(&hello);
         self.compiler.report_again();
@@ -233,7 +245,8 @@ impl Control {
                 self.say(&FromEdge::Stats(stats));
             }
             Ok(ToEdge::Metrics) => self.show_metrics(),
-            Ok(ToEdge::Shutdown { deadline_ms }) => self.close(Duration::from_millis(deadline_ms)),
+            Ok(ToEdge::Retire { deadline_ms }) => self.leave(Duration::from_millis(deadline_ms), false),
+            Ok(ToEdge::Shutdown { deadline_ms }) => self.leave(Duration::from_millis(deadline_ms), true),
             Err(error) => {
                 tracing::error!(%error, "the keeper said what is not understood");
                 self.keeper = None;
@@ -254,6 +267,9 @@ impl Control {
 
     /// Serves on exactly these: keeps what is the same socket, takes what is new, closes the rest.
     fn listen(&mut self, names: &[Listener], fds: Vec<OwnedFd>) {
+        if self.leaving.is_some() {
+            return; // they are another edge's by now
+        }
         if names.len() != fds.len() {
             tracing::error!(
                 listeners = names.len(),
@@ -362,13 +378,31 @@ impl Control {
         stats
     }
 
-    fn close(&mut self, within: Duration) {
-        self.closing = true;
+    /// Accepts no more, and ends when the workers have. Told again, it goes harder, never longer.
+    fn leave(&mut self, within: Duration, at_once: bool) {
         self.listeners.clear();
-        let deadline = Instant::now() + within;
-        for worker in &self.workers {
-            let _ = worker.commands.blocking_send(Command::Close(deadline));
+        let now = Instant::now();
+        let mut leaving = Leaving { since: now, until: now + within, at_once };
+        if let Some(before) = self.leaving {
+            leaving.since = before.since;
+            leaving.until = leaving.until.min(before.until);
         }
+        self.leaving = Some(leaving);
+        for worker in &self.workers {
+            let leave = Leave { deadline: leaving.until, at_once };
+            // One that has ended needs not be told.
+            let _ = worker.commands.blocking_send(Command::Leave(leave));
+        }
+    }
+
+    fn retiring(&self) -> Option<Retiring> {
+        let Leaving { since, until, .. } = self.leaving?;
+        let now = Instant::now();
+        let ms = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        Some(Retiring {
+            for_ms: ms(now.saturating_duration_since(since)),
+            left_ms: ms(until.saturating_duration_since(now)),
+        })
     }
 }
 

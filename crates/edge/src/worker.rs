@@ -47,8 +47,17 @@ pub enum Command {
     Listen(Listener, std::net::TcpListener),
     /// Accept on this no more.
     Unlisten(Listener),
-    /// Accept no more at all, let what runs end until then, then end.
-    Close(Instant),
+    /// Accept no more at all, let what runs end, then end.
+    Leave(Leave),
+}
+
+/// How a worker comes to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Leave {
+    /// What still runs then is cut.
+    pub deadline: Instant,
+    /// Connections that wait for a request are closed; else they may bring one more.
+    pub at_once: bool,
 }
 
 /// What all workers share.
@@ -96,7 +105,8 @@ pub struct Worker {
     bounds: Bounds,
     /// When room was made last.
     evicted: Cell<Option<Instant>>,
-    closing: Cell<bool>,
+    /// As in [`Leave::at_once`]; none: it goes on.
+    leaving: Cell<Option<bool>>,
     freed: Notify,
 }
 
@@ -140,7 +150,7 @@ impl Worker {
             bounds: shared.bounds,
             evicted: Cell::new(None),
             deadlines: shared.deadlines,
-            closing: Cell::new(false),
+            leaving: Cell::new(None),
             freed: Notify::new(),
         })
     }
@@ -200,9 +210,14 @@ impl Worker {
         }
     }
 
-    /// No new requests are taken: connections end after what they are at.
+    /// Connections end after what they are at; one that waits may bring one more request.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.get().is_some()
+    }
+
+    /// No new requests are taken at all.
     pub fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.leaving.get() == Some(true)
     }
 
     async fn accept(self: Rc<Self>, address: SocketAddr, listener: TcpListener) {
@@ -244,13 +259,27 @@ impl Worker {
         }
     }
 
-    async fn close(&self, deadline: Instant) {
-        self.closing.set(true);
-        self.wheel.wake_all();
-        while self.connections.get() > 0 {
-            let left = tokio::time::timeout_at(deadline.into(), self.freed.notified()).await;
-            if left.is_err() {
-                tracing::info!(connections = self.connections.get(), "cut at the deadline");
+    /// Waits for the connections' end. Told again, it goes harder, never longer.
+    async fn leave(&self, mut leave: Leave, commands: &mut mpsc::Receiver<Command>) {
+        loop {
+            self.leaving.set(Some(leave.at_once));
+            self.wheel.wake_all();
+            while self.connections.get() > 0 {
+                tokio::select! {
+                    () = self.freed.notified() => {}
+                    Some(command) = commands.recv() => {
+                        let Command::Leave(again) = command else { continue };
+                        leave.deadline = leave.deadline.min(again.deadline);
+                        leave.at_once |= again.at_once;
+                        break;
+                    }
+                    () = tokio::time::sleep_until(leave.deadline.into()) => {
+                        tracing::info!(connections = self.connections.get(), "cut at the deadline");
+                        return;
+                    }
+                }
+            }
+            if self.connections.get() == 0 {
                 return;
             }
         }
@@ -311,9 +340,9 @@ async fn run(worker: Rc<Worker>, mut commands: mpsc::Receiver<Command>) {
                     task.abort();
                 }
             }
-            Command::Close(deadline) => {
+            Command::Leave(leave) => {
                 accepting.drain().for_each(|(_, task)| task.abort());
-                worker.close(deadline).await;
+                worker.leave(leave, &mut commands).await;
                 break;
             }
         }

@@ -1,14 +1,22 @@
 //! An append-only file that rotates by size: `path` → `path.1` → … → `path.<keep>`.
 //!
-//! Invariants: one process writes a file (others may read it). Only whole lines are given to it; a file is left
-//! behind only after a whole line, so no line is split by a rotation. A file that is not `path` any more is never
+//! Invariants: for a while two processes may write a file (two edges, while one takes over from the other): each write is one
+//! `O_APPEND` of whole lines, which the kernel keeps together, and only who holds the file's lock moves it away; the other
+//! finds that out before its next lines. Only whole lines are given to it; a file is left
+//! behind only after a whole line, so no line is split by a rotation. A file that was seen not to be `path` any more is never
 //! written again. A write the disk refuses is lost, counted, and tried again with the next lines; a line torn
 //! by it is ended before the next one begins.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Tries to be the only one who moves a file away.
+const LOCK_TRIES: u32 = 20;
+/// Between two of them.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// An append-only file that rotates at line ends.
 #[derive(Debug)]
@@ -41,6 +49,7 @@ impl RotatingFile {
     /// Appends whole lines, each with its line end. An error says that some were lost and counted in
     /// [`lost`](Self::lost); the file can be written on.
     pub fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.follow();
         let mut rest = lines;
         while !rest.is_empty() {
             let room = self.max_size.saturating_sub(self.size);
@@ -77,6 +86,22 @@ impl RotatingFile {
         self.file.sync_data()
     }
 
+    /// Looks what another writer has done meanwhile: the file may have grown, or been moved away.
+    fn follow(&mut self) {
+        if self.is_at_path() {
+            self.size = self.file.metadata().map_or(self.size, |meta| meta.len());
+        } else {
+            let _ = self.reopen(); // else what was there is written on
+        }
+    }
+
+    fn is_at_path(&self) -> bool {
+        match (self.file.metadata(), std::fs::metadata(&self.path)) {
+            (Ok(own), Ok(there)) => (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+
     /// Opens `path` anew, after somebody else has moved the file away.
     pub fn reopen(&mut self) -> io::Result<()> {
         *self = RotatingFile { lost: self.lost, ..Self::open(&self.path, self.max_size, self.keep)? };
@@ -107,8 +132,24 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Moves the files on by one. If that cannot be done, the present file simply grows on.
+    /// Moves the files on by one, unless another writer just did. If that cannot be done, the present file simply grows on.
     fn rotate(&mut self) {
+        // Another writer has it for less than that. Somebody who keeps it is not waited for.
+        for _ in 0..LOCK_TRIES {
+            if self.file.try_lock().is_ok() {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        if self.is_at_path() {
+            self.move_on();
+        } else {
+            let _ = self.reopen();
+        }
+        let _ = self.file.unlock(); // closed, the old file is unlocked by itself
+    }
+
+    fn move_on(&mut self) {
         if self.torn && self.append_some(b"\n").is_err() {
             return;
         }

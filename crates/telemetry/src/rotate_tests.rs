@@ -95,3 +95,44 @@ fn a_line_torn_by_a_former_writer_is_ended_first() {
     RotatingFile::open(&path, 100, 1).unwrap().write_all(b"next\n").unwrap();
     assert_eq!(read(&path), "whole\nto\nnext\n");
 }
+
+#[test]
+fn two_writers_lose_no_line_and_tear_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let writing = |name: &'static str| {
+        let path = path.clone();
+        std::thread::spawn(move || {
+            let mut file = RotatingFile::open(&path, 2000, 1000).unwrap();
+            for n in 0..2000 {
+                file.write_all(format!("{name} {n} {}\n", "x".repeat(n % 37)).as_bytes()).unwrap();
+            }
+        })
+    };
+    let writers = ["one", "other"].map(writing);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    let mut files: Vec<String> = (1..=1000).rev().map(|n| read(&sibling(&path, n))).collect();
+    files.push(read(&path));
+    assert!(files.iter().all(|text| text.is_empty() || text.ends_with('\n')), "a file ends inside a line");
+    assert!(files.iter().filter(|text| !text.is_empty()).count() > 20, "nothing was rotated");
+    let all = files.concat();
+    for name in ["one", "other"] {
+        let mut lines: Vec<usize> = all
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.trim_start().split(' ').next()?.parse().ok())
+            .collect();
+        lines.sort_unstable();
+        assert!(lines.into_iter().eq(0..2000), "lines of {name} are missing, or there twice");
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_not_written_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut file = RotatingFile::open(&path, 1000, 1).unwrap();
+    file.write_all(b"one\n").unwrap();
+    std::fs::rename(&path, dir.path().join("away")).unwrap();
+    file.write_all(b"two\n").unwrap();
+    assert_eq!((read(&path), read(&dir.path().join("away"))), ("two\n".into(), "one\n".into()));
+}

@@ -4,13 +4,16 @@
 //! ```text
 //! keeper                                edge
 //!   ── connect ──────────────────────────▶
-//!   ◀─ Hello { version, pid, revision, listeners } + one descriptor for each listener it holds
+//!   ◀─ Hello { version, pid, revision, listeners, retiring } + one descriptor for each listener it holds
 //!   ── Listen { listeners } + descriptors ▶   (what it holds and is not named, it closes)
 //!   ── Snapshot { revision } + memory file▶   decoded away from the request threads
 //!   ◀─ Applied { revision }
 //!   ◀─ Drained { instance, revision }         each time the last claim on a draining instance ends
+//!   ── Retire { deadline_ms } ────────────▶   another edge has taken over: stop accepting, drain without a hurry, exit 0
 //!   ── Shutdown { deadline_ms } ──────────▶   stop accepting, drain, exit 0
 //! ```
+//! While an edge retires it goes on taking snapshots: its requests, retries and streams need them, and `Drained` is said of
+//! what they hold. Listeners it takes no more.
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -44,7 +47,14 @@ pub enum ToEdge {
     Stats,
     /// Say it as Prometheus has it; one descriptor of a memory file comes with the answer.
     Metrics,
-    /// Stop accepting, let what runs end, exit.
+    /// Another edge accepts on the same sockets: stop accepting, exit when the last connection has ended. A connection that waits
+    /// for its next request is kept until that came, and closed behind its answer: so no client sees its request cut. The
+    /// first deadline stands; only [`ToEdge::Shutdown`] shortens it.
+    Retire {
+        /// Milliseconds until what still runs is cut.
+        deadline_ms: u64,
+    },
+    /// Stop accepting, close what waits, let what runs end, exit.
     Shutdown {
         /// Milliseconds until what still runs is cut.
         deadline_ms: u64,
@@ -65,6 +75,9 @@ pub enum FromEdge {
         revision: u64,
         /// What it holds.
         listeners: Vec<Listener>,
+        /// Since it was told to retire.
+        #[serde(default)]
+        retiring: Option<Retiring>,
     },
     /// It serves from this revision now, on every core.
     Applied {
@@ -96,6 +109,15 @@ pub enum FromEdge {
     },
     /// An address was banned for repeated offence. The keeper remembers it and names it in the next snapshots.
     Banned(crate::snapshot::Ban),
+}
+
+/// How far an edge's retirement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retiring {
+    /// Milliseconds since it began.
+    pub for_ms: u64,
+    /// Milliseconds until what still runs is cut.
+    pub left_ms: u64,
 }
 
 /// What the edge sees.

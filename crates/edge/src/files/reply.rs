@@ -279,7 +279,7 @@ async fn failed(client: &mut Client, record: &mut Record, request: &FileRequest,
 
 /// Whether the connection goes on behind this answer.
 fn keeps(client: &Client, record: &Record, request: &FileRequest) -> bool {
-    record.facts.keep_alive && !request.has_body && !client.worker.is_closing()
+    record.facts.keep_alive && !request.has_body && !client.worker.is_leaving()
 }
 
 fn finish(out: &mut Vec<u8>, client: &Client, record: &Record, request: &FileRequest) {

@@ -213,7 +213,7 @@ impl Driver<'_> {
             client.worker.offend(client.peer, Offence::Malformed);
             return self.cut(verdict);
         }
-        if self.stage != Stage::Leaving && client.worker.is_closing() {
+        if self.stage != Stage::Leaving && client.worker.is_leaving() {
             return self.leave();
         }
         let open = self.connection.has_streams() || self.wire.is_waiting();

@@ -118,7 +118,7 @@ impl Relay<'_> {
             && !endless
             && !head.upgrade
             && self.is_sent()
-            && !self.client.worker.is_closing();
+            && !self.client.worker.is_leaving();
         let response = Response {
             id: self.record.get(self.record.id),
             connection: Connection::of(head.upgrade, self.keep_client, facts.http10),

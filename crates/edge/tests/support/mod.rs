@@ -181,6 +181,11 @@ impl Edge {
         }
     }
 
+    /// Waits until it has ended by itself.
+    pub fn ended(&self) {
+        until(|| self.thread.as_ref().is_some_and(JoinHandle::is_finished));
+    }
+
     /// Claims held on this instance.
     pub fn in_flight(&self, instance: &str) -> u64 {
         let stats = self.stats();
