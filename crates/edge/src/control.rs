@@ -8,6 +8,8 @@
 //! Tables that were replaced are kept until no worker holds them, so that their memory is freed here and not on a request
 //! thread.
 
+mod leaving;
+
 use crate::access_log::AccessLog;
 use crate::bounds::Bounds;
 use crate::compile::Compiler;
@@ -17,8 +19,9 @@ use crate::guard::{Guard, Ledger};
 use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
 use crate::wake::Wake;
-use crate::worker::{self, Command, Leave, Shared, WorkerHandle};
+use crate::worker::{self, Command, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
+use leaving::Leaving;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
@@ -29,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::frame::FrameSocket;
 use sys::memfile;
-use wire::edge::{FromEdge, Listener, Retiring, Stats, ToEdge};
+use wire::edge::{FromEdge, Listener, Stats, ToEdge};
 use wire::snapshot::Snapshot;
 
 /// Largest snapshot taken, in bytes.
@@ -58,14 +61,6 @@ pub struct Control {
     bans: Ledger,
     /// Told to retire or to end.
     leaving: Option<Leaving>,
-}
-
-/// On its way out.
-#[derive(Clone, Copy)]
-struct Leaving {
-    since: Instant,
-    until: Instant,
-    at_once: bool,
 }
 
 /// What woke the control thread.
@@ -376,33 +371,6 @@ impl Control {
             Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
         self.metrics.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         stats
-    }
-
-    /// Accepts no more, and ends when the workers have. Told again, it goes harder, never longer.
-    fn leave(&mut self, within: Duration, at_once: bool) {
-        self.listeners.clear();
-        let now = Instant::now();
-        let mut leaving = Leaving { since: now, until: now + within, at_once };
-        if let Some(before) = self.leaving {
-            leaving.since = before.since;
-            leaving.until = leaving.until.min(before.until);
-        }
-        self.leaving = Some(leaving);
-        for worker in &self.workers {
-            let leave = Leave { deadline: leaving.until, at_once };
-            // One that has ended needs not be told.
-            let _ = worker.commands.blocking_send(Command::Leave(leave));
-        }
-    }
-
-    fn retiring(&self) -> Option<Retiring> {
-        let Leaving { since, until, .. } = self.leaving?;
-        let now = Instant::now();
-        let ms = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        Some(Retiring {
-            for_ms: ms(now.saturating_duration_since(since)),
-            left_ms: ms(until.saturating_duration_since(now)),
-        })
     }
 }
 
