@@ -9,7 +9,9 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
-use keeper::api::{self, Accepted, BanRequest, BanStatus, LiftRequest, ReloadRequest, StackRequest, Status};
+use keeper::api::{
+    self, Accepted, BanRequest, BanStatus, LiftRequest, ReloadRequest, ScaleRequest, StackRequest, Status,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -107,6 +109,11 @@ impl Client {
     /// `POST /v1/stacks/{stack}/apps/{app}/{verb}`; the verb is `start`, `stop` or `restart`.
     pub fn app(&self, stack: &str, app: &str, verb: &str) -> Result<Accepted, CallError> {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/{verb}"), &())
+    }
+
+    /// `POST /v1/stacks/{stack}/scale`.
+    pub fn scale(&self, stack: &str, request: &ScaleRequest) -> Result<Accepted, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/scale"), request)
     }
 
     /// `GET /v1/bans`.

@@ -143,8 +143,9 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
         let of_build = reason.starts_with("build of ");
         return Verdict::Failed(if of_build { reason } else { format!("{} failed: {reason}", app.name) });
     }
-    let rests =
-        |state: &str| matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "degraded" | "complete");
+    let rests = |state: &str| {
+        matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "asleep" | "degraded" | "complete")
+    };
     let still = |app: &AppStatus| rests(&app.state) && app.instances.iter().all(|i| rests(&i.state));
     if stack.apps.iter().all(still) { Verdict::Done } else { Verdict::Wait }
 }

@@ -7,6 +7,7 @@
 //! | `POST /v1/stacks/{stack}/reload` | [`ReloadRequest`] | [`Accepted`] |
 //! | `DELETE /v1/stacks/{stack}` | | [`Accepted`]; the stack is gone when `status` no longer shows it |
 //! | `POST /v1/stacks/{stack}/restart` | | [`Accepted`]; what an administrator stopped stays so |
+//! | `POST /v1/stacks/{stack}/scale` | [`ScaleRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
 //! | `GET /v1/bans` | | a list of [`BanStatus`] |
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
@@ -20,6 +21,7 @@
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -42,6 +44,13 @@ pub struct ReloadRequest {
     /// Only say what would change.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// Other numbers of instances than the manifest says, all of them or none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleRequest {
+    /// By app; none: as the manifest says again.
+    pub apps: BTreeMap<String, Option<u32>>,
 }
 
 /// Refuse an address for a while.
@@ -207,12 +216,16 @@ pub struct ChangeStatus {
 pub struct AppStatus {
     /// Name.
     pub name: String,
-    /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `waiting` (for what it needs), `building`.
+    /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `asleep` (until a request comes), `waiting` (for what
+    /// it needs), `building`.
     pub state: String,
     /// Instances wanted.
     pub wanted: u32,
     /// Instances ready.
     pub ready: u32,
+    /// Where their number is not simply the manifest's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleStatus>,
     /// What is wrong, if something is: cause, and the last lines of output.
     pub reason: Option<String>,
     /// What it is, where it is a data service.
@@ -225,6 +238,15 @@ pub struct AppStatus {
     pub instances: Vec<InstanceStatus>,
     /// Latest changes of state, oldest first.
     pub history: Vec<Transition>,
+}
+
+/// How the number of an app's instances is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleStatus {
+    /// So many were asked for by hand; none: it follows what is asked of the app.
+    pub asked: Option<u32>,
+    /// What the manifest says: `1`, or `0 to 4`.
+    pub manifest: String,
 }
 
 /// What is known of a data service beyond what every app has. Never a password.

@@ -14,8 +14,8 @@ use crate::edge_host::{self, Recipe, Sockets};
 use crate::error::KeeperError;
 use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
+use crate::load::Load;
 use crate::recycle::Wear;
-use crate::scale::Load;
 use crate::schedule::Schedule;
 use crate::servers::Servers;
 use crate::stack::{Revision, Stack};
@@ -186,7 +186,7 @@ impl Keeper {
         for record in self.store.stacks()? {
             let Some(head) = record.candidate.as_ref().or(record.active.as_ref()) else { continue };
             let mut stack = Stack::new(record.name.clone(), head.content.manifest.clone());
-            (stack.restarts, stack.stopped) = (record.restarts, record.stopped);
+            (stack.restarts, stack.stopped, stack.scaled) = (record.restarts, record.stopped, record.scaled);
             stack.removing = record.wanted == Wanted::Stopped;
             let load = |revision: store::Revision| {
                 let mut loaded =
@@ -261,6 +261,9 @@ impl Keeper {
                 silent.retain(|id| *id != report.id);
             }
             self.instance(report);
+        }
+        if !self.options.foreground {
+            self.recall_numbers();
         }
         Ok(())
     }

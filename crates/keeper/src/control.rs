@@ -2,7 +2,7 @@
 //! which answers when the change is recorded ([`crate::wish`]).
 
 use crate::api::{
-    Accepted, BanRequest, BanStatus, Failure, LiftRequest, ReloadRequest, StackRequest, Status,
+    Accepted, BanRequest, BanStatus, Failure, LiftRequest, ReloadRequest, ScaleRequest, StackRequest, Status,
 };
 use crate::error::KeeperError;
 use axum::extract::{Path, Query, State};
@@ -24,6 +24,7 @@ pub(crate) enum Call {
     Put(StackRequest, Answer),
     Reload(String, ReloadRequest, Answer),
     Restart(String, Answer),
+    Scale(String, ScaleRequest, Answer),
     Remove(String, Answer),
     App(String, String, Verb, Answer),
     Metrics(oneshot::Sender<String>),
@@ -49,6 +50,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
         .route("/v1/stacks/{stack}", delete(remove))
         .route("/v1/stacks/{stack}/reload", post(reload))
         .route("/v1/stacks/{stack}/restart", post(restart))
+        .route("/v1/stacks/{stack}/scale", post(scale))
         .route("/v1/stacks/{stack}/apps/{app}/{verb}", post(app))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/bans/lift", post(lift))
@@ -129,6 +131,14 @@ async fn reload(
 
 async fn restart(State(calls): Calls, Path(stack): Path<String>) -> Response {
     reply(ask(&calls, |answer| Call::Restart(stack, answer)).await)
+}
+
+async fn scale(
+    State(calls): Calls,
+    Path(stack): Path<String>,
+    Json(request): Json<ScaleRequest>,
+) -> Response {
+    reply(ask(&calls, |answer| Call::Scale(stack, request, answer)).await)
 }
 
 async fn remove(State(calls): Calls, Path(stack): Path<String>) -> Response {

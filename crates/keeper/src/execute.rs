@@ -139,6 +139,7 @@ impl Keeper {
             log_folder::link(&self.home, &active.spec);
         }
         tracing::info!(stack = %name, revision = number, "committed");
+        self.forget_scaled(name);
         self.builds.sweep_later(name);
         self.send_listeners();
         self.look_up();

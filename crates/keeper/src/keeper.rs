@@ -9,10 +9,10 @@ use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
 use crate::ending::Ending;
 use crate::home::Home;
+use crate::load::Load;
 use crate::publish::Parts;
 use crate::recycle::Wear;
 use crate::resolve::Found;
-use crate::scale::Load;
 use crate::schedule::Schedule;
 use crate::servers::{Servers, Verdict};
 use crate::stack::Stack;
@@ -89,7 +89,6 @@ pub(crate) struct Keeper {
     #[expect(dead_code, reason = "its room is being built")]
     pub(crate) wear: Wear,
     /// What was asked of apps whose number of instances follows it.
-    #[expect(dead_code, reason = "its room is being built")]
     pub(crate) load: Load,
     /// When tasks are due.
     #[expect(dead_code, reason = "its room is being built")]

@@ -33,6 +33,7 @@ mod error;
 mod execute;
 pub mod home;
 mod keeper;
+mod load;
 mod log_folder;
 mod merge;
 mod metrics;

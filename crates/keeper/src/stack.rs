@@ -10,12 +10,13 @@ use crate::change;
 use crate::publish::Made;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
-use model::spec::{AppSpec, Listen, RestartPolicy, StackSpec};
+use model::spec::{AppSpec, Listen, RestartPolicy, RestartSpec, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use store::Scaled;
 
 /// A valid manifest and its number.
 #[derive(Debug, Clone)]
@@ -66,6 +67,10 @@ pub(crate) struct Stack {
     pub(crate) restarts: BTreeMap<AppName, u64>,
     /// Apps that an administrator stopped.
     pub(crate) stopped: BTreeSet<AppName>,
+    /// Numbers of instances that an administrator asked for.
+    pub(crate) scaled: BTreeMap<AppName, Scaled>,
+    /// Numbers of instances that follow what is asked of an app; none: as it starts.
+    pub(crate) following: BTreeMap<AppName, u32>,
     /// Apps of former revisions, until their last instance is gone.
     pub(crate) retiring: BTreeMap<AppName, Arc<AppSpec>>,
     /// The whole stack is to go.
@@ -77,7 +82,7 @@ pub(crate) struct Stack {
 impl Stack {
     pub(crate) fn new(name: StackName, manifest: PathBuf) -> Self {
         let (active, candidate, change, broken) = (None, None, None, None);
-        let (restarts, stopped, retiring) = Default::default();
+        let (restarts, stopped, scaled, following, retiring) = Default::default();
         Self {
             name,
             manifest,
@@ -86,6 +91,8 @@ impl Stack {
             change,
             restarts,
             stopped,
+            scaled,
+            following,
             retiring,
             removing: false,
             broken,
@@ -102,6 +109,12 @@ impl Stack {
 
     fn fingerprint(&self, name: &AppName, spec: &AppSpec) -> u64 {
         spec.fingerprint(self.restarts_of(name))
+    }
+
+    /// Whether instances that `new` is started with are others than what is active has.
+    pub(crate) fn is_changed(&self, name: &AppName, new: &AppSpec) -> bool {
+        let old = self.active.as_ref().and_then(|active| active.spec.apps.get(name));
+        old.is_none_or(|old| self.fingerprint(name, old) != self.fingerprint(name, new))
     }
 
     /// The candidate, if there is one, then what is active.
@@ -138,27 +151,29 @@ impl Stack {
 
     /// Adds what this stack wants to `desired`.
     pub(crate) fn desire(&self, desired: &mut Desired) {
-        let stopping =
-            |spec: &AppSpec, name: &AppName| AppDesired { instances: 0, ..self.wanted(name, spec) };
         for (name, spec) in &self.retiring {
-            desired.apps.insert(self.app_id(name), stopping(spec, name));
+            desired.apps.insert(self.app_id(name), self.desired_of(name, spec, 0));
         }
-        for (name, spec) in self.active.iter().flat_map(|active| &active.spec.apps) {
-            desired.apps.insert(self.app_id(name), self.wanted(name, spec));
+        if let Some(active) = &self.active {
+            let apps = active.spec.apps.iter();
+            let wanted = apps.map(|(name, spec)| (self.app_id(name), self.wanted(&active.spec, name, spec)));
+            desired.apps.extend(wanted);
         }
-        let candidates = self.candidate.iter().flat_map(|candidate| &candidate.spec.apps);
-        for (name, spec) in candidates.filter(|(name, _)| !self.follows(name)) {
-            let mut wanted = self.wanted(name, spec);
-            if let Some(old) = self.active.as_ref().and_then(|active| active.spec.apps.get(name)) {
-                wanted.keep_outdated = self.fingerprint(name, old) != wanted.spec;
-                // Fewer instances are a change too: not before the commit.
-                wanted.instances = wanted.instances.max(self.wanted(name, old).instances);
+        if let Some(candidate) = &self.candidate {
+            for (name, spec) in candidate.spec.apps.iter().filter(|(name, _)| !self.follows(name)) {
+                let mut wanted = self.wanted(&candidate.spec, name, spec);
+                let active = self.active.as_ref();
+                if let Some((old, active)) = active.and_then(|it| Some((it.spec.apps.get(name)?, it))) {
+                    wanted.keep_outdated = self.fingerprint(name, old) != wanted.spec;
+                    // Fewer instances are a change too: not before the commit.
+                    wanted.instances = wanted.instances.max(self.number(&active.spec, name, old));
+                }
+                desired.apps.insert(self.app_id(name), wanted);
             }
-            desired.apps.insert(self.app_id(name), wanted);
         }
         if self.removing {
             let mine = desired.apps.iter_mut().filter(|(id, _)| id.stack == self.name);
-            mine.for_each(|(_, app)| app.instances = 0);
+            mine.for_each(|(_, app)| (app.instances, app.asleep) = (0, false));
         }
     }
 
@@ -175,10 +190,17 @@ impl Stack {
         both(name).is_some_and(|(old, new)| old.env != new.env && new.needs.iter().any(|need| changes(&need)))
     }
 
-    fn wanted(&self, name: &AppName, spec: &AppSpec) -> AppDesired {
+    /// What is wanted of an app of `of`, one of this stack's revisions.
+    fn wanted(&self, of: &StackSpec, name: &AppName, spec: &AppSpec) -> AppDesired {
+        let asleep = self.is_asleep(of, name, spec);
+        AppDesired { asleep, ..self.desired_of(name, spec, self.number(of, name, spec)) }
+    }
+
+    fn desired_of(&self, name: &AppName, spec: &AppSpec, instances: u32) -> AppDesired {
         AppDesired {
             spec: self.fingerprint(name, spec),
-            instances: if self.stopped.contains(name) { 0 } else { spec.instances },
+            instances,
+            asleep: false,
             needs: spec.needs.clone(),
             listen: spec.listen,
             keep_outdated: false,
@@ -195,14 +217,14 @@ impl Stack {
     pub(crate) fn candidate_is_ready(&self, observed: &Observed) -> bool {
         let Some(candidate) = &self.candidate else { return false };
         candidate.spec.apps.iter().all(|(name, spec)| {
-            let wanted = self.wanted(name, spec);
+            let wanted = self.wanted(&candidate.spec, name, spec);
             let id = self.app_id(name);
             let mine = || observed.instances.values().filter(|instance| instance.id.app == id);
             let ready = mine().filter(|i| i.spec == wanted.spec && i.phase.is_ready()).count();
             let in_place = matches!(spec.listen, Listen::Port(_))
                 && mine().any(|i| i.spec != wanted.spec && i.phase.is_alive());
             let complete = observed.slots.iter().filter(|((of, _), record)| {
-                *of == id && record.spec == wanted.spec && is_complete(&wanted, &record.end)
+                *of == id && record.spec == wanted.spec && is_complete(&wanted.restart, &record.end)
             });
             in_place || self.follows(name) || ready + complete.count() >= wanted.instances as usize
         })
@@ -218,14 +240,14 @@ impl Stack {
         let Some(candidate) = spec(&self.candidate).filter(|_| spec(&self.active).is_none()) else {
             return false;
         };
-        instance.app.stack == self.name && !is_complete(&self.wanted(name, &candidate), end)
+        instance.app.stack == self.name && !is_complete(&candidate.restart, end)
     }
 
     /// A slot of the candidate's that ended too often and is not started again; and how.
     pub(crate) fn failed_slot(&self, observed: &Observed, now: Moment) -> Option<(InstanceId, End)> {
         let candidate = self.candidate.as_ref()?;
         candidate.spec.apps.iter().find_map(|(name, spec)| {
-            let (wanted, app) = (self.wanted(name, spec), self.app_id(name));
+            let (wanted, app) = (self.wanted(&candidate.spec, name, spec), self.app_id(name));
             let is_new = |revision: &Revision| {
                 let before = revision.spec.apps.get(name);
                 before.is_none_or(|before| self.fingerprint(name, before) != wanted.spec)
@@ -293,8 +315,8 @@ impl Stack {
 }
 
 /// Whether a program that ended so has done its work.
-fn is_complete(app: &AppDesired, end: &End) -> bool {
-    app.restart.policy != RestartPolicy::Always && *end == End::Exited(0)
+fn is_complete(restart: &RestartSpec, end: &End) -> bool {
+    restart.policy != RestartPolicy::Always && *end == End::Exited(0)
 }
 
 /// Whether the edge may have requests for an instance in this phase.

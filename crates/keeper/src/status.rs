@@ -184,13 +184,16 @@ impl Keeper {
                 true => last_lines().iter().fold(reason, |text, line| text + "\n  " + line),
                 false => reason,
             });
-        let wanted = desired.apps.get(&id).map_or(0, |app| app.instances.min(spec.instances));
+        let of = stack.active.as_ref().or(stack.candidate.as_ref());
+        let number = of.map_or(0, |revision| stack.number(&revision.spec, name, spec));
+        let wanted = desired.apps.get(&id).map_or(0, |app| app.instances.min(number));
         let ready = mine().filter(|instance| instance.phase.is_ready()).count();
         api::AppStatus {
             name: name.to_string(),
             state: word(&state).to_owned(),
             wanted,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
+            scale: scale_status(stack, name, spec),
             reason,
             service,
             build: self.builds.status(&id),
@@ -248,6 +251,12 @@ impl Keeper {
     }
 }
 
+fn scale_status(stack: &Stack, name: &AppName, spec: &AppSpec) -> Option<api::ScaleStatus> {
+    let asked = stack.scaled(name, spec);
+    let is_told = asked.is_some() || spec.scale.is_some();
+    is_told.then(|| api::ScaleStatus { asked, manifest: crate::scale::says(spec) })
+}
+
 fn word(state: &AppState) -> &'static str {
     match state {
         AppState::Starting => "starting",
@@ -257,6 +266,7 @@ fn word(state: &AppState) -> &'static str {
         AppState::Failed { .. } => "failed",
         AppState::Stopping => "stopping",
         AppState::Stopped => "stopped",
+        AppState::Asleep => "asleep",
         AppState::Waiting => "waiting",
         AppState::Building => "building",
         AppState::Complete => "complete",

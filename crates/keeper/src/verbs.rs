@@ -81,7 +81,7 @@ impl Keeper {
 }
 
 /// While a change is under way nobody else changes what is desired.
-fn check_at_rest(stack: &Stack) -> Result<(), KeeperError> {
+pub(crate) fn check_at_rest(stack: &Stack) -> Result<(), KeeperError> {
     if stack.candidate.is_none() {
         return Ok(());
     }

@@ -54,6 +54,7 @@ impl Keeper {
             Call::Put(request, answer) => drop(answer.send(self.put(request).await)),
             Call::Reload(stack, request, answer) => drop(answer.send(self.reload(&stack, request).await)),
             Call::Restart(stack, answer) => drop(answer.send(self.restart_all(&stack))),
+            Call::Scale(stack, request, answer) => drop(answer.send(self.scale(&stack, &request))),
             Call::Remove(stack, answer) => drop(answer.send(self.remove(&stack))),
             Call::App(stack, app, verb, answer) => drop(answer.send(self.app_verb(&stack, &app, verb))),
             Call::Metrics(answer) => self.ask_metrics(answer),
@@ -208,6 +209,7 @@ impl Keeper {
         let first = stack.active.is_none();
         let superseded = stack.prepare(revision);
         drain_all(self, &superseded);
+        self.wake_changed(&name);
         self.stacks.get(&name).into_iter().for_each(|stack| builds::remember(&self.home, stack));
         if first {
             self.commit(&name);

@@ -13,6 +13,7 @@ pub mod logs;
 pub mod metrics;
 pub mod reload;
 pub mod restart;
+pub mod scale;
 pub mod service;
 pub mod shim;
 pub mod start;
@@ -30,7 +31,13 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     // a slip must not end at the only stack that runs; the others read the manifest, and fail by themselves
     if matches!(
         verb,
-        Verb::Stop(_) | Verb::Status(_) | Verb::Logs(_) | Verb::Restart(_) | Verb::Reload(_) | Verb::Data(_)
+        Verb::Stop(_)
+            | Verb::Status(_)
+            | Verb::Logs(_)
+            | Verb::Restart(_)
+            | Verb::Reload(_)
+            | Verb::Scale(_)
+            | Verb::Data(_)
     ) {
         context.check_place()?;
     }
@@ -43,6 +50,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
+        Verb::Scale(args) => scale::run(context, args.apps),
         Verb::Data(args) => data::run(context, args),
         Verb::Cleanup(args) => cleanup::run(context, &args),
         Verb::Certs(CertsArgs { verb: None }) => certs::list(context),

@@ -37,10 +37,22 @@ pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> 
 }
 
 /// An app, and the runs of it that there were before.
-type Asked = (Target, BTreeSet<u64>);
+pub type Asked = (Target, BTreeSet<u64>);
+
+/// Waits until it is done, and says what was.
+fn watch(
+    context: &Context,
+    client: &Client,
+    before: &Status,
+    asked: &[Asked],
+    verb: &str,
+) -> Result<(), Failure> {
+    settle(context, client, before, asked, verb)?;
+    report(context, client, before, asked, verb)
+}
 
 /// Waits until it is done.
-fn watch(
+pub fn settle(
     context: &Context,
     client: &Client,
     before: &Status,
@@ -68,10 +80,11 @@ fn watch(
         }
     }
     progress.finish();
-    report(context, client, before, asked, verb)
+    Ok(())
 }
 
-fn with_runs(targets: Vec<Target>, status: &Status) -> Vec<Asked> {
+/// Notes the runs that there are.
+pub fn with_runs(targets: Vec<Target>, status: &Status) -> Vec<Asked> {
     let runs = |target: &Target| {
         target.find(status).iter().flat_map(|app| &app.instances).map(|instance| instance.run).collect()
     };
@@ -94,7 +107,7 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     if app.state == "failed" {
         return Verdict::Failed(format!("{} failed: {}", app.name, app.reason.clone().unwrap_or_default()));
     }
-    let done = matches!(app.state.as_str(), "ready" | "complete")
+    let done = matches!(app.state.as_str(), "ready" | "complete" | "asleep")
         && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
     if done { Verdict::Done } else { Verdict::Wait }
 }

@@ -1,6 +1,6 @@
 //! `mainstay status`: what runs, and what is wrong with it.
 
-use super::data;
+use super::{data, scale};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::logs;
@@ -81,6 +81,7 @@ fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
         let what = format!("revision {} {}", change.revision, change.state);
         out += &trouble(&what, &change.state, change.reason.as_deref().unwrap_or_default(), style);
     }
+    out += &scale::show(stack, style);
     for app in &stack.apps {
         out += &show_trouble(app, stack, home, style);
     }

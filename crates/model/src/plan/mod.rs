@@ -48,6 +48,8 @@ pub struct AppDesired {
     pub spec: u64,
     /// How many instances; 0 when the app is to be stopped.
     pub instances: u32,
+    /// There are 0 until somebody asks for the app.
+    pub asleep: bool,
     /// Apps of the same stack that must have a ready instance before one of this app is started.
     pub needs: Vec<AppName>,
     /// A fixed port cannot be held by an old and a new instance at once: the old one ends first.

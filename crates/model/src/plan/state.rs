@@ -26,6 +26,8 @@ pub enum AppState {
     Stopping,
     /// Stopped, as wanted.
     Stopped,
+    /// None runs until one is asked for.
+    Asleep,
     /// Not started before what it needs is ready.
     Waiting,
     /// Not started before what it starts from is built.
@@ -55,7 +57,11 @@ pub enum Serving {
 pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState {
     let Some((app, tally)) = tally(desired, observed, id) else {
         let alive = observed.of(id).any(|instance| instance.phase.is_alive());
-        return if alive { AppState::Stopping } else { AppState::Stopped };
+        return match (is_asleep(desired, id), alive) {
+            (true, _) => AppState::Asleep,
+            (false, true) => AppState::Stopping,
+            (false, false) => AppState::Stopped,
+        };
     };
     let trouble = tally.failed + tally.crashed + tally.unhealthy > 0;
     if tally.complete >= app.instances {
@@ -177,12 +183,17 @@ pub fn serving(desired: &Desired, observed: &Observed, id: &AppId) -> Serving {
         return Serving::Ready;
     }
     match tally(desired, observed, id) {
+        None if is_asleep(desired, id) => Serving::Asleep,
         None => Serving::Down,
         Some((_, tally)) if tally.unhealthy > 0 => Serving::Unhealthy,
         Some((_, tally)) if tally.starting > 0 => Serving::Starting,
         Some((app, tally)) if tally.open > 0 && !matches!(app.build, Build::Failed(_)) => Serving::Starting,
         Some(_) => Serving::Down,
     }
+}
+
+fn is_asleep(desired: &Desired, id: &AppId) -> bool {
+    desired.apps.get(id).is_some_and(|app| app.asleep && app.instances == 0)
 }
 
 /// Whether everything that this app needs is there: a ready instance each, or a program that ended with success.

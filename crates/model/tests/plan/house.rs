@@ -16,6 +16,7 @@ pub fn an_app() -> AppDesired {
     AppDesired {
         spec: 1,
         instances: 1,
+        asleep: false,
         needs: Vec::new(),
         listen: Listen::Socket,
         keep_outdated: false,

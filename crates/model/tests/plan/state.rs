@@ -110,3 +110,19 @@ fn a_restart_holds_requests_while_its_port_is_free() {
     house.settle();
     assert_eq!(told(&house, "web"), (AppState::Starting, Serving::Starting));
 }
+
+#[test]
+fn an_app_that_nobody_asks_sleeps_and_is_not_down() {
+    let mut house = House::default();
+    house.want("web", |_| {});
+    house.up("web", 1);
+    house.want("web", |app| (app.instances, app.asleep) = (0, true));
+    assert_eq!(told(&house, "web"), (AppState::Asleep, Serving::Ready), "until it is drained");
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Asleep, Serving::Asleep), "what comes now wakes it");
+    house.goes("web", 1);
+    house.settle();
+    assert_eq!(told(&house, "web"), (AppState::Asleep, Serving::Asleep));
+    house.want("web", |app| app.instances = 1);
+    assert_eq!(told(&house, "web"), (AppState::Starting, Serving::Starting));
+}
