@@ -36,12 +36,14 @@ def free_port() -> int:
 
 
 class Stage:
-    """`manifest` is without the stack's name, made from the port of plain HTTP where it is a function; `files` of the stack's folder by name."""
+    """`manifest` is without the stack's name, made from the port of plain HTTP where it is a function; `files` of the stack's folder by name. In the
+    background: under `mainstay start`, with a keeper and an edge that outlive each other."""
 
-    def __init__(self, manifest: str | Callable[[int], str], files: dict[str, bytes] | None = None):
+    def __init__(self, manifest: str | Callable[[int], str], files: dict[str, bytes] | None = None, background: bool = False):
+        self.background = background
         self.http, self.https = free_port(), free_port()
         self._manifest = manifest(self.http) if callable(manifest) else manifest
-        self._files, self._mainstay = files or {}, binary()
+        self._files, self.mainstay = files or {}, binary()
         self._ends = contextlib.ExitStack()
 
     def __enter__(self) -> "Stage":
@@ -52,9 +54,14 @@ class Stage:
             for name, content in {**self._files, "mainstay.toml": f'stack = "conformance"\n{self._manifest}'.encode()}.items():
                 (stack / name).parent.mkdir(parents=True, exist_ok=True)
                 (stack / name).write_bytes(content)
-            self.run([self._mainstay, "up", "-f", str(stack), "--http", f"127.0.0.1:{self.http}", "--https", f"127.0.0.1:{self.https}"],
-                     "mainstay", signal.SIGINT)
-            self.until(lambda: " is up: " in self.said("mainstay"), "the stack to be up", "mainstay")
+            self.home = self.folder / "home" if self.background else stack / ".mainstay"
+            if self.background:
+                self._ends.callback(self.finish)
+                self.start()
+            else:
+                self.run([self.mainstay, "up", "-f", str(stack), "--http", f"127.0.0.1:{self.http}", "--https", f"127.0.0.1:{self.https}"],
+                         "mainstay", signal.SIGINT)
+                self.until(lambda: " is up: " in self.said("mainstay"), "the stack to be up", "mainstay")
             self.root = self.folder / "root.pem"
             self.root.write_text(self.ask("certs", "root", "--pem"))
             self._ends = self._ends.pop_all()
@@ -65,12 +72,40 @@ class Stage:
 
     def ask(self, *arguments: str) -> str:
         """What `mainstay` says about this stack."""
-        home = self.folder / "stack/.mainstay"
-        return subprocess.run([self._mainstay, *arguments, "--home", str(home)], check=True, capture_output=True, text=True).stdout
+        done = subprocess.run([self.mainstay, *arguments, "--home", str(self.home)], capture_output=True, text=True, cwd=self.folder / "stack")
+        if done.returncode:
+            raise SystemExit(f"mainstay {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self) -> None:
+        """Starts the stack in the background, or only a keeper where the rest still runs."""
+        self.ask("start", "--http", f"127.0.0.1:{self.http}", "--https", f"127.0.0.1:{self.https}")
+
+    def finish(self) -> None:
+        """Stops what `start` began, its keeper included, in whatever state it was left."""
+        self.write(self._manifest)
+        self.start()
+        self.ask("stop", "-y")
+
+    def write(self, manifest: str) -> None:
+        """Another manifest; not loaded yet."""
+        (self.folder / "stack/mainstay.toml").write_text(f'stack = "conformance"\n{manifest}')
+
+    def status(self) -> dict:
+        """What `mainstay status` says."""
+        return json.loads(self.ask("status", "--json"))
 
     def edge(self) -> dict:
         """What `mainstay status` says of the edge."""
-        return json.loads(self.ask("status", "--json"))["edge"]
+        return self.status()["edge"]
+
+    def app(self, name: str) -> dict:
+        """What `mainstay status` says of an app."""
+        return next(app for stack in self.status()["stacks"] for app in stack["apps"] if app["name"] == name)
+
+    def ready(self, name: str) -> list[dict]:
+        """Its instances that are ready."""
+        return [instance for instance in self.app(name)["instances"] if instance["state"] == "ready"]
 
     def run(self, argv: list[str], name: str, how: int = signal.SIGTERM, **more) -> subprocess.Popen:
         """Starts something that ends with the stage; what it says goes to a file."""
