@@ -8,6 +8,7 @@
 //! - [`bans`]: addresses that are refused.
 //! - [`scaled`]: numbers of instances that an administrator asked for.
 //! - [`tasks`]: what was due, and what became of it.
+//! - [`migrate`]: the shape of the database, forward and back.
 //! - [`counters`]: snapshot revisions and run numbers.
 //!
 //! One writer, the keeper (it holds `keeper.lock`). All methods are synchronous and short: a few rows and one fsync.
@@ -18,6 +19,7 @@ pub mod counters;
 mod error;
 pub mod history;
 pub mod journal;
+pub mod migrate;
 mod open;
 pub mod scaled;
 pub mod stacks;
@@ -28,6 +30,7 @@ pub use bans::Ban;
 pub use error::StoreError;
 pub use history::Transition;
 pub use journal::JournalEntry;
+pub use migrate::SCHEMA;
 pub use open::Store;
 pub use scaled::Scaled;
 pub use stacks::{NewRevision, Proposal, Revision, StackRecord, Wanted};

@@ -1,9 +1,8 @@
-//! Opening: durability settings, migrations, and the refusal of what cannot be read. And the two ways every
+//! Opening: durability settings, and the refusal of what cannot be read. And the two ways every
 //! method reaches the database: [`Store::read`] and [`Store::write`].
 
 use crate::StoreError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use rusqlite_migration::{M, Migrations};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -33,7 +32,7 @@ impl Store {
         let mut connection = Connection::open(path).map_err(failed)?;
         configure(&connection).map_err(failed)?;
         check(&connection, path)?;
-        migrate(&mut connection, path)?;
+        crate::migrate::to_latest(&mut connection, path)?;
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
@@ -78,20 +77,4 @@ fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         "ok" => Ok(()),
         _ => Err(StoreError::Corrupt { path: path.to_owned(), reason: found }),
     }
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    use rusqlite_migration::{Error, MigrationDefinitionError};
-    let migrations = Migrations::new(vec![
-        M::up(include_str!("schema.sql")),
-        M::up(include_str!("schema2.sql")),
-        M::up(include_str!("schema3.sql")),
-    ]);
-    migrations.to_latest(connection).map_err(|error| match error {
-        Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
-            StoreError::Newer { path: path.to_owned() }
-        }
-        Error::RusqliteError { err, .. } => StoreError::of(path, err),
-        other => StoreError::Other { path: path.to_owned(), reason: other.to_string() },
-    })
 }

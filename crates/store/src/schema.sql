@@ -1,4 +1,4 @@
--- Version 1. Never edited after a release: a change is a further migration in open.rs.
+-- Version 1. Never edited after a release: a change is a further migration in migrate.rs.
 
 -- Numbers that never go back: `snapshot`, `revision/<stack>`.
 CREATE TABLE counter (
