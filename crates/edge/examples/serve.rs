@@ -68,8 +68,14 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         Some(path) => model::observed::Address::Unix(path.into()),
         None => model::observed::Address::Tcp(upstream.parse()?),
     };
-    let endpoint =
-        Endpoint { instance: address.to_string(), address, draining: false, weight: 1, release: 0 };
+    let endpoint = Endpoint {
+        instance: address.to_string(),
+        address,
+        draining: false,
+        weight: 1,
+        release: 0,
+        pid: None,
+    };
     let upstream = Upstream {
         id: "dev/app".to_owned(),
         state: UpstreamState::Ready,

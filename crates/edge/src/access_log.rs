@@ -22,10 +22,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
+use wire::failure::Failure;
 use wire::snapshot::LogPlace;
 
 /// Bytes after which a batch is handed over.
 const BATCH: usize = 64 << 10;
+/// Failures after which it is, too.
+const FAILURES: usize = 256;
 /// Time after which it is handed over anyway.
 const DELAY: Duration = Duration::from_millis(250);
 /// Batches that may wait for the writer: 8 MiB.
@@ -38,6 +41,8 @@ const RETURNING: usize = 4;
 pub struct AccessLog {
     batches: SyncSender<Batch>,
     lost: Arc<AtomicU64>,
+    /// Failures of batches that were dropped, until the ring says so.
+    missed: Arc<AtomicU64>,
     /// The form is [`LogFormat::Combined`].
     combined: Arc<AtomicBool>,
     places: Arc<ArcSwap<Places>>,
@@ -46,11 +51,14 @@ pub struct AccessLog {
 /// Places in a line of what a client sent; the unused ones are empty.
 pub type Texts = [Range<usize>; 4];
 
-/// Lines, and whose they are.
+/// Lines, and whose they are; and failures, which go the same way to files of their own ([`crate::failures`]).
 #[derive(Debug, Default)]
 pub struct Lines {
     bytes: Vec<u8>,
     runs: Vec<Run>,
+    failures: Vec<(Lane, Failure)>,
+    /// Failures of batches that were dropped before this one.
+    missed: u64,
 }
 
 /// Lines of one lane, one behind the other.
@@ -81,6 +89,15 @@ impl Lines {
     fn clear(&mut self) {
         self.bytes.clear();
         self.runs.clear();
+        self.failures.clear();
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH || self.failures.len() >= FAILURES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.failures.is_empty()
     }
 }
 
@@ -98,10 +115,13 @@ impl AccessLog {
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (batches, waiting) = sync_channel::<Batch>(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let log = Self { batches, lost: Arc::clone(&lost), combined: Arc::default(), places };
+        let missed = Arc::<AtomicU64>::default();
+        let (lost_ones, missed_ones) = (Arc::clone(&lost), Arc::clone(&missed));
+        let log = Self { batches, lost: lost_ones, missed: missed_ones, combined: Arc::default(), places };
         let writer = std::thread::Builder::new().name("access-log".to_owned());
         let writer = writer.spawn(move || {
             for Batch { mut lines, home } in waiting {
+                lines.missed = missed.swap(0, Ordering::Relaxed);
                 lost.fetch_add(append(&lines), Ordering::Relaxed);
                 lines.clear();
                 let _ = home.try_send(lines);
@@ -137,6 +157,7 @@ impl AccessLog {
             self.batches.try_send(batch)
         {
             self.lost.fetch_add(batch.lines.count(), Ordering::Relaxed);
+            self.missed.fetch_add(batch.lines.failures.len() as u64, Ordering::Relaxed);
         }
     }
 }
@@ -178,8 +199,21 @@ impl LogBuffer {
         let mut lines = self.lines.borrow_mut();
         let texts = line(self.format(), &mut self.clock.borrow_mut(), &mut lines.bytes);
         lines.add(lane, texts);
-        let full = lines.bytes.len() >= BATCH;
+        let full = lines.is_full();
         drop(lines);
+        self.added(full);
+    }
+
+    /// Adds a failure.
+    pub fn fail(&self, lane: Lane, failure: Failure) {
+        let mut lines = self.lines.borrow_mut();
+        lines.failures.push((lane, failure));
+        let full = lines.is_full();
+        drop(lines);
+        self.added(full);
+    }
+
+    fn added(&self, full: bool) {
         if full {
             self.flush();
         } else if !self.waiting.replace(true) {
@@ -196,7 +230,7 @@ impl LogBuffer {
     pub fn flush(&self) {
         self.waiting.set(false);
         let mut lines = self.lines.borrow_mut();
-        if !lines.bytes.is_empty() {
+        if !lines.is_empty() {
             let lines = std::mem::replace(&mut *lines, self.returned.try_recv().unwrap_or_default());
             self.log.send(Batch { lines, home: self.home.clone() });
         }

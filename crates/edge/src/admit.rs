@@ -29,6 +29,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+use wire::failure::Cause;
 
 /// Methods of RFC 9110 section 9.1 that are passed on; any that it does not know is, too.
 const PASSED_ON: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -77,7 +78,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
     let routed = turned_away.map_or_else(|| route(client, &table, record.facts.https, buf, head), Err);
     let fitting = routed.and_then(|found| {
         // Also what is refused now is answered as the route's policies want it.
-        record.policy = Some(Arc::clone(&found.route.policy));
+        record.route = Some(Arc::clone(found.route));
         (record.site, record.lane) = (found.number, found.lane);
         fits(head, &found).map(|()| found)
     });
@@ -207,7 +208,11 @@ fn route<'t>(
     head: &RequestHead,
 ) -> Result<Found<'t>, Refusal> {
     if matches!(&client.stream, Stream::H2(channel) if channel.asks_unknown_protocol()) {
-        return Err(Refusal::closing(501, "a protocol over CONNECT that is not known here"));
+        return Err(Refusal::closing(
+            501,
+            Cause::Malformed,
+            "a protocol over CONNECT that is not known here",
+        ));
     }
     if matches!(head.method, Method::Connect | Method::Trace) {
         let refusal = Refusal::method(PASSED_ON, "a method that is not passed on");
@@ -215,22 +220,26 @@ fn route<'t>(
     }
     let path = path_of(buf, head);
     if has_dot_segment(path) {
-        return Err(Refusal::closing(400, "the path contains a dot segment"));
+        return Err(Refusal::closing(400, Cause::Malformed, "the path contains a dot segment"));
     }
     if let Some(misplaced) = misplaced(client, table, https, buf, head) {
         return Err(closing_with_body(misplaced, head));
     }
     let host = head.host.map(|host| host.of(buf));
-    table
-        .find(host, path)
-        .ok_or_else(|| closing_with_body(Refusal::new(404, "no site or route matches"), head))
+    table.find(host, path).ok_or_else(|| {
+        let nowhere = match table.site(host) {
+            Some(_) => Refusal::new(404, Cause::NoRoute, "no route of the site matches"),
+            None => Refusal::new(404, Cause::NoSite, "no site has this host name"),
+        };
+        closing_with_body(nowhere, head)
+    })
 }
 
 /// Whether the body, as far as it is told how long it is, is one that the route takes.
 fn fits(head: &RequestHead, found: &Found<'_>) -> Result<(), Refusal> {
     match head.body {
         BodyFraming::Length(length) if length > found.route.limits.body => {
-            Err(Refusal::closing(413, "the body is larger than the route allows"))
+            Err(Refusal::closing(413, Cause::TooLarge, "the body is larger than the route allows"))
         }
         _ => Ok(()),
     }
@@ -280,9 +289,17 @@ pub fn has_dot_segment(path: &[u8]) -> bool {
 /// A request that breaks the protocol: answered, then closed.
 pub fn malformed(client: &Client, reject: Reject) -> (Record, Step) {
     client.worker.offend(client.peer, Offence::Malformed);
-    let mut made = unreadable(client, Refusal::closing(reject.status(), ""));
+    let mut made = unreadable(client, Refusal::closing(reject.status(), why(reject), ""));
     made.0.cause = Some(reject.to_string().into());
     made
+}
+
+/// Why a request with this mistake fails.
+pub fn why(reject: Reject) -> Cause {
+    match reject.status() {
+        413 => Cause::TooLarge,
+        _ => Cause::Malformed,
+    }
 }
 
 /// The version of a stream's request, whatever the head says that it was written as.

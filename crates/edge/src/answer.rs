@@ -11,6 +11,7 @@ use http1::{FieldId, Method, parse_request};
 use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::{Instant, SystemTime};
+use wire::failure::Cause;
 
 /// An answer of the edge itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +46,9 @@ pub async fn refuse(client: &mut Client, record: &mut Record, refusal: &Refusal,
     if let Some(cause) = refusal.cause.filter(|cause| !cause.is_empty()) {
         record.cause.get_or_insert(Cow::Borrowed(cause));
     }
+    if refusal.status >= 400 {
+        record.why.get_or_insert(refusal.why);
+    }
     let mut lines = Vec::new();
     if let Some(seconds) = refusal.retry_after {
         // Writing to a vector cannot fail.
@@ -55,7 +59,7 @@ pub async fn refuse(client: &mut Client, record: &mut Record, refusal: &Refusal,
     if let Some(body) = &refusal.body {
         return answer(client, record, Answer { status, lines: &lines, body, close, fixed: b"" }).await;
     }
-    let policy = record.policy.clone();
+    let policy = record.policy().cloned();
     let id = record.get(record.id);
     let pages = policy.as_ref().and_then(|policy| policy.response.pages.as_ref()).filter(|_| !json);
     let (kind, body) = pages
@@ -69,6 +73,7 @@ pub async fn refuse(client: &mut Client, record: &mut Record, refusal: &Refusal,
 /// Answers a preflight.
 pub async fn preflight(client: &mut Client, record: &mut Record, preflight: &Preflight, close: bool) -> Next {
     let status = if preflight.allowed { 204 } else { 403 };
+    record.why = (!preflight.allowed).then_some(Cause::Access);
     answer(client, record, Answer { status, fixed: &preflight.lines, close, ..Answer::default() }).await
 }
 

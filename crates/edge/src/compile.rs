@@ -6,7 +6,7 @@
 
 use crate::access_log::place::Lanes;
 use crate::files::Root;
-use crate::instance::Instance;
+use crate::instance::{Instance, Origin};
 use crate::metrics::SiteNumbers;
 use crate::policy::Policies;
 use crate::redirect::Redirect;
@@ -102,12 +102,12 @@ impl Compiler {
             let known = self.sites.get(&site.hash).map(Arc::clone);
             let compiled = known.unwrap_or_else(|| Arc::new(compile_site(site, &mut self.policies)));
             sites.insert(site.hash, Arc::clone(&compiled));
-            let target = |route: &Route| match &route.handler {
+            let target = |route: &Arc<Route>| match &route.handler {
                 Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
                 Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics => None,
             };
             let number = self.numbers.number(site.hosts.first().map_or("other", String::as_str));
-            let asked = |route: &Route| upstreams.get(route.auth.as_deref()?).map(Arc::clone);
+            let asked = |route: &Arc<Route>| upstreams.get(route.auth.as_deref()?).map(Arc::clone);
             let asks = compiled.routes.iter().any(|route| route.auth.is_some());
             let auth = if asks { compiled.routes.iter().map(asked).collect() } else { Box::default() };
             let upstreams = compiled.routes.iter().map(target).collect();
@@ -148,7 +148,8 @@ impl Compiler {
     }
 
     fn made(&self, endpoint: &Endpoint, lasting: Arc<Lasting>) -> Arc<Instance> {
-        Instance::new(&endpoint.instance, endpoint.address.clone(), Arc::clone(&self.wake), lasting)
+        let origin = Origin { release: endpoint.release, pid: endpoint.pid };
+        Instance::new(&endpoint.instance, endpoint.address.clone(), origin, Arc::clone(&self.wake), lasting)
     }
 
     /// Begins the draining of what `snapshot` (the one now published) lets go.
@@ -261,7 +262,10 @@ fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
         wire::snapshot::Handler::Redirect(spec) => Handler::Redirect(Redirect::new(spec)),
         wire::snapshot::Handler::Metrics => Handler::Metrics,
     };
+    let stack: Arc<str> = site.stack.as_str().into();
     let mut route = |route: &wire::snapshot::Route| Route {
+        stack: Arc::clone(&stack),
+        path: route.path.as_str().into(),
         handler: handler(&route.handler),
         limits: Limits {
             connect_ms: route.connect_ms,
@@ -274,7 +278,8 @@ fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
     };
     Site {
         router: Router::new(site.routes.iter().map(|route| route.path.as_str())),
-        routes: site.routes.iter().map(&mut route).collect(),
+        routes: site.routes.iter().map(|spec| Arc::new(route(spec))).collect(),
+        stack,
         https_redirect: site.https_redirect,
     }
 }

@@ -1,12 +1,15 @@
 //! Refusals, and their built-in bodies: a small page for people, JSON for programs (by `Accept`), each with the request's id.
 
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// An answer of the edge itself.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// Status code.
     pub status: u16,
+    /// Why, for `mainstay why`; of an answer that is no failure it says nothing.
+    pub why: Cause,
     /// For the access log: what went wrong. Not shown to the client, who need not know names and addresses of instances.
     pub cause: Option<&'static str>,
     /// Seconds for `Retry-After`.
@@ -21,19 +24,19 @@ pub struct Refusal {
 
 impl Refusal {
     /// An answer after which the connection may go on.
-    pub fn new(status: u16, cause: &'static str) -> Self {
-        Self { status, cause: Some(cause), retry_after: None, lines: None, body: None, close: false }
+    pub fn new(status: u16, why: Cause, cause: &'static str) -> Self {
+        Self { status, why, cause: Some(cause), retry_after: None, lines: None, body: None, close: false }
     }
 
     /// 405, with the methods that may be used (`GET, HEAD`), as RFC 9110 section 15.5.6 wants.
     pub fn method(allowed: &str, cause: &'static str) -> Self {
         let lines = format!("Allow: {allowed}\r\n").into_bytes();
-        Self { lines: Some(lines.into()), ..Self::new(405, cause) }
+        Self { lines: Some(lines.into()), ..Self::new(405, Cause::Access, cause) }
     }
 
     /// An answer after which the connection is closed.
-    pub fn closing(status: u16, cause: &'static str) -> Self {
-        Self { close: true, ..Self::new(status, cause) }
+    pub fn closing(status: u16, why: Cause, cause: &'static str) -> Self {
+        Self { close: true, ..Self::new(status, why, cause) }
     }
 }
 

@@ -20,6 +20,7 @@ use http1::{Reject, parse_request};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
+use wire::failure::Cause;
 
 /// Runs one exchange, from the first byte of a request to the last of its answer.
 pub async fn run(client: &mut Client) -> Next {
@@ -89,7 +90,7 @@ fn receive(client: &mut Client, reading: &mut Reading, cx: &mut Context<'_>) -> 
         reading.untried = false;
         reading.buffer = Some(buffer).filter(|buffer| !buffer.is_empty());
         if read.is_pending() && client.timer.expired() {
-            let late = Refusal::closing(408, "the head did not arrive in time");
+            let late = Refusal::closing(408, Cause::SlowClient, "the head did not arrive in time");
             return Poll::Ready(reading.buffer.is_some().then(|| unreadable(client, late)));
         }
         if read.is_pending() && reading.buffer.is_none() && client.worker.is_closing() {

@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// A request that waits.
 pub struct Waiting {
@@ -69,6 +70,7 @@ pub async fn pass(client: &mut Client, record: &mut Record, waiting: &mut Waitin
             Some(Step::refuse(closing_with_body(refusal, head), json_wanted(text, head)))
         }
         Err(Stop::ClientGone) => {
+            record.why = Some(Cause::ClientGone);
             record.cause = Some(Cow::Borrowed("the client closed the connection"));
             None
         }
@@ -93,7 +95,8 @@ async fn ask(
         waiting.granted.user = Some(user);
     }
     let Some(auth) = &rules.forward_auth else { return Ok(()) };
-    let nobody = || Stop::Refused(Refusal::new(502, "the server that signs in is not there"));
+    let nobody =
+        || Stop::Refused(Refusal::new(502, Cause::AuthServer, "the server that signs in is not there"));
     let server = found.auth.ok_or_else(nobody)?;
     let peer = Rc::clone(&client.peer_text);
     let https = record.facts.https;

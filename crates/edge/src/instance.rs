@@ -35,6 +35,8 @@ pub struct Instance {
     pub key: u32,
     /// [`wire::snapshot::Endpoint::instance`].
     pub name: Box<str>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Where it takes requests.
     pub address: Address,
     /// How long it took to answer: cache lines of their own.
@@ -52,11 +54,26 @@ pub enum Refused {
     Busy,
 }
 
+/// What an instance was started from, for those who ask why a request failed there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// [`wire::snapshot::Endpoint::release`].
+    pub release: u64,
+    /// [`wire::snapshot::Endpoint::pid`].
+    pub pid: Option<u32>,
+}
+
 static NEXT_KEY: AtomicU32 = AtomicU32::new(0);
 
 impl Instance {
     /// An instance of this upstream that nobody has claimed yet.
-    pub fn new(name: &str, address: Address, wake: Arc<Wake>, upstream: Arc<Lasting>) -> Arc<Self> {
+    pub fn new(
+        name: &str,
+        address: Address,
+        origin: Origin,
+        wake: Arc<Wake>,
+        upstream: Arc<Lasting>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             in_flight: AtomicU32::new(0),
             draining: AtomicBool::new(false),
@@ -64,6 +81,7 @@ impl Instance {
             failures: AtomicU64::new(0),
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
+            origin,
             address,
             latency: Box::new(Latency::new(Instant::now())),
             wake,
@@ -173,7 +191,7 @@ mod tests {
 
     fn instance() -> Arc<Instance> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        Instance::new("s/a.1#1", address, Wake::new().unwrap(), Arc::default())
+        Instance::new("s/a.1#1", address, Origin::default(), Wake::new().unwrap(), Arc::default())
     }
 
     #[test]

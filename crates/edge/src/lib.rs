@@ -9,7 +9,7 @@
 //! - [`files`], [`redirect`], [`answer`], [`error_page`] and [`date`]: answers of the edge's own
 //! - [`h2`]: HTTP/2, whose streams take sockets' places
 //! - [`policy`]: what applies beside the handler; [`policy::response`] sees the head of every answer; [`coding`]: who takes which
-//! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request
+//! - [`headers`]: heads both ways; [`request_id`], [`trace`]; [`record`], [`log_line`] and [`access_log`]: one line for each request; [`failures`]: why it failed
 //! - [`guard`]: what clients are held to, and bans; [`metrics`]: figures
 //!
 //! Below: [`worker`] (a thread and its runtime), [`bounds`], [`timer`] (coarse deadlines), [`buffer`], [`pipe`], [`stream`], [`html`], [`wake`]. Beside: [`control`],
@@ -32,6 +32,7 @@ mod control;
 mod date;
 mod error_page;
 mod exchange;
+mod failures;
 mod files;
 mod gate;
 mod guard;
@@ -68,6 +69,7 @@ use access_log::writer::{Rotation, Writer};
 pub use bounds::Bounds;
 pub use connection::Deadlines;
 use control::Control;
+use failures::ring::Rings;
 pub use files::decode as decode_file_path;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -117,7 +119,8 @@ pub fn run_with(options: Options, deadlines: Deadlines, bounds: Option<Bounds>) 
     let rotation = Rotation { size: options.log_size, keep: options.log_keep };
     let file = RotatingFile::open(&path, rotation.size, rotation.keep).map_err(named)?;
     let places = Arc::default();
-    let mut lines = Writer::new(Arc::clone(&places), file, rotation);
+    let failures = Rings::new(options.log_dir.join(wire::failure::FOLDER));
+    let mut lines = Writer::new(Arc::clone(&places), file, rotation, failures);
     let (log, writer) = AccessLog::start(places, move |batch| lines.write(batch))?;
     let socket = match options.listener {
         Some(listener) => listener.into(),

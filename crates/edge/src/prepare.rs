@@ -1,7 +1,7 @@
 //! From a request that may pass to what its handler needs: for a proxied one the forwarded head, with what the policies change in
 //! it, and the pump of its body.
 
-use crate::admit::{Step, closing_with_body, give_back, json_wanted, path_of};
+use crate::admit::{Step, closing_with_body, give_back, json_wanted, path_of, why};
 use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
 use crate::connection::Client;
@@ -17,6 +17,7 @@ use crate::upstream::Upstream;
 use http1::{FieldId, RequestHead};
 use std::net::IpAddr;
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// A request that was routed and may reach its handler.
 #[derive(Clone, Copy)]
@@ -115,7 +116,9 @@ fn answer_itself(
             Prepared::Refuse(closing_with_body(refusal, head), json_wanted(buf, head))
         }
         Handler::Metrics => Prepared::Metrics,
-        Handler::Proxy(_) => Prepared::Refuse(Refusal::closing(502, "the upstream is not there"), false),
+        Handler::Proxy(_) => {
+            Prepared::Refuse(Refusal::closing(502, Cause::Down, "the upstream is not there"), false)
+        }
     }
 }
 
@@ -176,7 +179,9 @@ fn begin_body(
             body.lead(record.head());
             Ok(Some(body))
         }
-        Err(reject) => Err(Refusal::closing(reject.status(), "the body is malformed or too large")),
+        Err(reject) => {
+            Err(Refusal::closing(reject.status(), why(reject), "the body is malformed or too large"))
+        }
     }
 }
 
@@ -194,7 +199,7 @@ pub fn describe(record: &mut Record, buf: &[u8], head: &RequestHead, id: &[u8]) 
 
 /// For answers whose head depends on it.
 fn note_origin(record: &mut Record, buf: &[u8], head: &RequestHead) {
-    if record.policy.as_ref().is_some_and(|policy| policy.response.cors.is_some())
+    if record.policy().is_some_and(|policy| policy.response.cors.is_some())
         && let Some(origin) = head.value(FieldId::Origin, buf)
     {
         record.origin = record.add(origin);

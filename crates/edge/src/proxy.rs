@@ -22,6 +22,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
+use wire::failure::Cause;
 use wire::snapshot::UpstreamState;
 
 /// Seconds a client is asked to wait for an app that starts.
@@ -52,7 +53,7 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
     let mut moved = false;
     if job.upstream.http2 && record.facts.upgrade {
         let cause = "switching protocols (a WebSocket) is not possible with an application over HTTP/2";
-        return fail(client, record, Refusal::closing(501, cause)).await;
+        return fail(client, record, Refusal::closing(501, Cause::Malformed, cause)).await;
     }
     // Out of the loop, so that nothing of it takes a place in the future beside the answer.
     let refusal = loop {
@@ -74,10 +75,14 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
             End::Refused(refusal) => break refusal,
             // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
             End::Repeat if leg.reused => {
+                record.note_try("the connection was closed; sent again");
                 fresh = true;
                 tried.pop();
             }
-            End::Repeat => moved = true,
+            End::Repeat => {
+                record.note_try("the connection was closed before an answer; sent to another instance");
+                moved = true;
+            }
         }
     };
     fail(client, record, refusal).await
@@ -149,9 +154,11 @@ async fn reach(
             Err(error) => {
                 instance.count_failure();
                 record.upstream_ended(Instant::now());
-                record.cause = Some(explain(&error).into());
+                let text = explain(&error);
+                record.cause = Some(text.clone().into());
                 failed = Some(error);
                 record.release(claim);
+                record.note_try(text);
                 if matches!(failed, Some(ConnectError::ClientGone)) {
                     return Err(Stop::ClientGone);
                 }
@@ -181,23 +188,23 @@ fn reload(client: &Client, record: &Record, job: &mut Job) {
 
 /// What to answer when each instance has as many requests as it may have.
 fn busy(job: &Job) -> Refusal {
-    let refusal = Refusal::new(503, "all instances are busy");
+    let refusal = Refusal::new(503, Cause::Busy, "all instances are busy");
     Refusal { close: job.body.is_some(), retry_after: Some(RETRY_AFTER), ..refusal }
 }
 
 /// What to answer when no instance could be reached.
 fn unreachable(job: &Job, failed: Option<ConnectError>) -> Refusal {
     let close = job.body.is_some();
-    let refusal = |status, cause| Refusal { close, ..Refusal::new(status, cause) };
+    let refusal = |status, why, cause| Refusal { close, ..Refusal::new(status, why, cause) };
     match (failed, job.upstream.state) {
-        (Some(ConnectError::TimedOut), _) => refusal(504, "connect: timed out"),
-        (Some(_), _) => refusal(502, "no instance could be reached"),
+        (Some(ConnectError::TimedOut), _) => refusal(504, Cause::ConnectTimeout, "connect: timed out"),
+        (Some(_), _) => refusal(502, Cause::Refused, "no instance could be reached"),
         (None, UpstreamState::Starting | UpstreamState::Asleep) => {
-            Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, "the app is starting") }
+            Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, Cause::Starting, "the app is starting") }
         }
-        (None, UpstreamState::Unhealthy) => refusal(503, "all instances are unhealthy"),
+        (None, UpstreamState::Unhealthy) => refusal(503, Cause::Unhealthy, "all instances are unhealthy"),
         (None, UpstreamState::Ready | UpstreamState::Restarting | UpstreamState::Down) => {
-            refusal(502, "the app is not running")
+            refusal(502, Cause::Down, "the app is not running")
         }
     }
 }

@@ -5,12 +5,15 @@
 //! does not show (the host without its port). Long exchanges cut it down to what the line needs ([`Record::shrink`]).
 
 use crate::access_log::Lane;
+use crate::failures;
+use crate::failures::{Story, Tried};
 use crate::headers::Facts;
 use crate::instance::{Claim, Instance};
 use crate::log_line;
 use crate::metrics::{CacheStatus, Ended, Version};
 use crate::policy::Policy;
 use crate::policy::request::Held;
+use crate::table::Route;
 use crate::trace;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -21,6 +24,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::failure::Cause;
 
 /// Where a text lies in [`Record::text`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,10 +109,16 @@ pub struct Record {
     pub ended: Option<Instant>,
     /// What the head said that is still needed.
     pub facts: Facts,
-    /// What applies to its route, once that is known.
-    pub policy: Option<Arc<Policy>>,
+    /// Its route, once that is known.
+    pub route: Option<Arc<Route>>,
     /// Places in limits on requests at a time, given back with it.
     pub held: Option<Box<Held>>,
+    /// Why it fails, if it does.
+    pub why: Option<Cause>,
+    /// It was cut off in the middle of its answer.
+    pub is_cut: bool,
+    /// What else there is to say of it if it fails.
+    pub story: Option<Box<Story>>,
     /// What went wrong, if anything did.
     pub cause: Option<Cow<'static, str>>,
 }
@@ -144,10 +154,38 @@ impl Record {
             upstream_time: None,
             ended: None,
             facts: Facts::default(),
-            policy: None,
+            route: None,
             held: None,
+            why: None,
+            is_cut: false,
+            story: None,
             cause: None,
         }
+    }
+
+    /// What applies to its route.
+    pub fn policy(&self) -> Option<&Arc<Policy>> {
+        self.route.as_ref().map(|route| &route.policy)
+    }
+
+    /// It is cut off in the middle of its answer.
+    pub fn cut(&mut self, why: Cause) {
+        self.why = Some(why);
+        self.is_cut = true;
+    }
+
+    /// The instance that it was given to last does not answer it, and this is what became of it there.
+    pub fn note_try(&mut self, outcome: impl Into<Cow<'static, str>>) {
+        let Answerer::Instance(instance) = &self.answerer else { return };
+        let tried =
+            Tried { instance: Arc::clone(instance), after: self.started.elapsed(), outcome: outcome.into() };
+        self.story.get_or_insert_default().tries.push(tried);
+    }
+
+    /// It has waited for an instance for so long.
+    #[expect(dead_code, reason = "its caller, the hold, is being built")]
+    pub fn note_held(&mut self, held: Duration) {
+        self.story.get_or_insert_default().held += held;
     }
 
     /// Adds a text behind what is there.
@@ -226,10 +264,13 @@ impl Drop for Record {
         let now = self.ended.unwrap_or_else(|| {
             // Nobody came to its end: its task was dropped, which only the worker's end does.
             self.cause.get_or_insert(Cow::Borrowed("cut at the end of the edge"));
+            self.is_cut = self.status > 0;
+            self.why = Some(Cause::EdgeEnded);
             Instant::now()
         });
         if self.status == 0 {
             self.status = 499;
+            self.why.get_or_insert(Cause::ClientGone);
             self.cause.get_or_insert(Cow::Borrowed("the client closed the connection"));
         }
         if self.facts.http10 {
@@ -239,6 +280,9 @@ impl Drop for Record {
         let took = now.saturating_duration_since(self.started);
         let Self { status, received, sent, cache, .. } = *self;
         self.worker.count(self.site, Ended { status, received, sent, took, cache });
+        if let Some(failure) = failures::of(self, &self.worker, now) {
+            self.worker.log.fail(self.lane, failure);
+        }
         self.worker.log.write(self.lane, |format, clock, out| match format {
             LogFormat::Json => log_line::json(self, clock.stamp(now), took, out),
             LogFormat::Combined => log_line::combined(self, clock.common(now), out),

@@ -7,6 +7,7 @@
 use crate::error_page::Refusal;
 use model::spec::RedirectSpec;
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// Compiled.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Redirect {
     /// The answer.
     pub fn answer(&self, wanted: Wanted<'_>) -> Refusal {
         if wanted.host.is_empty() && self.parts.contains(&Part::Host) {
-            return Refusal::new(400, "a host is needed to be sent elsewhere");
+            return Refusal::new(400, Cause::Malformed, "a host is needed to be sent elsewhere");
         }
         let mark = wanted.target.iter().position(|&byte| byte == b'?').unwrap_or(wanted.target.len());
         let (path, query) = wanted.target.split_at_checked(mark).unwrap_or_default();
@@ -88,7 +89,7 @@ pub fn to(status: u16, url: &[u8]) -> Refusal {
     lines.extend(url.iter().filter(|byte| !byte.is_ascii_control()));
     lines.extend_from_slice(b"\r\n");
     let body = Some(Arc::default());
-    Refusal { cause: None, lines: Some(lines.into()), body, ..Refusal::new(status, "") }
+    Refusal { cause: None, lines: Some(lines.into()), body, ..Refusal::new(status, Cause::Gone, "") }
 }
 
 /// The part that a template begins with, and its length there.

@@ -58,10 +58,12 @@ pub struct SiteEntry {
 /// A site, compiled.
 #[derive(Debug)]
 pub struct Site {
+    /// Name of its stack.
+    pub stack: Arc<str>,
     /// Finds a route's place.
     pub router: Router,
     /// Routes, in order.
-    pub routes: Box<[Route]>,
+    pub routes: Box<[Arc<Route>]>,
     /// Plain HTTP is led to HTTPS.
     pub https_redirect: bool,
 }
@@ -69,6 +71,10 @@ pub struct Site {
 /// A route, compiled.
 #[derive(Debug)]
 pub struct Route {
+    /// Name of its stack.
+    pub stack: Arc<str>,
+    /// As the manifest has it.
+    pub path: Box<str>,
     /// What answers.
     pub handler: Handler,
     /// Bounds on a request that takes it.
@@ -109,7 +115,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy)]
 pub struct Found<'t> {
     /// The route.
-    pub route: &'t Route,
+    pub route: &'t Arc<Route>,
     /// Its upstream, if it is proxied.
     pub upstream: Option<&'t Arc<Upstream>>,
     /// Of the site, in the metrics.
@@ -134,10 +140,14 @@ impl Table {
         })
     }
 
+    /// The site of a host, whatever the path.
+    pub fn site(&self, host: Option<&[u8]>) -> Option<&SiteEntry> {
+        self.hosts.find(host.unwrap_or_default()).and_then(|place| self.sites.get(*place))
+    }
+
     /// Where a request for this host is logged, whatever its path.
     pub fn lane(&self, host: Option<&[u8]>) -> Lane {
-        let entry = self.hosts.find(host.unwrap_or_default()).and_then(|place| self.sites.get(*place));
-        entry.map(|entry| entry.lane).unwrap_or_default()
+        self.site(host).map(|entry| entry.lane).unwrap_or_default()
     }
 
     /// Whether it is known what is spoken on a listening address. It is not before the first snapshot, nor while a new

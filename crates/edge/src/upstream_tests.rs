@@ -18,7 +18,16 @@ fn bounded(balance: Balance, weights: &[u32], concurrency: Option<u32>) -> Upstr
     let lasting = Arc::<Lasting>::default();
     let address = |port| Address::Tcp(([127, 0, 0, 1], port).into());
     let endpoint = |(n, &weight): (u16, &u32)| {
-        (Instance::new(&n.to_string(), address(n), Arc::clone(&wake), Arc::clone(&lasting)), weight)
+        (
+            Instance::new(
+                &n.to_string(),
+                address(n),
+                Default::default(),
+                Arc::clone(&wake),
+                Arc::clone(&lasting),
+            ),
+            weight,
+        )
     };
     let endpoints = (1..).zip(weights).map(endpoint).collect();
     let spec = wire::snapshot::Upstream {

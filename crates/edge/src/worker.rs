@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use wire::edge::Listener;
+use wire::failure::Cause;
 
 /// Commands that may wait for a worker.
 pub const COMMANDS: usize = 64;
@@ -185,10 +186,10 @@ impl Worker {
             || self.stats.in_flight.get() > self.bounds.in_flight
         {
             self.guard.refusals.overload.fetch_add(1, Ordering::Relaxed);
-            let refusal = Refusal::closing(503, "too many requests are under way");
+            let refusal = Refusal::closing(503, Cause::Overload, "too many requests are under way");
             return Some(Refusal { retry_after: Some(RETRY_AFTER), ..refusal });
         }
-        self.guard.is_banned(client).then(|| Refusal::closing(403, "the address is banned"))
+        self.guard.is_banned(client).then(|| Refusal::closing(403, Cause::Banned, "the address is banned"))
     }
 
     /// Closes waiting connections when few places are left, at most every [`EVICTIONS`].

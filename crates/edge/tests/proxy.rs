@@ -336,6 +336,7 @@ fn a_unix_socket_and_a_port_serve_the_same_app() {
         draining: false,
         weight: 1,
         release: 0,
+        pid: None,
     });
     let edge = Edge::start(&table);
     let mut answers: Vec<String> = (0..10).map(|_| edge.get("a.test", "/").text()).collect();

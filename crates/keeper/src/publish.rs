@@ -223,6 +223,7 @@ fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
                 draining: false,
                 weight: server.weight,
                 release: 0,
+                pid: None,
             });
         }
     }
@@ -238,13 +239,14 @@ fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
 fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
     let mine = sources.observed.instances.values().filter(|instance| instance.id.app == id);
     let endpoints = mine.filter(|instance| in_rotation(&instance.phase)).filter_map(|instance| {
-        let address = sources.facts.get(&instance.id)?.address.clone()?;
+        let facts = sources.facts.get(&instance.id)?;
+        let (address, pid) = (facts.address.clone()?, facts.pid);
         let draining = matches!(instance.phase, Phase::Draining { .. });
         let stack = sources.stacks.get(&id.stack);
         let revision =
             stack.and_then(|stack| stack.find(&id.app, instance.spec)).map(|(revision, _)| revision);
         let release = revision.map_or(0, |revision| revision.number);
-        Some(Endpoint { instance: instance.id.to_string(), address, draining, weight: 1, release })
+        Some(Endpoint { instance: instance.id.to_string(), address, draining, weight: 1, release, pid })
     });
     let state = match serving(sources.desired, sources.observed, &id) {
         Serving::Ready => UpstreamState::Ready,

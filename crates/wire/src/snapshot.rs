@@ -198,4 +198,7 @@ pub struct Endpoint {
     /// Revision of its stack that it was started for; 0: not known, or not ours.
     #[serde(default)]
     pub release: u64,
+    /// Process id of the instance, where it is known.
+    #[serde(default)]
+    pub pid: Option<u32>,
 }

@@ -4,7 +4,8 @@
 //! other files do not suffer.
 
 use super::place::Places;
-use super::{Lines, Run};
+use super::{Lane, Lines, Run};
+use crate::failures::ring::Rings;
 use arc_swap::ArcSwap;
 use model::redact::RedactKind;
 use std::collections::{BTreeMap, HashMap};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use telemetry::redact::Redactor;
 use telemetry::rotate::RotatingFile;
+use wire::failure::Failure;
 
 /// Name of the file in its folder.
 pub const NAME: &str = "access.log";
@@ -26,6 +28,9 @@ pub struct Rotation {
     pub keep: u32,
 }
 
+/// By what they mask; none: nothing.
+type Redactors = HashMap<Vec<RedactKind>, Option<Redactor>>;
+
 /// Writes batches.
 pub struct Writer {
     shared: Arc<ArcSwap<Places>>,
@@ -33,7 +38,8 @@ pub struct Writer {
     rotation: Rotation,
     /// By folder; none: everybody's.
     files: BTreeMap<Option<PathBuf>, LogFile>,
-    redactors: HashMap<Vec<RedactKind>, Option<Redactor>>,
+    redactors: Redactors,
+    failures: Rings,
 }
 
 /// One file, and what is to be written into it.
@@ -47,10 +53,15 @@ struct LogFile {
 
 impl Writer {
     /// Everybody's file is `common`; the others are rotated alike.
-    pub fn new(shared: Arc<ArcSwap<Places>>, common: RotatingFile, rotation: Rotation) -> Self {
+    pub fn new(
+        shared: Arc<ArcSwap<Places>>,
+        common: RotatingFile,
+        rotation: Rotation,
+        failures: Rings,
+    ) -> Self {
         let common = LogFile { file: Some(common), ..LogFile::default() };
         let (files, redactors) = (BTreeMap::from([(None, common)]), HashMap::new());
-        Self { places: shared.load_full(), shared, rotation, files, redactors }
+        Self { places: shared.load_full(), shared, rotation, files, redactors, failures }
     }
 
     /// Writes a batch; gives how many of its lines were lost.
@@ -62,8 +73,28 @@ impl Writer {
             self.gather(bytes, start, run);
             start = run.end;
         }
+        self.fail(&batch.failures, batch.missed);
         let pending = self.files.iter_mut().filter(|(_, file)| file.lines > 0);
         pending.map(|(dir, file)| file.write(dir.as_deref(), self.rotation)).sum()
+    }
+
+    /// Host, path and what was noted may hold what a client sent.
+    fn fail(&mut self, failures: &[(Lane, Failure)], missed: u64) {
+        let masked: Vec<Failure> =
+            failures.iter().map(|(lane, failure)| self.masked(*lane, failure)).collect();
+        self.failures.write(&masked, missed);
+    }
+
+    fn masked(&mut self, lane: Lane, failure: &Failure) -> Failure {
+        let mut failure = failure.clone();
+        let (_, kinds) = self.places.place(lane);
+        let Some(redactor) = redactor(&mut self.redactors, kinds) else { return failure };
+        let outcomes = failure.tries.iter_mut().map(|tried| &mut tried.outcome);
+        let own = [&mut failure.host, &mut failure.method, &mut failure.path, &mut failure.detail];
+        for text in own.into_iter().chain(outcomes) {
+            *text = String::from_utf8_lossy(&redactor.mask(text.as_bytes())).into_owned();
+        }
+        failure
     }
 
     fn look_at_places(&mut self) {
@@ -82,11 +113,7 @@ impl Writer {
         if kinds.is_empty() {
             return file.pending.extend_from_slice(bytes);
         }
-        if !self.redactors.contains_key(kinds) {
-            // No secrets, so nothing that could be too much.
-            self.redactors.insert(kinds.to_vec(), Redactor::new(kinds, []).unwrap_or_default());
-        }
-        let Some(Some(redactor)) = self.redactors.get_mut(kinds) else { return };
+        let Some(redactor) = redactor(&mut self.redactors, kinds) else { return };
         let mut at = 0;
         for text in run.texts.iter().filter(|text| !text.is_empty()) {
             let (from, to) = (text.start.saturating_sub(start), text.end.saturating_sub(start));
@@ -121,4 +148,16 @@ impl LogFile {
         }
         self.file.as_mut().map_or(Ok(()), |file| file.write_all(&self.pending))
     }
+}
+
+/// What masks these kinds; none: nothing is masked.
+fn redactor<'r>(known: &'r mut Redactors, kinds: &[RedactKind]) -> Option<&'r mut Redactor> {
+    if kinds.is_empty() {
+        return None;
+    }
+    if !known.contains_key(kinds) {
+        // No secrets, so nothing that could be too much.
+        known.insert(kinds.to_vec(), Redactor::new(kinds, []).unwrap_or_default());
+    }
+    known.get_mut(kinds)?.as_mut()
 }

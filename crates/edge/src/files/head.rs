@@ -191,7 +191,7 @@ pub fn whole(out: &mut Vec<u8>, asset: &Asset, variant: &Variant, record: &Recor
     let asked = Answering::of(record);
     let own = asked.path.strip_prefix(b"/").is_some_and(|path| path == asset.path.as_bytes());
     let keep = own && asked.origin.is_none();
-    if keep && variant.finished(record.policy.as_ref(), asked.https, out) {
+    if keep && variant.finished(record.policy(), asked.https, out) {
         return;
     }
     let start = out.len();
@@ -199,7 +199,7 @@ pub fn whole(out: &mut Vec<u8>, asset: &Asset, variant: &Variant, record: &Recor
     change_head(record, out, start);
     if let Some(slot) = variant.finished.get(usize::from(asked.https)).filter(|_| keep) {
         let bytes = out.get(start..).unwrap_or_default().into();
-        slot.store(Some(Arc::new(Finished { policy: record.policy.clone(), bytes })));
+        slot.store(Some(Arc::new(Finished { policy: record.policy().cloned(), bytes })));
     }
 }
 

@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::failure::Cause;
 
 /// Longest wait for a coding that is being prepared; then the file goes as it is.
 const PREPARING: Duration = Duration::from_millis(400);
@@ -251,6 +252,7 @@ async fn missing(
     cause: &'static str,
 ) -> Next {
     record.cause.get_or_insert(Cow::Borrowed(cause));
+    record.why.get_or_insert(Cause::NoFile);
     let page = request.root.spec.not_found.as_deref().unwrap_or("404.html");
     if !request.json && !request.root.spec.inert && !request.has_body {
         match own_page(client, record, request, page).await {
@@ -259,7 +261,7 @@ async fn missing(
             Err(error) => return failed(client, record, request, &error).await,
         }
     }
-    let refusal = Refusal { close: request.has_body, ..Refusal::new(404, cause) };
+    let refusal = Refusal { close: request.has_body, ..Refusal::new(404, Cause::NoFile, cause) };
     refuse(client, record, &refusal, request.json).await
 }
 
@@ -273,7 +275,7 @@ async fn list(client: &mut Client, record: &mut Record, request: &FileRequest, e
 
 async fn failed(client: &mut Client, record: &mut Record, request: &FileRequest, error: &io::Error) -> Next {
     record.cause = Some(format!("file: {error}").into());
-    let refusal = Refusal { close: request.has_body, ..Refusal::new(500, "") };
+    let refusal = Refusal { close: request.has_body, ..Refusal::new(500, Cause::FileFailed, "") };
     refuse(client, record, &refusal, request.json).await
 }
 
@@ -293,6 +295,11 @@ fn end(client: &Client, record: &mut Record, request: &FileRequest, sent: Result
         Ok(()) => Next::Linger,
         Err(error) => {
             // Only the connection's end can tell that the rest is missing.
+            record.cut(if matches!(error, SendError::Client) {
+                Cause::ClientGone
+            } else {
+                Cause::FileFailed
+            });
             record.cause = Some(error.to_string().into());
             Next::Close
         }

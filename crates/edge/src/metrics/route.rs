@@ -7,6 +7,7 @@ use crate::error_page::Refusal;
 use crate::record::Record;
 use http1::Method;
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// Answers with the metrics. `close`: a body is still to come, which nobody will read.
 pub async fn run(client: &mut Client, record: &mut Record, close: bool) -> Next {
@@ -16,7 +17,8 @@ pub async fn run(client: &mut Client, record: &mut Record, close: bool) -> Next 
     }
     let metrics = Arc::clone(&client.worker.metrics);
     let Ok(body) = tokio::task::spawn_blocking(move || metrics.render()).await else {
-        let refusal = Refusal { close, ..Refusal::new(500, "the metrics could not be rendered") };
+        let refusal =
+            Refusal { close, ..Refusal::new(500, Cause::Other, "the metrics could not be rendered") };
         return refuse(client, record, &refusal, false).await;
     };
     let lines = format!("Content-Type: {CONTENT_TYPE}\r\nCache-Control: no-store\r\n");

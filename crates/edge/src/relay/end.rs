@@ -1,12 +1,14 @@
 //! How an exchange ends: the instance released, failures named, figures noted.
 
 use super::{End, Relay, Stage};
+use crate::admit::why;
 use crate::error_page::Refusal;
 use crate::instance::Claim;
 use http1::Reject;
 use std::borrow::Cow;
 use std::io;
 use std::time::Instant;
+use wire::failure::Cause;
 
 /// However it ends, dropped by a worker that ends included: the claim ends with it, and the record has its figures.
 impl Drop for Relay<'_> {
@@ -62,30 +64,43 @@ impl Relay<'_> {
     pub(super) fn client_gone(&mut self) -> End {
         if self.stage == Stage::Head {
             self.record.status = 499;
+            self.record.why = Some(Cause::ClientGone);
         }
         self.record.cause = Some(Cow::Borrowed("the client closed the connection"));
         End::Close
     }
 
-    pub(super) fn cut(&mut self, cause: String) -> End {
+    /// The answer has begun and cannot be finished.
+    pub(super) fn cut(&mut self, why: Cause, cause: String) -> End {
         self.count_failure();
+        let why = self.or_overrun(why);
+        self.record.cut(why);
         self.record.cause = Some(cause.into());
         End::Close
     }
 
-    pub(super) fn refused(&mut self, status: u16, cause: impl Into<Cow<'static, str>>) -> End {
+    /// A connection that ends while its instance drains: the time to drain was over, and the instance was ended.
+    pub(super) fn or_overrun(&self, why: Cause) -> Cause {
+        let drains =
+            self.claim.as_ref().and_then(Claim::instance).is_some_and(|instance| instance.is_draining());
+        if drains && why == Cause::BrokenOff { Cause::DrainOverrun } else { why }
+    }
+
+    pub(super) fn refused(&mut self, status: u16, why: Cause, cause: impl Into<Cow<'static, str>>) -> End {
+        let why = self.or_overrun(why);
+        self.record.why = Some(why);
         self.record.cause = Some(cause.into());
         // Half an interim answer cannot be taken back.
         if self.down.is_writing() && self.down.written() > 0 {
             return End::Close;
         }
         let close = !self.is_sent();
-        End::Refused(Refusal { close, cause: None, ..Refusal::new(status, "") })
+        End::Refused(Refusal { close, cause: None, ..Refusal::new(status, why, "") })
     }
 
     pub(super) fn bad_answer(&mut self, what: String) -> End {
         self.count_failure();
-        self.refused(502, format!("the instance's answer is malformed: {what}"))
+        self.refused(502, Cause::BadAnswer, format!("the instance's answer is malformed: {what}"))
     }
 
     pub(super) fn upstream_failed(&mut self, kind: io::ErrorKind, first: bool) -> End {
@@ -95,14 +110,18 @@ impl Relay<'_> {
             return End::Repeat;
         }
         self.count_failure();
-        self.refused(502, format!("the instance closed the connection before its answer: {kind}"))
+        self.refused(
+            502,
+            Cause::BrokenOff,
+            format!("the instance closed the connection before its answer: {kind}"),
+        )
     }
 
     pub(super) fn body_refused(&mut self, reject: Reject) -> End {
         if self.stage != Stage::Head {
-            return self.cut(format!("the request's body was refused: {reject}"));
+            return self.cut(why(reject), format!("the request's body was refused: {reject}"));
         }
-        self.refused(reject.status(), reject.to_string())
+        self.refused(reject.status(), why(reject), reject.to_string())
     }
 
     pub(super) fn timed_out(&mut self) -> End {
@@ -116,13 +135,28 @@ impl Relay<'_> {
                 self.record.cause = Some(Cow::Borrowed("the client does not take its answer"));
                 End::Close
             }
-            Stage::Body => self.cut("the instance fell silent inside its answer".to_owned()),
+            Stage::Body => {
+                self.cut(Cause::ReadTimeout, "the instance fell silent inside its answer".to_owned())
+            }
             Stage::Head if self.awaits_body() => {
-                self.refused(408, "the request's body did not arrive in time")
+                self.refused(408, Cause::SlowClient, "the request's body did not arrive in time")
             }
             Stage::Head => {
                 self.count_failure();
-                self.refused(504, "the instance did not answer in time")
+                if self.is_sent() || self.up_gone {
+                    let patience = self.patience();
+                    return self.refused(
+                        504,
+                        Cause::ReadTimeout,
+                        format!("the instance did not answer within {patience} ms"),
+                    );
+                }
+                let patience = self.patience();
+                self.refused(
+                    504,
+                    Cause::SendTimeout,
+                    format!("the instance took none of the request for {patience} ms"),
+                )
             }
         }
     }

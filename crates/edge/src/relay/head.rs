@@ -16,6 +16,7 @@ use http1::{BodyFraming, FieldId, FieldSet, HeadWriter, Reject, ResponseHead, pa
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
+use wire::failure::Cause;
 
 impl Relay<'_> {
     /// Reads until the final head is there, and takes it.
@@ -105,7 +106,7 @@ impl Relay<'_> {
             BodyFraming::UntilClose if !facts.http10 => Form::Chunked,
             _ => Form::Raw,
         };
-        let policy = self.record.policy.as_ref().map(|policy| &policy.response);
+        let policy = self.record.policy().map(|policy| &policy.response);
         let compress = policy.and_then(|policy| policy.compress.as_ref());
         let verdict = compress.map_or(Verdict::Plain, |spec| spec.judge(facts, buffer.filled(), head));
         let varies = !matches!(verdict, Verdict::Plain);
@@ -169,9 +170,8 @@ impl Relay<'_> {
 
     /// The application's answer with this status gives way to a page of the user's.
     fn is_replaced(&self, status: u16) -> bool {
-        let policy = self.record.policy.as_ref();
-        policy.and_then(|policy| policy.response.pages.as_ref()).is_some_and(|pages| pages.replaces(status))
-            && !forwarded_wants_json(self.record)
+        let pages = self.record.policy().and_then(|policy| policy.response.pages.as_ref());
+        pages.is_some_and(|pages| pages.replaces(status)) && !forwarded_wants_json(self.record)
     }
 
     /// Its body is not waited for: the connection goes back to the pool only where all of it is here.
@@ -191,7 +191,8 @@ impl Relay<'_> {
         }
         let close = !self.is_sent();
         let lines = Some(lines.into());
-        End::Refused(Refusal { close, lines, cause: None, ..Refusal::new(head.status, "") })
+        let page = Refusal::new(head.status, Cause::Application, "");
+        End::Refused(Refusal { close, lines, cause: None, ..page })
     }
 
     /// From now on bytes go both ways as they come; what the client sent ahead goes first.

@@ -26,6 +26,7 @@ use http1::BodyFraming;
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
+use wire::failure::Cause;
 
 /// Milliseconds an upgraded connection may be silent.
 const UPGRADED_MS: u64 = 3_600_000;
@@ -237,10 +238,14 @@ impl<'a> Relay<'a> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(PumpError::Sink(_))) => return Poll::Ready(self.client_gone()),
                 Poll::Ready(Err(PumpError::Source(kind))) => {
-                    return Poll::Ready(self.cut(format!("the instance broke off its answer: {kind}")));
+                    return Poll::Ready(
+                        self.cut(Cause::BrokenOff, format!("the instance broke off its answer: {kind}")),
+                    );
                 }
                 Poll::Ready(Err(PumpError::Rejected(reject))) => {
-                    return Poll::Ready(self.cut(format!("the instance's answer is malformed: {reject}")));
+                    return Poll::Ready(
+                        self.cut(Cause::BadAnswer, format!("the instance's answer is malformed: {reject}")),
+                    );
                 }
                 Poll::Pending => {
                     if self.head_sent >= self.record.head_len {

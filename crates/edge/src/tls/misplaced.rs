@@ -4,6 +4,7 @@ use crate::connection::Client;
 use crate::error_page::Refusal;
 use crate::table::Table;
 use http1::{Method, RequestHead, TargetForm};
+use wire::failure::Cause;
 
 /// Where certificate authorities look for what proves that a name is ours (RFC 8555 section 8.3): over plain HTTP, which must not
 /// lead elsewhere.
@@ -20,7 +21,7 @@ pub fn misplaced(
     let host = head.host?.of(buf);
     if let Some(secure) = &client.secure {
         let cause = "the connection's certificate is not for this host";
-        return (!secure.is_for(host)).then(|| Refusal::new(421, cause));
+        return (!secure.is_for(host)).then(|| Refusal::new(421, Cause::Misdirected, cause));
     }
     if https || head.form == TargetForm::Asterisk || head.path.of(buf).starts_with(CHALLENGES) {
         return None;
@@ -29,7 +30,7 @@ pub fn misplaced(
     // Others may not become GET on the way (RFC 9110 section 15.4.9).
     let status = if matches!(head.method, Method::Get | Method::Head) { 301 } else { 308 };
     let lines = Some(location(host, port, buf, head).into());
-    Some(Refusal { lines, ..Refusal::new(status, "") })
+    Some(Refusal { lines, ..Refusal::new(status, Cause::Misdirected, "") })
 }
 
 /// The same address on HTTPS. Host and target were checked: no control character can be among them.

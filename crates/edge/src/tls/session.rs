@@ -90,6 +90,12 @@ impl Session {
         }
     }
 
+    /// The name that the client asked for, if the handshake failed because there is no certificate for it.
+    pub fn unserved(&self, tls: &Tls, error: &io::Error) -> Option<String> {
+        let why = error.get_ref()?.downcast_ref::<Error>()?;
+        self.state.borrow().unserved(tls, why)
+    }
+
     /// What was agreed on. After the handshake.
     pub fn secure(&self, tls: &Tls) -> Secure {
         let connection = &self.state.borrow().connection;
@@ -248,9 +254,16 @@ impl State {
         }
     }
 
+    /// As [`Session::unserved`]; empty: the client named none.
+    fn unserved(&self, tls: &Tls, error: &Error) -> Option<String> {
+        let name = self.connection.server_name();
+        let is_missing = matches!(error, Error::General(_)) && tls.names.find(name).is_none();
+        is_missing.then(|| name.unwrap_or_default().to_owned())
+    }
+
     /// The alert of a failed handshake. For a name without a certificate rustls would say access_denied, which no client explains.
     fn refuse(&mut self, socket: &Stream, tls: &Tls, error: &Error) {
-        if matches!(error, Error::General(_)) && tls.names.find(self.connection.server_name()).is_none() {
+        if self.unserved(tls, error).is_some() {
             // The connection ends, whether it is heard or not.
             let _ = socket.write_vectored(&[IoSlice::new(UNRECOGNIZED_NAME)]);
         } else {

@@ -1,8 +1,10 @@
 //! What comes before HTTP: the PROXY protocol's header, then the handshake. Each has the deadline of a head.
 
 use super::{Session, Tls};
+use crate::access_log::Lane;
 use crate::buffer::Buffer;
 use crate::connection::Client;
+use crate::failures;
 use crate::metrics::Handshake;
 use crate::proxy_protocol::{self, Parsed};
 use crate::stream::Stream;
@@ -53,6 +55,9 @@ pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Op
     if let Err(error) = shaken.await {
         worker.stats.handshake(Handshake::Failed);
         tracing::debug!(%peer, %error, "no TLS");
+        if let Some(name) = session.unserved(&tls, &error) {
+            worker.log.fail(Lane::default(), failures::without_certificate(&worker, &name));
+        }
         return None;
     }
     worker.stats.handshake(if session.is_resumed() { Handshake::Resumed } else { Handshake::Full });

@@ -374,6 +374,7 @@ pub fn proxying(addresses: &[SocketAddr]) -> Snapshot {
         draining: false,
         weight: 1,
         release: 0,
+        pid: None,
     });
     snapshot(
         1,
@@ -428,7 +429,13 @@ pub fn serving(id: &str, endpoints: Vec<Endpoint>) -> Upstream {
 
 pub fn upstream(id: &str, address: SocketAddr) -> Upstream {
     let address = model::observed::Address::Tcp(address);
-    let endpoint =
-        Endpoint { instance: format!("{id}.1#1"), address, draining: false, weight: 1, release: 0 };
+    let endpoint = Endpoint {
+        instance: format!("{id}.1#1"),
+        address,
+        draining: false,
+        weight: 1,
+        release: 0,
+        pid: None,
+    };
     serving(id, vec![endpoint])
 }

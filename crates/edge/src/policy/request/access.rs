@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use model::policy::AccessSpec;
 use prefix_trie::joint::map::JointPrefixMap;
 use std::net::IpAddr;
+use wire::failure::Cause;
 
 /// Compiled.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ impl Access {
     /// Lets a client pass or not.
     pub fn check(&self, client: IpAddr) -> Result<(), Refusal> {
         let allowed = self.nets.get_lpm(&IpNet::from(client)).map_or(self.others, |(_, &allowed)| allowed);
-        if allowed { Ok(()) } else { Err(Refusal::new(403, "the client's address may not ask")) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(Refusal::new(403, Cause::Access, "the client's address may not ask"))
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
+use wire::failure::Cause;
 
 /// How long a name and password that were right pass without a hash.
 const KEPT: Duration = Duration::from_secs(300);
@@ -160,8 +161,10 @@ impl BasicAuth {
         if self.is_seen(digest, Instant::now()) {
             return Ok(true);
         }
-        let busy =
-            || Refusal { retry_after: Some(1), ..Refusal::new(503, "too many passwords to be checked") };
+        let busy = || Refusal {
+            retry_after: Some(1),
+            ..Refusal::new(503, Cause::Overload, "too many passwords to be checked")
+        };
         let _own = Ticket::take(&ASKING, client, OF_ONE).ok_or_else(busy)?;
         let _place = QUEUE.try_acquire().map_err(|_| busy())?;
         let permit = HASHING.acquire().await.map_err(|_| busy())?;
@@ -182,7 +185,7 @@ impl BasicAuth {
     }
 
     fn refusal(&self, cause: &'static str) -> Refusal {
-        Refusal { lines: Some(Arc::clone(&self.challenge)), ..Refusal::new(401, cause) }
+        Refusal { lines: Some(Arc::clone(&self.challenge)), ..Refusal::new(401, Cause::SignIn, cause) }
     }
 }
 

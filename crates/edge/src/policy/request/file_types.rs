@@ -6,6 +6,7 @@
 use crate::error_page::Refusal;
 use percent_encoding::percent_decode;
 use std::collections::HashSet;
+use wire::failure::Cause;
 
 /// Compiled.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl FileTypes {
         if plain && (none || self.0.contains(&extension.to_ascii_lowercase())) {
             return Ok(());
         }
-        Err(Refusal::new(403, "a type of file that the route does not give"))
+        Err(Refusal::new(403, Cause::Access, "a type of file that the route does not give"))
     }
 }
 

@@ -26,6 +26,7 @@ use model::policy::ForwardAuthSpec;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use wire::failure::Cause;
 
 /// Largest body of an answer that is the client's.
 const MAX_BODY: usize = 64 << 10;
@@ -126,7 +127,7 @@ impl ForwardAuth {
 
     /// Asks. With `watch` the client's end is noticed (not while it still sends a body).
     pub async fn ask(&self, client: &mut Client, server: &Upstream, question: &[u8], watch: bool) -> Said {
-        let refused = |status, cause| Said::Refused(Refusal::new(status, cause));
+        let refused = |status, cause| Said::Refused(Refusal::new(status, Cause::AuthServer, cause));
         let until = Instant::now() + self.timeout;
         let mut tried = Tried::new();
         let mut fresh = false;
@@ -199,7 +200,7 @@ impl ForwardAuth {
         Said::Refused(Refusal {
             lines: Some(said.into()),
             body: Some(body.clone().into()),
-            ..Refusal::new(head.status, "the server that signs in refused")
+            ..Refusal::new(head.status, Cause::SignIn, "the server that signs in refused")
         })
     }
 }

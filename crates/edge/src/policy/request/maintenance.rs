@@ -7,6 +7,7 @@ use model::policy::MaintenanceSpec;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// Compiled.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Maintenance {
             retry_after: Some(self.retry_after),
             lines: self.page.is_some().then(|| LINES.into()),
             body: self.page.clone(),
-            ..Refusal::new(503, "the route is under maintenance")
+            ..Refusal::new(503, Cause::Maintenance, "the route is under maintenance")
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error_page::Refusal;
 use std::sync::Arc;
+use wire::failure::Cause;
 
 /// Compiled.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Methods {
             return Ok(());
         }
         let lines = Some(Arc::clone(&self.allow));
-        Err(Refusal { lines, ..Refusal::new(405, "a method that the route does not take") })
+        Err(Refusal { lines, ..Refusal::new(405, Cause::Access, "a method that the route does not take") })
     }
 }
 

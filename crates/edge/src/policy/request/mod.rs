@@ -43,6 +43,7 @@ use rates::Rate;
 use rewrite::{Rewrite, Rewritten};
 use std::net::IpAddr;
 use std::time::Instant;
+use wire::failure::Cause;
 pub use zones::{Zone, Zones};
 
 /// Compiled.
@@ -202,7 +203,8 @@ impl Rules {
                 }
                 Err(zone) => {
                     let cause = format!("more requests at a time than the limit {zone} allows");
-                    let refusal = Refusal::new(limit.status, "too many requests at a time");
+                    let refusal =
+                        Refusal::new(limit.status, Cause::Concurrency, "too many requests at a time");
                     let refusal = Refusal { retry_after: Some(1), ..refusal };
                     return Verdict::Limit { refusal, cause, offence: None };
                 }
@@ -261,8 +263,11 @@ impl Rules {
             && asked.path.starts_with(b"/")
         {
             let rewritten = rewrite.apply(asked.path);
-            let Rewritten { mut path, prefix } =
-                rewritten.ok_or(Refusal::new(400, "what the path is rewritten to is no path"))?;
+            let Rewritten { mut path, prefix } = rewritten.ok_or(Refusal::new(
+                400,
+                Cause::Malformed,
+                "what the path is rewritten to is no path",
+            ))?;
             if !prefix.is_empty() {
                 headers::strike(&mut changed.head, asked.buf, "X-Forwarded-Prefix");
                 lines::add(&mut changed.lines, b"X-Forwarded-Prefix", &prefix);

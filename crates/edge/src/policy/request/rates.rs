@@ -22,6 +22,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use wire::failure::Cause;
 
 /// Keys of one shard that have a cell of their own: in all 115,000 and some 2 MB for a zone.
 const MOST: usize = 1792;
@@ -62,8 +63,10 @@ impl Rate {
         zone.refused.fetch_add(1, Ordering::Relaxed);
         let wait = early.wait_time_from(zone.clock.now());
         let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-        let refusal =
-            Refusal { retry_after: Some(seconds), ..Refusal::new(self.status, "more requests than allowed") };
+        let refusal = Refusal {
+            retry_after: Some(seconds),
+            ..Refusal::new(self.status, Cause::RateLimit, "more requests than allowed")
+        };
         Err((refusal, &zone.name))
     }
 }

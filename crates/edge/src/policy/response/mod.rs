@@ -66,7 +66,7 @@ fn path_of(target: &[u8]) -> &[u8] {
 
 /// Changes the head of an answer to the recorded request, as its route's policies want it.
 pub fn change_head(record: &Record, out: &mut Vec<u8>, start: usize) {
-    if let Some(policy) = &record.policy {
+    if let Some(policy) = record.policy() {
         policy.response.change_head(out, start, Answering::of(record));
     }
 }
