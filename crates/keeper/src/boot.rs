@@ -12,6 +12,8 @@ use crate::certificates::Certificates;
 use crate::change;
 use crate::edge_host::{self, Recipe, Sockets};
 use crate::error::KeeperError;
+use crate::handed::Handed;
+use crate::herald::Herald;
 use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
 use crate::load::Load;
@@ -55,6 +57,9 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
     // Both ends live here: the write end closes when this process ends, however it does.
     let (lifetime, _alive) = lifetime(options.foreground)?;
     let (mut keeper, mut inbox) = assemble(options, home, store, lifetime, shutdown)?;
+    if !keeper.options.foreground {
+        keeper.herald = Herald::from_environment();
+    }
     keeper.restore()?;
     if let Some(request) = keeper.options.stack.clone() {
         keeper.end_former_edge().await;
@@ -137,6 +142,7 @@ fn assemble(
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
     let runs = store.runs()?;
     let certificates = Certificates::new(home.certs());
+    let handed = Handed::new(&options.handed);
     let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
     let keeper = Keeper {
         options,
@@ -152,7 +158,8 @@ fn assemble(
         edge: None,
         edge_generation: 0,
         edge_events,
-        sockets: Sockets::default(),
+        sockets: Sockets::with(handed),
+        herald: Herald::default(),
         unserved: BTreeMap::new(),
         found: BTreeMap::new(),
         found_events,

@@ -8,6 +8,7 @@
 //! ```
 
 use crate::error::KeeperError;
+use crate::handed::Handed;
 use crate::home::Home;
 use std::collections::BTreeMap;
 use std::io;
@@ -236,9 +237,14 @@ pub(crate) fn listen_to(
 
 /// The listening sockets, by address; one accept queue for each core.
 #[derive(Default)]
-pub(crate) struct Sockets(BTreeMap<SocketAddr, Vec<TcpListener>>);
+pub(crate) struct Sockets(BTreeMap<SocketAddr, Vec<TcpListener>>, Handed);
 
 impl Sockets {
+    /// What a service manager handed over is used instead of binding.
+    pub(crate) fn with(handed: Handed) -> Self {
+        Self(BTreeMap::new(), handed)
+    }
+
     /// Takes over what a living edge holds.
     pub(crate) fn take_over(&mut self, listeners: Vec<(Listener, TcpListener)>) {
         for (listener, socket) in listeners {
@@ -254,7 +260,9 @@ impl Sockets {
         let queues =
             std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
         let failed = |error: io::Error| KeeperError::Listen { address, cause: cause(address, &error) };
-        let sockets = sys::listen::bind(address, queues, BACKLOG).map_err(failed)?;
+        let handed = self.1.queues(address, queues);
+        let sockets =
+            handed.unwrap_or_else(|| sys::listen::bind(address, queues, BACKLOG)).map_err(failed)?;
         let bound = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(failed)?;
         self.0.insert(bound, sockets);
         Ok(bound)

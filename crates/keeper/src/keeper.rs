@@ -8,6 +8,7 @@ use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
 use crate::ending::Ending;
+use crate::herald::Herald;
 use crate::home::Home;
 use crate::load::Load;
 use crate::publish::Parts;
@@ -71,6 +72,7 @@ pub(crate) struct Keeper {
     pub(crate) edge_generation: u64,
     pub(crate) edge_events: mpsc::Sender<EdgeEvent>,
     pub(crate) sockets: Sockets,
+    pub(crate) herald: Herald,
     /// Addresses that could not be bound, and why; tried again by the timer.
     pub(crate) unserved: BTreeMap<SocketAddr, String>,
     pub(crate) found: Found,
@@ -132,8 +134,10 @@ impl Keeper {
         files.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let hangup = Arc::clone(&self.options.hangup);
         loop {
             let next = self.settle();
+            let next = next.into_iter().chain(self.tell_manager()).min();
             if self.is_over() {
                 if self.ending != Some(Ending::Alone) {
                     // A file left behind would be a ghost that the next keeper adopts.
@@ -152,6 +156,7 @@ impl Keeper {
                     let wanted = *inbox.shutdown.borrow();
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
                 }
+                () = hangup.notified() => self.reload_all().await,
                 _ = look.tick() => self.look_again(),
                 _ = beat.tick() => self.beat(),
                 _ = files.tick() => {

@@ -13,6 +13,7 @@
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
 //! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
+//! - [`herald`]: what a service manager is told; [`handed`]: listening sockets that it gave.
 //! - [`bans`]: who is refused for a while. [`servers`]: health of servers that Mainstay does not run.
 //! - [`metrics`]: figures for Prometheus.
 //! - [`status`]: what `mainstay status` shows; [`service_status`]: of data services.
@@ -31,6 +32,8 @@ mod edge_link;
 mod ending;
 mod error;
 mod execute;
+mod handed;
+mod herald;
 pub mod home;
 mod keeper;
 mod load;
@@ -54,8 +57,10 @@ mod verbs;
 mod wish;
 
 pub use error::KeeperError;
+use std::net::TcpListener;
 use std::path::PathBuf;
-use tokio::sync::watch;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
 
 /// How a keeper is to run.
 #[derive(Debug, Clone)]
@@ -66,6 +71,10 @@ pub struct Options {
     pub exe: PathBuf,
     /// `up`: children end with the keeper, however it ends.
     pub foreground: bool,
+    /// Listening sockets that a service manager handed over: used for addresses that a stack wants.
+    pub handed: Vec<Arc<TcpListener>>,
+    /// Told to read all manifests again.
+    pub hangup: Arc<Notify>,
     /// Put up this stack first (`up`); otherwise what the store says is wanted.
     pub stack: Option<api::StackRequest>,
 }

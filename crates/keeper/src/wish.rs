@@ -123,7 +123,11 @@ impl Keeper {
         loading.map_err(|error| KeeperError::Io(std::io::Error::other(error)))?
     }
 
-    async fn reload(&mut self, stack: &str, request: ReloadRequest) -> Result<Accepted, KeeperError> {
+    pub(crate) async fn reload(
+        &mut self,
+        stack: &str,
+        request: ReloadRequest,
+    ) -> Result<Accepted, KeeperError> {
         let (name, manifest, (http, https)) = {
             let stack = self.stack(stack)?;
             let head = stack.revisions().next();

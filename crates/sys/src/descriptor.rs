@@ -14,13 +14,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Highest number at which a child can be given a descriptor.
 pub const LAST_FIXED: i32 = 9;
 
+/// Highest number at which a descriptor that this process was started with is found.
+pub const LAST_INHERITED: i32 = 31;
+
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
-/// Takes over the descriptor that this process was started with at `number` (3 to [`LAST_FIXED`]), and makes it
-/// close-on-exec. Call it at the start of `main`, before anything is opened. `NotFound` when there is none,
+/// Takes over the descriptor that this process was started with at `number` (3 to [`LAST_INHERITED`]), and makes
+/// it close-on-exec. Call it at the start of `main`, before anything is opened. `NotFound` when there is none,
 /// `AlreadyExists` when it was taken before.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
-    if !(3..=LAST_FIXED).contains(&number) {
+    if !(3..=LAST_INHERITED).contains(&number) {
         return Err(ErrorKind::InvalidInput.into());
     }
     if TAKEN.fetch_or(1 << number, Ordering::SeqCst) & (1 << number) != 0 {

@@ -17,6 +17,7 @@ pub mod proc;
 pub mod process;
 pub mod random;
 pub mod removal;
+pub mod service_manager;
 pub mod signal;
 pub mod terminal;
 pub mod unix_socket;

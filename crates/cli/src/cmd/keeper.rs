@@ -1,14 +1,16 @@
-//! `mainstay keeper`: the background process of `start`. Ends on SIGTERM, and leaves apps and edge running then.
+//! `mainstay keeper`: the background process of `start` and of the systemd unit. Ends on SIGTERM, and leaves apps and edge running then;
+//! reads all manifests again on SIGHUP.
 
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exe;
 use keeper::home::Home;
 use keeper::{Options, Shutdown};
+use std::sync::Arc;
 use std::time::Duration;
 use sys::signal::SignalReader;
 use telemetry::log::{self, Target};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Time between two looks for a signal.
 const LOOK: Duration = Duration::from_millis(100);
@@ -19,17 +21,29 @@ const LOG_KEEP: u32 = 3;
 
 /// Runs until told to end.
 pub fn run(context: &Context) -> Result<(), Failure> {
+    // first of all: nothing else may be opened where these are
+    let handed = sys::service_manager::handed_over();
     let signals = signals()?;
     let home = Home::open(&context.background_home())?;
     log_to(&home)?;
-    let options =
-        Options { home: home.path().to_path_buf(), exe: exe::path()?, foreground: false, stack: None };
+    handed.refused.iter().for_each(|refused| eprintln!("not used of what was handed over: {refused}"));
+    let hangup = Arc::new(Notify::new());
+    let options = Options {
+        home: home.path().to_path_buf(),
+        exe: exe::path()?,
+        foreground: false,
+        handed: handed.listeners.into_iter().map(Arc::new).collect(),
+        hangup: Arc::clone(&hangup),
+        stack: None,
+    };
     let (tell, told) = watch::channel(Shutdown::No);
     // The signals are read in a thread of its own: the keeper's loop has this one.
     std::thread::spawn(move || {
         while let Ok(signal) = signals.next_pending() {
-            if signal.is_some() && tell.send(Shutdown::Orderly).is_err() {
-                return;
+            match signal.map(sys::signal::name).as_deref() {
+                Some("SIGHUP") => hangup.notify_one(),
+                Some(_) if tell.send(Shutdown::Orderly).is_err() => return,
+                Some(_) | None => {}
             }
             std::thread::sleep(LOOK);
         }

@@ -15,6 +15,7 @@ use crate::wait::{self, Tracker, Verdict};
 use keeper::api::{StackRequest, StackStatus};
 use keeper::home::Home;
 use serde_json::json;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use sys::process::{Exit, Spawn};
@@ -96,7 +97,9 @@ fn keeper_of(home: &Home) -> Result<Client, Failure> {
     let log = sys::folder::append_to(&home.keeper_log(), 0o640)?;
     let mut spawn = Spawn::new(exe::path()?);
     spawn.args = vec!["keeper".into(), "--home".into(), home.path().into()];
-    spawn.env = std::env::vars_os().collect();
+    // it is not what a service manager has started
+    let is_own = |name: &OsStr| sys::service_manager::VARIABLES.iter().any(|own| name == *own);
+    spawn.env = std::env::vars_os().filter(|(name, _)| !is_own(name)).collect();
     // no folder is kept busy by a process that outlives this one
     spawn.dir = Some(PathBuf::from("/"));
     spawn.stdout = Some(log.try_clone()?.into());

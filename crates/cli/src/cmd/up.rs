@@ -26,6 +26,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 use sys::signal::SignalReader;
@@ -123,6 +124,8 @@ impl<'a> Up<'a> {
             home: self.home.path().to_path_buf(),
             exe: exe::path()?,
             foreground: true,
+            handed: Vec::new(),
+            hangup: Arc::default(),
             stack: Some(request),
         };
         let (ended, wait) = sync_channel(1);
