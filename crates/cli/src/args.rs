@@ -3,6 +3,7 @@
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
 mod services;
+mod views;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -11,6 +12,7 @@ pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlA
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+pub use views::{HistoryArgs, PortsArgs, Sort, StatusArgs, TopArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -114,14 +116,16 @@ impl Cli {
             | Verb::Up(UpArgs { place, .. })
             | Verb::Start(StartArgs { place, .. })
             | Verb::Stop(NamesArgs { place, .. })
-            | Verb::Status(place)
+            | Verb::Status(StatusArgs { place, .. })
+            | Verb::Top(TopArgs { place, .. })
+            | Verb::History(HistoryArgs { place, .. })
             | Verb::Restart(RestartArgs { place, .. })
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
             Verb::Scale(ScaleArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Data(DataArgs { place, .. }) => place.file.take(),
             Verb::Cleanup(CleanupArgs { path, place, .. }) => path.take().or(place.file.take()),
-            Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword => None,
+            Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => None,
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
         };
         after.or(self.place.file.take())
@@ -140,7 +144,13 @@ pub enum Verb {
     /// Stop a stack, or some of its apps and services
     Stop(NamesArgs),
     /// Show what runs, and what is wrong
-    Status(Place),
+    Status(StatusArgs),
+    /// Show what the host and each instance use, as it changes
+    Top(TopArgs),
+    /// Show when instances changed their state, and why
+    History(HistoryArgs),
+    /// Show who listens on this host's ports
+    Ports(PortsArgs),
     /// Show what apps and services printed, all of them in order of time
     Logs(LogsArgs),
     /// Replace the instances of apps and services, one after the other

@@ -10,7 +10,8 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
-    self, Accepted, BanRequest, BanStatus, LiftRequest, ReloadRequest, ScaleRequest, StackRequest, Status,
+    self, Accepted, BanRequest, BanStatus, Detail, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
+    ScaleRequest, StackRequest, Status, StatusQuery,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,14 +77,31 @@ impl Client {
         std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }
 
-    /// `GET /v1/status`, without what each instance holds.
+    /// `GET /v1/status`, without what is used.
     pub fn status(&self) -> Result<Status, CallError> {
         self.call(Method::GET, "/v1/status", &())
     }
 
-    /// `GET /v1/status` with it: not for who looks often.
-    pub fn status_with_memory(&self) -> Result<Status, CallError> {
-        self.call(Method::GET, "/v1/status?memory=true", &())
+    /// `GET /v1/status` with more of it.
+    pub fn status_with(&self, query: StatusQuery) -> Result<Status, CallError> {
+        let usage = match query.usage {
+            Detail::None => "none",
+            Detail::Quick => "quick",
+            Detail::Exact => "exact",
+        };
+        let path = format!("/v1/status?usage={usage}&settings={}", query.settings);
+        self.call(Method::GET, &path, &())
+    }
+
+    /// `GET /v1/history`. Names of stacks and apps need no escapes.
+    pub fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, CallError> {
+        let mut path = format!("/v1/history?since_ms={}", query.since_ms);
+        let pairs = [("stack", &query.stack), ("app", &query.app)];
+        for (name, value) in pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+            path += &format!("&{name}={value}");
+        }
+        path += &query.limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+        self.call(Method::GET, &path, &())
     }
 
     /// `PUT /v1/stacks`.

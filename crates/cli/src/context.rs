@@ -42,6 +42,12 @@ impl Context {
         Style::new(self.color && io::stdout().is_terminal())
     }
 
+    /// How wide a line may be: as `COLUMNS` says, else as the terminal is; where there is none it may be any.
+    pub fn columns(&self) -> usize {
+        let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        said.or_else(|| sys::terminal::size().map(|(columns, _)| columns.into())).unwrap_or(usize::MAX)
+    }
+
     /// Colours of standard error.
     pub fn stderr_style(&self) -> Style {
         Style::new(self.color && io::stderr().is_terminal())

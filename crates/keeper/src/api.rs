@@ -2,7 +2,8 @@
 //!
 //! | call | takes | gives |
 //! |---|---|---|
-//! | `GET /v1/status` | | [`Status`]; with `?memory=true` also what each instance holds, which costs milliseconds |
+//! | `GET /v1/status` | [`StatusQuery`], in the query | [`Status`] |
+//! | `GET /v1/history` | [`HistoryQuery`], in the query | a list of [`HistoryEntry`], oldest first |
 //! | `PUT /v1/stacks` | [`StackRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/reload` | [`ReloadRequest`] | [`Accepted`] |
 //! | `DELETE /v1/stacks/{stack}` | | [`Accepted`]; the stack is gone when `status` no longer shows it |
@@ -19,11 +20,16 @@
 //! meanwhile), 422 (the manifest has errors) or 500. Answers to changes come when the change is recorded, not when it is done: `status`
 //! tells ([`StackStatus::change`]).
 
+mod usage;
+mod views;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+pub use usage::{Detail, HostStatus, ProcessStatus, SpaceStatus, UsageStatus};
+pub use views::{HistoryEntry, HistoryQuery, StatusQuery, TrafficStatus, Transition};
 
 /// Run this manifest, or let it take the place of what runs under the same stack name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +124,9 @@ pub struct Status {
     /// Addresses and networks that are refused now.
     #[serde(default)]
     pub bans: usize,
+    /// What the host uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostStatus>,
 }
 
 /// A site's certificate.
@@ -152,6 +161,9 @@ pub struct KeeperStatus {
     pub uptime_ms: u64,
     /// Its home.
     pub home: PathBuf,
+    /// What it uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ProcessStatus>,
 }
 
 /// The edge, as it reports itself.
@@ -176,6 +188,9 @@ pub struct EdgeStatus {
     pub requests: u64,
     /// Access-log lines lost.
     pub log_lost: u64,
+    /// What it uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<ProcessStatus>,
 }
 
 /// One stack.
@@ -216,6 +231,9 @@ pub struct ChangeStatus {
 pub struct AppStatus {
     /// Name.
     pub name: String,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `asleep` (until a request comes), `waiting` (for what
     /// it needs), `building`.
     pub state: String,
@@ -234,6 +252,18 @@ pub struct AppStatus {
     /// What it starts from is being built.
     #[serde(default)]
     pub build: Option<BuildStatus>,
+    /// Bytes of memory at which an instance is ended: the keeper looks once a second.
+    #[serde(default)]
+    pub memory_limit: Option<u64>,
+    /// Bytes of memory at which an instance is recycled.
+    #[serde(default)]
+    pub memory_recycle: Option<u64>,
+    /// What happens to its requests at the front door.
+    #[serde(default)]
+    pub traffic: TrafficStatus,
+    /// All that the manifest and the defaults say of it but its environment, in the manifest's words; where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<serde_json::Value>,
     /// By slot.
     pub instances: Vec<InstanceStatus>,
     /// Latest changes of state, oldest first.
@@ -300,23 +330,31 @@ pub struct InstanceStatus {
     pub restarts: u32,
     /// How the slot's last run ended.
     pub last_end: Option<String>,
-    /// Resident memory of all its processes, in bytes; where it was asked for.
+    /// The same in two words: `exit 1`, `signal 9`.
+    #[serde(default)]
+    pub ended: Option<String>,
+    /// Memory of all its processes, in bytes; where usage was asked for.
     pub memory: Option<u64>,
     /// Requests sent to it.
     pub requests: u64,
     /// Requests there now.
     pub in_flight: u64,
-}
-
-/// A change of state, with its time and reason (OBS-16).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Transition {
-    /// RFC 3339, UTC.
-    pub at: String,
-    /// `app.slot`.
-    pub instance: String,
-    /// The new state.
-    pub state: String,
-    /// Why.
-    pub reason: String,
+    /// Requests that failed there: refused, reset, timed out.
+    #[serde(default)]
+    pub failures: u64,
+    /// Answers for each second of the last minute.
+    #[serde(default)]
+    pub rate: f64,
+    /// Microseconds within which half of the answers of the last minute began; none: there was none.
+    #[serde(default)]
+    pub p50_us: Option<u64>,
+    /// 99 of 100.
+    #[serde(default)]
+    pub p99_us: Option<u64>,
+    /// What it uses; where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageStatus>,
+    /// Files of its output and of its errors; where settings were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<PathBuf>,
 }

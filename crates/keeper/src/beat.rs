@@ -12,6 +12,8 @@ impl Keeper {
         if self.wears_by_requests() || self.follows_load() {
             self.tell_edge(&ToEdge::Stats);
         }
+        self.look_at_usage();
+        self.tidy_history();
         self.look_at_wear();
         self.look_at_load();
         self.look_at_tasks();

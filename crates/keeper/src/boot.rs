@@ -175,6 +175,8 @@ fn assemble(
         wear: Wear::default(),
         load: Load::default(),
         schedule: Schedule::default(),
+        sampler: Arc::default(),
+        beats: 0,
         waiting: Vec::new(),
         ending: None,
         tasks,

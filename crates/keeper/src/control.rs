@@ -2,7 +2,8 @@
 //! which answers when the change is recorded ([`crate::wish`]).
 
 use crate::api::{
-    Accepted, BanRequest, BanStatus, Failure, LiftRequest, ReloadRequest, ScaleRequest, StackRequest, Status,
+    Accepted, BanRequest, BanStatus, Failure, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
+    ScaleRequest, StackRequest, Status, StatusQuery,
 };
 use crate::error::KeeperError;
 use axum::extract::{Path, Query, State};
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,7 +21,8 @@ type Answer<T = Accepted> = oneshot::Sender<Result<T, KeeperError>>;
 
 /// A call, and where its answer goes.
 pub(crate) enum Call {
-    Status(oneshot::Sender<Status>),
+    Status(StatusQuery, oneshot::Sender<Status>),
+    History(HistoryQuery, Answer<Vec<HistoryEntry>>),
     Put(StackRequest, Answer),
     Reload(String, ReloadRequest, Answer),
     Restart(String, Answer),
@@ -46,6 +48,7 @@ pub(crate) enum Verb {
 pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
     let app = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/history", get(history))
         .route("/v1/stacks", put(put_stack))
         .route("/v1/stacks/{stack}", delete(remove))
         .route("/v1/stacks/{stack}/reload", post(reload))
@@ -88,33 +91,13 @@ fn reply<T: Serialize>(result: Result<Result<T, KeeperError>, Response>) -> Resp
     }
 }
 
-/// What a status holds beyond what the keeper knows anyway.
-#[derive(Debug, Deserialize)]
-struct StatusQuery {
-    #[serde(default)]
-    memory: bool,
-}
-
 async fn status(State(calls): Calls, Query(query): Query<StatusQuery>) -> Response {
-    let mut status = match ask(&calls, Call::Status).await {
-        Ok(status) => status,
-        Err(response) => return response,
-    };
-    if query.memory {
-        let measured = tokio::task::spawn_blocking(move || with_memory(status)).await;
-        let Ok(known) = measured else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-        status = known;
-    }
-    Json(status).into_response()
+    let answer = ask(&calls, |answer| Call::Status(query, answer)).await;
+    answer.map_or_else(|response| response, |status| Json(status).into_response())
 }
 
-/// Adds what each instance holds. The kernel walks all pages of all its processes: milliseconds for each, so never in the keeper's loop.
-fn with_memory(mut status: Status) -> Status {
-    let apps = status.stacks.iter_mut().flat_map(|stack| &mut stack.apps);
-    for instance in apps.flat_map(|app| &mut app.instances) {
-        instance.memory = instance.pid.map(sys::proc::tree_memory);
-    }
-    status
+async fn history(State(calls): Calls, Query(query): Query<HistoryQuery>) -> Response {
+    reply(ask(&calls, |answer| Call::History(query, answer)).await)
 }
 
 async fn put_stack(State(calls): Calls, Json(request): Json<StackRequest>) -> Response {

@@ -17,6 +17,7 @@ use crate::resolve::Found;
 use crate::schedule::Schedule;
 use crate::servers::{Servers, Verdict};
 use crate::stack::Stack;
+use crate::usage::Sampler;
 use crate::{Options, Shutdown};
 use certs::ticket::Tickets;
 use model::observed::{Address, End, Moment, Observed};
@@ -95,8 +96,11 @@ pub(crate) struct Keeper {
     /// When tasks are due.
     #[expect(dead_code, reason = "its room is being built")]
     pub(crate) schedule: Schedule,
+    /// What was used when it was last looked at, and how often was time to.
+    pub(crate) sampler: Arc<Sampler>,
+    pub(crate) beats: u32,
     /// Status calls that wait for the edge's figures.
-    pub(crate) waiting: Vec<oneshot::Sender<api::Status>>,
+    pub(crate) waiting: Vec<(api::StatusQuery, oneshot::Sender<api::Status>)>,
     /// Calls for metrics that wait for the edge's.
     pub(crate) metrics_waiting: Vec<oneshot::Sender<String>>,
     pub(crate) ending: Option<Ending>,

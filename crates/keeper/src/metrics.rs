@@ -2,14 +2,17 @@
 //! one that does not answer in time, the keeper's alone.
 
 use crate::edge_host::EdgeEvent;
+use crate::instance_status::phase_word;
 use crate::keeper::Keeper;
-use crate::status::{EDGE_FIGURES, phase_word};
+use crate::status::EDGE_FIGURES;
+use model::AppId;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 use wire::edge::ToEdge;
 
@@ -55,8 +58,16 @@ impl Keeper {
     fn own_metrics(&self) -> String {
         let mut registry = Registry::with_prefix("mainstay");
         let instances = Family::<Labels, Gauge>::default();
+        let memory = Family::<Labels, Gauge>::default();
+        let cpu = Family::<Labels, Counter<f64, AtomicU64>>::default();
         for instance in self.observed.instances.values() {
             let app = &instance.id.app;
+            let pid = self.facts.get(&instance.id).and_then(|facts| facts.pid);
+            if let Some((time, bytes)) = pid.and_then(|pid| self.sampler.last(pid)) {
+                let labels = of_slot(app, instance.id.slot);
+                cpu.get_or_create(&labels).inc_by(time.as_secs_f64());
+                memory.get_or_create(&labels).inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+            }
             let labels = [
                 ("stack", app.stack.to_string()),
                 ("app", app.app.to_string()),
@@ -66,11 +77,13 @@ impl Keeper {
         }
         let restarts = Family::<Labels, Counter>::default();
         for ((app, slot), record) in &self.observed.slots {
-            let labels =
-                [("stack", app.stack.to_string()), ("app", app.app.to_string()), ("slot", slot.to_string())];
-            restarts.get_or_create(&labels).inc_by(record.restarts.into());
+            restarts.get_or_create(&of_slot(app, *slot)).inc_by(record.restarts.into());
         }
         registry.register("instances", "Instances by state", instances);
+        let help = "Memory of an instance's processes, looked at every five seconds";
+        registry.register_with_unit("instance_memory", help, Unit::Bytes, memory);
+        let help = "Time on processors of an instance's processes since it started";
+        registry.register_with_unit("instance_cpu", help, Unit::Seconds, cpu);
         registry.register(
             "instance_restarts",
             "Starts of a slot after its first, since the keeper began",
@@ -82,4 +95,9 @@ impl Keeper {
         }
         text
     }
+}
+
+/// By slot, not by run: each restart would make a new label.
+fn of_slot(app: &AppId, slot: u32) -> Labels {
+    [("stack", app.stack.to_string()), ("app", app.app.to_string()), ("slot", slot.to_string())]
 }

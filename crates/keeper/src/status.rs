@@ -1,17 +1,18 @@
-//! What `mainstay status` shows. Memory and the edge's figures are read when somebody asks.
+//! What `mainstay status` shows of stacks and apps; of each instance: [`crate::instance_status`]. The edge's figures are asked for when
+//! somebody asks, and what is used is measured then ([`crate::usage`]).
 
 use crate::api;
 use crate::edge_host::EdgeEvent;
-use crate::keeper::{Facts, Keeper, LAST_LINES, epoch_ms};
+use crate::keeper::{Keeper, LAST_LINES};
 use crate::service_status;
 use crate::stack::{Revision, Stack};
-use model::observed::{Instance, Phase};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
 use model::site::TlsSpec;
 use model::spec::{AppSpec, SiteSpec, StackSpec};
 use model::{AppId, AppName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use telemetry::journal::{Source, Stream};
 use tokio::sync::oneshot;
@@ -20,7 +21,7 @@ use wire::edge::ToEdge;
 /// Longest wait for the edge to take what it was sent, and for its figures; without them the rest is shown.
 pub(crate) const EDGE_FIGURES: Duration = Duration::from_secs(1);
 /// Changes of state shown for each app.
-const HISTORY: u32 = 20;
+pub(crate) const HISTORY: u32 = 20;
 
 /// The last lines of an instance's two logs, from `since` (milliseconds since the Unix epoch) on.
 pub(crate) fn tail(logs: &[PathBuf; 2], since: Option<u64>, lines: usize) -> Vec<String> {
@@ -38,12 +39,11 @@ pub(crate) fn tail(logs: &[PathBuf; 2], since: Option<u64>, lines: usize) -> Vec
 
 impl Keeper {
     /// Asks the edge for its figures first; the answer goes out with them, or without after [`EDGE_FIGURES`].
-    pub(crate) fn ask_status(&mut self, answer: oneshot::Sender<api::Status>) {
+    pub(crate) fn ask_status(&mut self, query: api::StatusQuery, answer: oneshot::Sender<api::Status>) {
+        self.waiting.push((query, answer));
         if self.edge.is_none() {
-            let _ = answer.send(self.status());
-            return;
+            return self.answer_status();
         }
-        self.waiting.push(answer);
         self.tell_edge(&ToEdge::Stats);
         let events = self.edge_events.clone();
         self.tasks.spawn(async move {
@@ -52,28 +52,35 @@ impl Keeper {
         });
     }
 
-    /// Answers everybody who waits.
+    /// Answers everybody who waits. What is used is measured away from the loop.
     pub(crate) fn answer_status(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let status = self.status();
-        for answer in std::mem::take(&mut self.waiting) {
-            let _ = answer.send(status.clone());
+        for (query, answer) in std::mem::take(&mut self.waiting) {
+            let mut status = self.status(query);
+            let sampler = Arc::clone(&self.sampler);
+            let fill = move || {
+                sampler.fill(&mut status, query.usage);
+                let _ = answer.send(status);
+            };
+            if query.usage == api::Detail::None {
+                fill();
+            } else {
+                self.tasks.spawn_blocking(fill);
+            }
         }
     }
 
-    fn status(&self) -> api::Status {
+    fn status(&self, query: api::StatusQuery) -> api::Status {
         let desired = self.desired();
         let uptime_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").to_owned());
         let home = self.home.path().to_owned();
         api::Status {
-            keeper: api::KeeperStatus { pid, version, uptime_ms, home },
+            keeper: api::KeeperStatus { pid, version, uptime_ms, home, usage: None },
             edge: self.edge_status(),
-            stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired)).collect(),
+            stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired, query)).collect(),
             certificates: self.certificates.status(SystemTime::now()),
             bans: self.bans.len(),
+            host: None,
         }
     }
 
@@ -97,10 +104,11 @@ impl Keeper {
             in_flight: self.stats.in_flight,
             requests: self.stats.requests,
             log_lost: self.stats.log_lost,
+            usage: None,
         })
     }
 
-    fn stack_status(&self, stack: &Stack, desired: &Desired) -> api::StackStatus {
+    fn stack_status(&self, stack: &Stack, desired: &Desired, query: api::StatusQuery) -> api::StackStatus {
         let revision = stack.active.as_ref().or(stack.candidate.as_ref());
         let spec = revision.map(|revision| &*revision.spec);
         let apps: Vec<_> = spec
@@ -108,7 +116,7 @@ impl Keeper {
             .flat_map(|spec| &spec.apps)
             .map(|(name, app)| {
                 let service = revision.and_then(|revision| service_status::of(revision, name, &self.home));
-                self.app_status(stack, name, app, service, desired)
+                self.app_status(stack, (name, app), service, desired, query)
             })
             .collect();
         let addresses = revision.into_iter().flat_map(Revision::addresses);
@@ -163,14 +171,14 @@ impl Keeper {
     fn app_status(
         &self,
         stack: &Stack,
-        name: &AppName,
-        spec: &AppSpec,
+        (name, spec): (&AppName, &AppSpec),
         service: Option<api::ServiceStatus>,
         desired: &Desired,
+        query: api::StatusQuery,
     ) -> api::AppStatus {
         let id = stack.app_id(name);
         let mine = || self.observed.instances.values().filter(|instance| instance.id.app == id);
-        let mut instances: Vec<_> = mine().map(|instance| self.instance_status(instance)).collect();
+        let mut instances: Vec<_> = mine().map(|instance| self.instance_status(instance, query)).collect();
         instances.sort_by(|a, b| (&a.label, a.run).cmp(&(&b.label, b.run)));
         let state = app_state(desired, &self.observed, &id);
         let bad = matches!(state, AppState::Degraded | AppState::Unhealthy | AppState::Failed { .. });
@@ -190,6 +198,7 @@ impl Keeper {
         let ready = mine().filter(|instance| instance.phase.is_ready()).count();
         api::AppStatus {
             name: name.to_string(),
+            description: spec.description.clone(),
             state: word(&state).to_owned(),
             wanted,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
@@ -197,6 +206,10 @@ impl Keeper {
             reason,
             service,
             build: self.builds.status(&id),
+            memory_limit: spec.resources.memory,
+            memory_recycle: spec.recycle.memory,
+            traffic: self.traffic(&id),
+            settings: query.settings.then(|| manifest::app_settings(spec)),
             instances,
             history: self.transitions(&id),
         }
@@ -212,42 +225,6 @@ impl Keeper {
             history.iter().rev().find(|change| change.instance == label && change.state == "starting");
         let logs = self.app_logs(app, *slot, None);
         tail(&logs, begun.map(|change| change.at_ms), LAST_LINES)
-    }
-
-    fn transitions(&self, app: &AppId) -> Vec<api::Transition> {
-        let history = self.store.history(app, HISTORY).unwrap_or_default();
-        let at = |ms: u64| i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        history
-            .into_iter()
-            .map(|transition| api::Transition {
-                at: at(transition.at_ms).map(|at| format!("{at:.3}")).unwrap_or_default(),
-                instance: transition.instance,
-                state: transition.state,
-                reason: transition.reason,
-            })
-            .collect()
-    }
-
-    fn instance_status(&self, instance: &Instance) -> api::InstanceStatus {
-        let id = &instance.id;
-        let facts = self.facts.get(id);
-        let record = self.observed.slot(&id.app, id.slot);
-        let seen = self.stats.instances.iter().find(|stats| stats.instance == id.to_string());
-        let pid = facts.and_then(|facts: &Facts| facts.pid).filter(|_| instance.phase.is_alive());
-        let uptime = |started: u64| epoch_ms().saturating_sub(started);
-        api::InstanceStatus {
-            label: id.label(),
-            run: id.run,
-            state: phase_word(&instance.phase).to_owned(),
-            pid,
-            address: facts.and_then(|facts| facts.address.as_ref()).map(ToString::to_string),
-            uptime_ms: facts.and_then(|facts| facts.started_ms).map(uptime),
-            restarts: record.map_or(0, |record| record.restarts),
-            last_end: record.map(|record| record.end.to_string()),
-            memory: None, // who asks for it measures: `control`
-            requests: seen.map_or(0, |stats| stats.requests),
-            in_flight: seen.map_or(0, |stats| stats.in_flight),
-        }
     }
 }
 
@@ -270,17 +247,6 @@ fn word(state: &AppState) -> &'static str {
         AppState::Waiting => "waiting",
         AppState::Building => "building",
         AppState::Complete => "complete",
-    }
-}
-
-pub(crate) fn phase_word(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Starting { .. } => "starting",
-        Phase::Ready { .. } => "ready",
-        Phase::Unhealthy { .. } => "unhealthy",
-        Phase::Draining { .. } => "draining",
-        Phase::Stopping { .. } => "stopping",
-        Phase::Ended { .. } => "ended",
     }
 }
 

@@ -50,7 +50,8 @@ impl Keeper {
     /// Answers one call. A caller that is gone does not matter: what it asked for is done all the same.
     pub(crate) async fn answer(&mut self, call: Call) {
         match call {
-            Call::Status(answer) => self.ask_status(answer),
+            Call::Status(query, answer) => self.ask_status(query, answer),
+            Call::History(query, answer) => drop(answer.send(self.history(&query))),
             Call::Put(request, answer) => drop(answer.send(self.put(request).await)),
             Call::Reload(stack, request, answer) => drop(answer.send(self.reload(&stack, request).await)),
             Call::Restart(stack, answer) => drop(answer.send(self.restart_all(&stack))),

@@ -27,7 +27,7 @@ mod values;
 mod web;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use effective::{effective, effective_json};
+pub use effective::{app_settings, effective, effective_json};
 pub use load::{Loaded, MANIFEST, load, load_from, load_str};
 pub use model::spec::StackSpec;
 pub use schema::schema;

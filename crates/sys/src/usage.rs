@@ -98,6 +98,13 @@ pub fn memory(roots: &[u32]) -> BTreeMap<u32, Usage> {
     look(roots, true, Detail::No)
 }
 
+/// One process alone, whatever it has started. None: it is gone.
+pub fn process(pid: u32) -> Option<Process> {
+    let seen =
+        parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).filter(|seen| !seen.is_zombie)?;
+    Some(describe(pid, &seen, Detail::Files))
+}
+
 fn look(roots: &[u32], with_siblings: bool, detail: Detail) -> BTreeMap<u32, Usage> {
     let roots: BTreeSet<u32> = roots.iter().copied().collect();
     if roots.is_empty() {
@@ -140,20 +147,7 @@ fn sum(root: u32, parent: u32, tree: BTreeSet<u32>, all: &BTreeMap<u32, Seen>, d
         if seen.is_zombie {
             continue;
         }
-        let (files, bytes) = match detail {
-            Detail::No => (None, None),
-            Detail::Files => (open_files(pid), storage_bytes(pid)),
-        };
-        let process = Process {
-            pid,
-            name: seen.name.clone(),
-            memory: seen.memory,
-            cpu: seen.cpu,
-            threads: seen.threads,
-            files,
-            read_bytes: bytes.map(|(read, _)| read),
-            write_bytes: bytes.map(|(_, written)| written),
-        };
+        let process = describe(pid, seen, detail);
         let plus = |sum: Option<u64>, one: Option<u64>| Some(sum?.saturating_add(one?));
         usage.memory = usage.memory.saturating_add(process.memory);
         usage.threads = usage.threads.saturating_add(process.threads);
@@ -166,6 +160,23 @@ fn sum(root: u32, parent: u32, tree: BTreeSet<u32>, all: &BTreeMap<u32, Seen>, d
         (usage.memory, usage.of_group) = (memory, true);
     }
     usage
+}
+
+fn describe(pid: u32, seen: &Seen, detail: Detail) -> Process {
+    let (files, bytes) = match detail {
+        Detail::No => (None, None),
+        Detail::Files => (open_files(pid), storage_bytes(pid)),
+    };
+    Process {
+        pid,
+        name: seen.name.clone(),
+        memory: seen.memory,
+        cpu: seen.cpu,
+        threads: seen.threads,
+        files,
+        read_bytes: bytes.map(|(read, _)| read),
+        write_bytes: bytes.map(|(_, written)| written),
+    }
 }
 
 /// One process as `/proc/<pid>/stat` shows it.
@@ -227,6 +238,13 @@ fn open_files(pid: u32) -> Option<u64> {
         0 => Some(entries.count() as u64),
         size => Some(size),
     }
+}
+
+/// Most descriptors that a process may have open (the soft `RLIMIT_NOFILE`). None: it is gone, not to be looked at, or has no limit.
+pub fn files_limit(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Bytes that a process has read from storage and written to it.

@@ -157,7 +157,7 @@ pub struct UpstreamStats {
 }
 
 /// What the edge sees of one instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstanceStats {
     /// [`crate::snapshot::Endpoint::instance`].
     pub instance: String,

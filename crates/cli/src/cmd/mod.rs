@@ -8,9 +8,11 @@ pub mod completions;
 pub mod data;
 pub mod edge;
 pub mod hash_password;
+pub mod history;
 pub mod keeper;
 pub mod logs;
 pub mod metrics;
+pub mod ports;
 pub mod reload;
 pub mod restart;
 pub mod scale;
@@ -19,6 +21,7 @@ pub mod shim;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod top;
 pub mod up;
 pub mod version;
 
@@ -33,6 +36,8 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         verb,
         Verb::Stop(_)
             | Verb::Status(_)
+            | Verb::Top(_)
+            | Verb::History(_)
             | Verb::Logs(_)
             | Verb::Restart(_)
             | Verb::Reload(_)
@@ -46,7 +51,10 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Up(args) => up::run(context, args),
         Verb::Start(args) => start::run(context, args),
         Verb::Stop(args) => stop::run(context, &args.names),
-        Verb::Status(_) => status::run(context),
+        Verb::Status(args) => status::run(context, &args),
+        Verb::Top(args) => top::run(context, &args),
+        Verb::History(args) => history::run(context, &args),
+        Verb::Ports(args) => ports::run(context, &args),
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),

@@ -36,15 +36,34 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Lines, without trailing spaces, each below `indent`.
-    pub fn render(&self, style: Style, indent: &str) -> String {
+    /// Leaves columns out until a line fits into so many characters: the first of these heads first.
+    pub fn fit(&mut self, width: usize, indent: &str, dispensable: &[&str]) {
+        for head in dispensable {
+            let widths = self.widths();
+            let gaps = widths.len().saturating_sub(1) * 2;
+            if indent.chars().count() + widths.iter().sum::<usize>() + gaps <= width {
+                return;
+            }
+            let Some(column) = self.heads.iter().position(|(known, _)| known == head) else { continue };
+            self.heads.remove(column);
+            for row in self.rows.iter_mut().filter(|row| row.len() > column) {
+                row.remove(column);
+            }
+        }
+    }
+
+    fn widths(&self) -> Vec<usize> {
         let width = |column: usize, head: &str| {
             let cells =
                 self.rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.chars().count());
             cells.chain([head.chars().count()]).max().unwrap_or(0)
         };
-        let widths: Vec<usize> =
-            self.heads.iter().enumerate().map(|(index, (head, _))| width(index, head)).collect();
+        self.heads.iter().enumerate().map(|(index, (head, _))| width(index, head)).collect()
+    }
+
+    /// Lines, without trailing spaces, each below `indent`.
+    pub fn render(&self, style: Style, indent: &str) -> String {
+        let widths = self.widths();
         let heads: Vec<_> = self.heads.iter().map(|(text, _)| ((*text).to_owned(), None)).collect();
         let mut out = style.dim(&self.line(&heads, &widths, Style::new(false), indent)) + "\n";
         for row in &self.rows {
@@ -86,5 +105,19 @@ mod tests {
         assert_eq!(plain, "  NAME       PID  STATE\n  käthe.1      7  ready\n  b        12345  failed\n");
         let coloured = table.render(Style::new(true), "  ");
         assert!(coloured.contains("\x1b[32mready\x1b[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn columns_give_way_in_the_order_that_was_said() {
+        let plain = |width: usize| {
+            let mut table = Table::new(&["NAME", ">PID", "STATE"]);
+            table.row(vec![("web.1".into(), None), ("12345".into(), None), ("ready".into(), None)]);
+            table.row(vec![("b".into(), None)]);
+            table.fit(width, "  ", &["PID", "STATE", "NO SUCH"]);
+            table.render(Style::new(false), "  ")
+        };
+        assert_eq!(plain(21), "  NAME     PID  STATE\n  web.1  12345  ready\n  b\n");
+        assert_eq!(plain(20), "  NAME   STATE\n  web.1  ready\n  b\n");
+        assert_eq!(plain(3), "  NAME\n  web.1\n  b\n", "what is not dispensable stays");
     }
 }

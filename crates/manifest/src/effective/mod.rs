@@ -55,12 +55,23 @@ pub fn effective(spec: &StackSpec) -> String {
     document.to_string()
 }
 
+/// One app of it, as JSON, without its environment.
+pub fn app_settings(spec: &AppSpec) -> serde_json::Value {
+    let mut document = DocumentMut::new();
+    *document.as_table_mut() = app(spec);
+    document.as_table_mut().remove("env");
+    to_json(&document.to_string())
+}
+
+fn to_json(text: &str) -> serde_json::Value {
+    // what was just written is TOML
+    toml_edit::Document::parse(text)
+        .map_or(serde_json::Value::Null, |document| tree::build(&document).to_json())
+}
+
 /// The same as JSON: lengths of time, sizes and signals in the manifest's own words, instances as their number.
 pub fn effective_json(spec: &StackSpec) -> serde_json::Value {
-    let text = effective(spec);
-    // what was just written is TOML
-    let mut json = toml_edit::Document::parse(text.as_str())
-        .map_or(serde_json::Value::Null, |document| tree::build(&document).to_json());
+    let mut json = to_json(&effective(spec));
     for (name, app) in spec.apps.iter().filter(|(_, app)| app.preset.is_some()) {
         if let Some(named) = json.pointer_mut(&format!("/app/{name}/instances")) {
             *named = app.instances.into();

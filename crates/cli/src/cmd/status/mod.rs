@@ -1,32 +1,43 @@
-//! `mainstay status`: what runs, and what is wrong with it.
+//! `mainstay status`: what runs, and what is wrong with it; of one app all there is to know ([`detail`]).
+
+mod detail;
+mod table;
+mod trouble;
 
 use super::{data, scale};
+use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::logs;
-use crate::ui::words::{count, duration, size};
+use crate::ui::words::{count, duration};
 use crate::ui::{Style, Table};
-use keeper::api::{AppStatus, EdgeStatus, InstanceStatus, KeeperStatus, StackStatus, Status};
+use keeper::api::{AppStatus, Detail, EdgeStatus, KeeperStatus, StackStatus, Status, StatusQuery};
 use keeper::home::Home;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
+use table::Look;
 
 /// Last lines of output that a failed app shows.
 const LAST_LINES: usize = 10;
 
 /// Shows it.
-pub fn run(context: &Context) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     let (home, client) = context.keeper()?;
-    let status = client.status_with_memory()?;
+    let named = !args.names.is_empty();
+    let status = client.status_with(StatusQuery { usage: Detail::Exact, settings: named })?;
+    let style = context.style();
+    let look = Look { style, columns: context.columns(), workers: args.workers };
+    if named {
+        return detail::show(context, &home, &status, &args.names, look);
+    }
     let mut out = io::stdout().lock();
     if context.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&status).unwrap_or_default())?;
         return Ok(());
     }
-    let style = context.style();
     for stack in &status.stacks {
-        write!(out, "{}", show_stack(stack, &home, style))?;
+        write!(out, "{}", show_stack(stack, &home, look))?;
     }
     if status.stacks.is_empty() {
         writeln!(out, "no stack runs")?;
@@ -43,7 +54,8 @@ pub fn run(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
+fn show_stack(stack: &StackStatus, home: &Home, look: Look) -> String {
+    let style = look.style;
     let state = style.state(&stack.state, &stack.state);
     let mut out = format!("{}  {state}  {}\n", style.bold(&stack.name), stack.urls.join("  "));
     let from = format!("revision {} of {}", stack.revision, stack.manifest.display());
@@ -52,40 +64,45 @@ fn show_stack(stack: &StackStatus, home: &Home, style: Style) -> String {
         out += &format!("{} {problem}\n", style.state("failed", "✗"));
     }
     out.push('\n');
-    let mut table = Table::new(&[
-        "NAME",
-        "STATE",
-        ">PID",
-        ">UPTIME",
-        ">RESTARTS",
-        ">MEMORY",
-        ">REQUESTS",
-        ">IN FLIGHT",
-        "LAST END",
-    ]);
-    for app in &stack.apps {
-        app.instances.iter().for_each(|instance| table.row(instance_row(instance, app)));
-        if app.instances.is_empty() {
-            table.row(vec![(app.name.clone(), None), (app.state.clone(), Some(app.state.clone()))]);
+    out += &table::render(stack.apps.iter(), look);
+    for notes in [descriptions(stack), queues(stack), services(stack)] {
+        if !notes.is_empty() {
+            out += &(notes.render(style, "  ") + "\n");
         }
-    }
-    if !table.is_empty() {
-        out += &(table.render(style, "  ") + "\n");
-    }
-    let services = services(stack);
-    if !services.is_empty() {
-        out += &(services.render(style, "  ") + "\n");
     }
     let change = stack.change.as_ref().filter(|change| change.state != "committed");
     if let Some(change) = change {
         let what = format!("revision {} {}", change.revision, change.state);
-        out += &trouble(&what, &change.state, change.reason.as_deref().unwrap_or_default(), style);
+        out += &trouble::of(&what, &change.state, change.reason.as_deref().unwrap_or_default(), style);
     }
     out += &scale::show(stack, style);
     for app in &stack.apps {
-        out += &show_trouble(app, stack, home, style);
+        out += &trouble::of_app(&with_last_lines(app, stack, home), style);
     }
     out
+}
+
+/// What the apps are, for people.
+fn descriptions(stack: &StackStatus) -> Table {
+    let mut table = Table::new(&["NAME", "DESCRIPTION"]);
+    for (name, text) in stack.apps.iter().filter_map(|app| Some((&app.name, app.description.as_ref()?))) {
+        table.row(vec![(name.clone(), None), (text.clone(), None)]);
+    }
+    table
+}
+
+/// Apps whose requests do not meet an instance at once.
+fn queues(stack: &StackStatus) -> Table {
+    let mut table = Table::new(&["NAME", ">WAITING", ">HELD SO FAR", ">TOO MANY OR TOO LONG", ">SENT AGAIN"]);
+    for app in &stack.apps {
+        let it = app.traffic;
+        let figures = [it.waiting, it.held, it.overflowed, it.retried];
+        if figures.iter().any(|figure| *figure > 0) {
+            let cells = figures.map(|figure| (figure.to_string(), None));
+            table.row(std::iter::once((app.name.clone(), None)).chain(cells).collect());
+        }
+    }
+    table
 }
 
 /// Which servers the data services are, and where.
@@ -103,63 +120,17 @@ fn services(stack: &StackStatus) -> Table {
     table
 }
 
-fn instance_row(instance: &InstanceStatus, app: &AppStatus) -> Vec<(String, Option<String>)> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    // what is spoken to a data service are no requests of the edge's
-    let requests = |number: u64| or_dash(app.service.is_none().then(|| number.to_string()));
-    let last_end = instance.last_end.as_deref().and_then(|text| text.lines().next()).map(str::to_owned);
-    let cells = [
-        instance.label.clone(),
-        instance.state.clone(),
-        or_dash(instance.pid.map(|pid| pid.to_string())),
-        or_dash(instance.uptime_ms.map(|millis| duration(Duration::from_millis(millis)))),
-        instance.restarts.to_string(),
-        or_dash(instance.memory.map(size)),
-        requests(instance.requests),
-        requests(instance.in_flight),
-        or_dash(last_end),
-    ];
-    let coloured = |(column, text): (usize, String)| (text, (column == 1).then(|| instance.state.clone()));
-    cells.into_iter().enumerate().map(coloured).collect()
-}
-
-/// Why an app is not well, with what it said last.
-fn show_trouble(app: &AppStatus, stack: &StackStatus, home: &Home, style: Style) -> String {
-    let Some(reason) = app.reason.as_deref().filter(|reason| !reason.is_empty()) else {
-        return String::new();
-    };
-    let mut text = reason.to_owned();
-    let sick = app.history.last().filter(|change| change.state == "unhealthy");
-    if let Some(change) = sick.filter(|change| !reason.contains(&change.reason)) {
-        text += &format!("\n{}: {} (since {})", change.instance, change.reason, change.at);
-    }
-    if app.state == "failed" && reason.lines().count() == 1 {
+/// A failed app whose reason has no lines of its output gets the last ones.
+fn with_last_lines(app: &AppStatus, stack: &StackStatus, home: &Home) -> AppStatus {
+    let mut app = app.clone();
+    if let Some(reason) = app.reason.as_mut().filter(|reason| reason.lines().count() == 1)
+        && app.state == "failed"
+    {
         for line in logs::last_lines(home, &stack.name, &app.name, LAST_LINES) {
-            text += &format!("\n{line}");
+            *reason += &format!("\n{line}");
         }
     }
-    trouble(&app.name, &app.state, &text, style)
-}
-
-fn trouble(what: &str, state: &str, reason: &str, style: Style) -> String {
-    let mut lines = reason.lines();
-    let mut out =
-        format!("  {} {}\n", style.state(state, &format!("{what}:")), lines.next().unwrap_or_default());
-    for line in lines {
-        out += &format!("    {}\n", style.dim(line));
-    }
-    if let Some(next) = after_build(reason) {
-        out += &format!("  {} {next}\n", style.bold("next:"));
-    }
-    out + "\n"
-}
-
-/// What to do about a build that failed.
-fn after_build(reason: &str) -> Option<String> {
-    let (app, _) = reason.strip_prefix("build of ")?.split_once(" failed: ")?;
-    Some(format!(
-        "put it right, then mainstay reload; mainstay logs {app}.build shows all that the steps printed"
-    ))
+    app
 }
 
 fn show_edge(edge: Option<&EdgeStatus>, style: Style) -> String {

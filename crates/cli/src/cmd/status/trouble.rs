@@ -1,0 +1,51 @@
+//! What is wrong, and what to do about it: so that a 502 is explained by who is down, and why.
+
+use crate::ui::Style;
+use keeper::api::AppStatus;
+
+/// Why an app is not well, with what it said last; nothing where it is.
+pub fn of_app(app: &AppStatus, style: Style) -> String {
+    if app.state == "stopped" {
+        let next = format!("mainstay start {}", app.name);
+        let text = "was stopped by hand: whoever asks for it gets 502";
+        return line(&app.name, &app.state, text, style) + &step(&next, style) + "\n";
+    }
+    let Some(reason) = app.reason.as_deref().filter(|reason| !reason.is_empty()) else {
+        return String::new();
+    };
+    let mut text = reason.to_owned();
+    let sick = app.history.last().filter(|change| change.state == "unhealthy");
+    if let Some(change) = sick.filter(|change| !reason.contains(&change.reason)) {
+        text += &format!("\n{}: {} (since {})", change.instance, change.reason, change.at);
+    }
+    of(&app.name, &app.state, &text, style)
+}
+
+/// What is wrong with something: the first line, the others below it, and the next step where there is one.
+pub fn of(what: &str, state: &str, reason: &str, style: Style) -> String {
+    let mut lines = reason.lines();
+    let mut out = line(what, state, lines.next().unwrap_or_default(), style);
+    for line in lines {
+        out += &format!("    {}\n", style.dim(line));
+    }
+    if let Some(next) = after_build(reason) {
+        out += &step(&next, style);
+    }
+    out + "\n"
+}
+
+fn line(what: &str, state: &str, text: &str, style: Style) -> String {
+    format!("  {} {text}\n", style.state(state, &format!("{what}:")))
+}
+
+fn step(next: &str, style: Style) -> String {
+    format!("  {} {next}\n", style.bold("next:"))
+}
+
+/// What to do about a build that failed.
+fn after_build(reason: &str) -> Option<String> {
+    let (app, _) = reason.strip_prefix("build of ")?.split_once(" failed: ")?;
+    Some(format!(
+        "put it right, then mainstay reload; mainstay logs {app}.build shows all that the steps printed"
+    ))
+}
