@@ -75,11 +75,13 @@ fn change(change: &Transition) -> String {
     format!("{}  {}  {}: {reason}", change.at, change.instance, change.state)
 }
 
-/// As the manifest would say it, in the order of its reference.
+/// As the manifest would say it: what is run first, the others by name.
 fn settings(app: &AppStatus) -> Vec<(String, String)> {
     let Some(Value::Object(settings)) = &app.settings else { return Vec::new() };
     let said = settings.iter().filter_map(|(key, value)| Some((key.clone(), words(value)?)));
-    said.collect()
+    let mut said: Vec<_> = said.collect();
+    said.sort_by_key(|(key, _)| key != "run");
+    said
 }
 
 /// `a b` of a list, `key value, key value` of a table; none of what is empty.
@@ -148,7 +150,7 @@ mod tests {
     #[test]
     fn settings_are_said_in_words() {
         let restart = json!({ "policy": "always", "delay": "10s", "max_restarts": 10 });
-        assert_eq!(words(&restart).unwrap(), "policy always, delay 10s, max_restarts 10");
+        assert_eq!(words(&restart).unwrap(), "delay 10s, max_restarts 10, policy always");
         assert_eq!(words(&json!(["gunicorn", "--workers", "2"])).unwrap(), "gunicorn --workers 2");
         assert_eq!((words(&json!([])), words(&json!({})), words(&json!(""))), (None, None, None));
         assert_eq!(words(&json!(false)).unwrap(), "false");

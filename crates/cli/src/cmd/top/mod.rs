@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_line_is_cut_where_the_terminal_ends_and_colours_take_no_room() {
         assert_eq!(cut("\x1b[31mready\x1b[0m and more", 80), "\x1b[31mready\x1b[0m and more");
-        assert_eq!(cut("\x1b[31mready\x1b[0m and more", 9), "\x1b[31mready\x1b[0m and");
+        assert_eq!(cut("\x1b[31mready\x1b[0m and more", 9), "\x1b[31mready\x1b[0m an");
         assert_eq!(cut("größer", 4), "grö");
     }
 }
