@@ -18,7 +18,7 @@ use crate::wake::Wake;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::snapshot::{Endpoint, Snapshot};
+use wire::snapshot::{Endpoint, Snapshot, StickyKey};
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ impl Compiler {
         let upstreams: HashMap<&str, Arc<Upstream>> = snapshot
             .upstreams
             .iter()
-            .map(|upstream| (upstream.id.as_str(), self.upstream(upstream)))
+            .map(|upstream| (upstream.id.as_str(), self.upstream(upstream, &snapshot.sticky_key)))
             .collect();
         let mut table = Table {
             revision: snapshot.revision,
@@ -121,17 +121,25 @@ impl Compiler {
         Ok(table)
     }
 
-    fn upstream(&mut self, upstream: &wire::snapshot::Upstream) -> Arc<Upstream> {
+    fn upstream(&mut self, upstream: &wire::snapshot::Upstream, key: &StickyKey) -> Arc<Upstream> {
+        // Of an upstream that was not known before nothing is new: a new edge takes over what runs.
+        let ready = self.lasting.contains_key(&upstream.id).then(Instant::now);
         let lasting = Arc::clone(self.lasting.entry(upstream.id.clone()).or_default());
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
         let endpoints = taking
-            .map(|endpoint| (self.instance(&upstream.id, endpoint, &lasting), endpoint.weight))
+            .map(|endpoint| (self.instance(&upstream.id, endpoint, &lasting, ready), endpoint.weight))
             .collect();
-        Arc::new(Upstream::new(upstream, endpoints, lasting))
+        Arc::new(Upstream::new(upstream, endpoints, lasting, key))
     }
 
     /// The instance an endpoint stands for; another address makes it another instance.
-    fn instance(&mut self, upstream: &str, endpoint: &Endpoint, lasting: &Arc<Lasting>) -> Arc<Instance> {
+    fn instance(
+        &mut self,
+        upstream: &str,
+        endpoint: &Endpoint,
+        lasting: &Arc<Lasting>,
+        ready: Option<Instant>,
+    ) -> Arc<Instance> {
         let key = (upstream.to_owned(), endpoint.instance.clone());
         if let Some(known) = self.instances.get(&key)
             && known.address == endpoint.address
@@ -139,7 +147,7 @@ impl Compiler {
         {
             return Arc::clone(known);
         }
-        let made = self.made(endpoint, Arc::clone(lasting));
+        let made = self.made(endpoint, Arc::clone(lasting), ready);
         if let Some(former) = self.instances.insert(key, Arc::clone(&made)) {
             // Its name lives on in another object, so its end is nobody's business but its own.
             former.set_draining(true);
@@ -147,9 +155,10 @@ impl Compiler {
         made
     }
 
-    fn made(&self, endpoint: &Endpoint, lasting: Arc<Lasting>) -> Arc<Instance> {
+    fn made(&self, endpoint: &Endpoint, lasting: Arc<Lasting>, ready: Option<Instant>) -> Arc<Instance> {
         let origin = Origin { release: endpoint.release, pid: endpoint.pid };
-        Instance::new(&endpoint.instance, endpoint.address.clone(), origin, Arc::clone(&self.wake), lasting)
+        let address = endpoint.address.clone();
+        Instance::new(&endpoint.instance, address, origin, Arc::clone(&self.wake), lasting, ready)
     }
 
     /// Begins the draining of what `snapshot` (the one now published) lets go.
@@ -183,7 +192,7 @@ impl Compiler {
             if self.draining.iter().any(|leaving| *leaving.instance.name == *endpoint.instance) {
                 continue;
             }
-            let instance = self.made(endpoint, Arc::default());
+            let instance = self.made(endpoint, Arc::default(), None);
             instance.set_draining(true);
             self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
         }

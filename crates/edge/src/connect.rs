@@ -21,6 +21,28 @@ pub enum ConnectError {
     ClientGone,
 }
 
+impl ConnectError {
+    /// It says something of who was to be reached, not of this machine or the client.
+    pub fn is_of_the_instance(&self) -> bool {
+        use io::ErrorKind::{
+            ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,
+        };
+        match self {
+            Self::Failed(error) => matches!(
+                error.kind(),
+                ConnectionRefused
+                    | ConnectionReset
+                    | HostUnreachable
+                    | NetworkUnreachable
+                    | NotFound
+                    | TimedOut
+            ),
+            Self::TimedOut => true,
+            Self::ClientGone => false,
+        }
+    }
+}
+
 /// Connects within `millis`; with `watch`, gives up when the client goes (not while it still sends a body).
 pub async fn connect(
     client: &mut Client,

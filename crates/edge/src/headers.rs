@@ -8,7 +8,7 @@
 //! Forwarded fields of an untrusted peer are not believed: they are dropped, only the chain in `X-Forwarded-For` is passed
 //! on with the peer's own address behind it, so that an application counting from the right finds the truth.
 
-use crate::{coding, trace};
+use crate::{coding, sticky, trace};
 use http1::{FieldId, FieldSet, HeadWriter, Method, RequestHead, ResponseHead, Version};
 use ipnet::IpNet;
 use model::policy::Coding;
@@ -71,6 +71,8 @@ pub struct Forwarded<'a> {
     pub target: Option<&'a [u8]>,
     /// Lines beside those that came.
     pub lines: &'a [u8],
+    /// Name of a cookie that does not go on.
+    pub without: Option<&'a str>,
 }
 
 /// Writes the head for the instance; gives the place of the trace id in it.
@@ -91,12 +93,18 @@ pub fn to_instance(
     if !head.expect_continue {
         dropped = dropped.with(FieldId::Expect);
     }
+    if forwarded.without.is_some() {
+        dropped = dropped.with(FieldId::Cookie);
+    }
     out.reserve(head.len + 400);
     let writer = match forwarded.target {
         Some(target) => HeadWriter::request_to(out, buf, head, target),
         None => HeadWriter::request(out, buf, head),
     };
     drop(writer.keep(&head.fields, dropped));
+    if let Some(name) = forwarded.without {
+        sticky::add_others(out, buf, head, name);
+    }
     if head.upgrade {
         out.extend_from_slice(b"Connection: upgrade\r\n");
     }

@@ -15,13 +15,14 @@
 //! instance no more requests than that. Each end of a claim is told to who waits at the instance's upstream
 //! ([`Lasting::freed`]).
 
+use crate::circuit::{Circuit, Trial};
 use crate::latency::Latency;
 use crate::upstream::Lasting;
 use crate::wake::Wake;
 use model::observed::Address;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One instance, alone in its cache lines: every request of every core counts here.
 #[derive(Debug)]
@@ -41,6 +42,10 @@ pub struct Instance {
     pub address: Address,
     /// How long it took to answer: cache lines of their own.
     pub latency: Box<Latency>,
+    /// Whether it is left alone.
+    pub circuit: Circuit,
+    /// When it began to take requests beside others that did already; none: it is not new.
+    pub ready: Option<Instant>,
     wake: Arc<Wake>,
     upstream: Arc<Lasting>,
 }
@@ -73,7 +78,9 @@ impl Instance {
         origin: Origin,
         wake: Arc<Wake>,
         upstream: Arc<Lasting>,
+        ready: Option<Instant>,
     ) -> Arc<Self> {
+        let now = Instant::now();
         Arc::new(Self {
             in_flight: AtomicU32::new(0),
             draining: AtomicBool::new(false),
@@ -83,7 +90,9 @@ impl Instance {
             name: name.into(),
             origin,
             address,
-            latency: Box::new(Latency::new(Instant::now())),
+            latency: Box::new(Latency::new(now)),
+            circuit: Circuit::new(now),
+            ready,
             wake,
             upstream,
         })
@@ -92,10 +101,10 @@ impl Instance {
     /// The right to send it one request, unless it drains or has `most` of them.
     pub fn claim(self: &Arc<Self>, most: u32) -> Result<Claim, Refused> {
         let more = |count: u32| (count < most).then(|| count + 1);
-        if self.in_flight.try_update(Ordering::SeqCst, Ordering::Relaxed, more).is_err() {
+        if self.in_flight.fetch_update(Ordering::SeqCst, Ordering::Relaxed, more).is_err() {
             return Err(if self.is_draining() { Refused::Draining } else { Refused::Busy });
         }
-        let claim = Claim { instance: Some(Arc::clone(self)) };
+        let claim = Claim { instance: Some(Arc::clone(self)), trial: None };
         if self.draining.load(Ordering::SeqCst) {
             return Err(Refused::Draining);
         }
@@ -159,29 +168,59 @@ impl Instance {
 #[derive(Debug)]
 pub struct Claim {
     instance: Option<Arc<Instance>>,
+    /// It tries an instance that is left alone.
+    trial: Option<Trial>,
 }
 
 impl Claim {
     /// Ends the claim and keeps the instance, whose name the access log still needs.
     pub fn release(mut self) -> Option<Arc<Instance>> {
-        let instance = self.instance.take();
-        if let Some(instance) = &instance {
-            instance.let_go();
-        }
-        instance
+        self.end()
     }
 
     /// What is claimed.
     pub fn instance(&self) -> Option<&Arc<Instance>> {
         self.instance.as_ref()
     }
+
+    /// Tries an instance that is left alone, if nobody else does; while it does, the circuit stays open for so long.
+    pub fn enter(&mut self, now: Instant, open: Duration) -> bool {
+        let entered = self.instance.as_ref().and_then(|instance| instance.circuit.enter(now, open));
+        let is_in = entered.is_some();
+        self.trial = entered.flatten();
+        is_in
+    }
+
+    /// The instance's answer has begun.
+    pub fn answered(&mut self) {
+        let trial = self.trial.take();
+        if let Some(instance) = &self.instance
+            && instance.circuit.answered(trial)
+        {
+            tracing::info!(instance = &*instance.name, "answers again");
+            // Who waits may look: it has places.
+            instance.upstream.freed();
+        }
+    }
+
+    /// What it tried has failed.
+    pub fn take_trial(&mut self) -> Option<Trial> {
+        self.trial.take()
+    }
+
+    fn end(&mut self) -> Option<Arc<Instance>> {
+        let instance = self.instance.take()?;
+        if let Some(trial) = self.trial.take() {
+            instance.circuit.give_back(trial, Instant::now());
+        }
+        instance.let_go();
+        Some(instance)
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(instance) = self.instance.take() {
-            instance.let_go();
-        }
+        self.end();
     }
 }
 
@@ -191,7 +230,7 @@ mod tests {
 
     fn instance() -> Arc<Instance> {
         let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-        Instance::new("s/a.1#1", address, Origin::default(), Wake::new().unwrap(), Arc::default())
+        Instance::new("s/a.1#1", address, Origin::default(), Wake::new().unwrap(), Arc::default(), None)
     }
 
     #[test]

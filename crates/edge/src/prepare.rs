@@ -12,6 +12,7 @@ use crate::policy::request::{Asked, Changed, Granted};
 use crate::proxy::Job;
 use crate::record::{Place, Record};
 use crate::redirect::Wanted;
+use crate::sticky::{self, Tag};
 use crate::table::{Found, Handler, Limits};
 use crate::upstream::Upstream;
 use http1::{FieldId, RequestHead};
@@ -35,7 +36,7 @@ pub struct Entry<'a> {
 /// What was made of a head.
 pub enum Prepared {
     /// The forwarded head is in the record.
-    Proxy(Arc<Upstream>, Limits),
+    Proxy(Arc<Upstream>, Limits, Option<Tag>),
     /// A file answers.
     File(Box<FileRequest>),
     /// The metrics are shown.
@@ -73,18 +74,22 @@ pub fn prepare(
         (Handler::Proxy(_), Some(upstream)) => {
             let https = record.facts.https;
             let who = Peer { peer: &client.peer_text, trusted, https, client: &record.client, id };
-            let forwarded = changed
-                .as_ref()
-                .map(|changed| Forwarded { target: changed.target.as_deref(), lines: &changed.lines });
+            let cookie = upstream.traffic.sticky.as_ref().map(|sticky| sticky.cookie.as_str());
+            let forwarded = Forwarded {
+                target: changed.as_ref().and_then(|changed| changed.target.as_deref()),
+                lines: changed.as_ref().map_or(&[], |changed| &changed.lines),
+                without: cookie.filter(|name| sticky::has(buf, head, name)),
+            };
+            let wish = forwarded.without.and_then(|name| sticky::wish(buf, head, name));
             let head = changed.as_ref().map_or(head, |changed| &changed.head);
-            let trace = headers::to_instance(&mut record.text, buf, head, who, forwarded.unwrap_or_default());
+            let trace = headers::to_instance(&mut record.text, buf, head, who, forwarded);
             record.trace = Place::new(trace.start, trace.end);
             describe_forwarded(record, buf, head, id.len());
             if changed.as_ref().is_some_and(|changed| changed.target.is_some()) {
                 // The log, and whoever routes again, want the path as it came.
                 record.target = record.add(&origin_form(buf, head));
             }
-            Prepared::Proxy(Arc::clone(upstream), found.route.limits)
+            Prepared::Proxy(Arc::clone(upstream), found.route.limits, wish)
         }
         (handler, _) => {
             describe(record, buf, head, id);
@@ -132,9 +137,9 @@ pub fn finish(
 ) -> Step {
     let rest = rest.or_else(|| client.pending.take()).unwrap_or_else(Buffer::small);
     let step = match prepared {
-        Prepared::Proxy(upstream, limits) => {
+        Prepared::Proxy(upstream, limits, wish) => {
             return match begin_body(client, record, limits.body, head, rest) {
-                Ok(body) => Step::Proxy(Job { upstream, limits, body }),
+                Ok(body) => Step::Proxy(Job { upstream, limits, body, wish }),
                 Err(refusal) => Step::refuse(refusal, false),
             };
         }

@@ -8,6 +8,7 @@
 
 use crate::answer::{forwarded_wants_json, refuse};
 use crate::body::Pump;
+use crate::circuit::Failed;
 use crate::connect::{ConnectError, connect};
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
@@ -15,13 +16,14 @@ use crate::h2;
 use crate::instance::Claim;
 use crate::record::{Answerer, Record};
 use crate::relay::{End, Relay};
+use crate::sticky::Tag;
 use crate::stream::Stream;
 use crate::table::Limits;
 use crate::upstream::{Pick, Tried, Upstream};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::failure::Cause;
 use wire::snapshot::UpstreamState;
 
@@ -36,6 +38,8 @@ pub struct Job {
     pub limits: Limits,
     /// Its body, led by the forwarded head; without a body the head is in the record alone.
     pub body: Option<Box<Pump>>,
+    /// The instance that its client belongs to.
+    pub wish: Option<Tag>,
 }
 
 /// A connection to a claimed instance.
@@ -48,7 +52,7 @@ struct Leg {
 
 /// Runs the exchange with whatever instance answers it.
 pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Next {
-    let mut tried = Tried::new();
+    let mut tried = Tried::new(job.wish);
     let mut fresh = false;
     let mut moved = false;
     if job.upstream.http2 && record.facts.upgrade {
@@ -73,6 +77,13 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
             End::Close => return Next::Close,
             End::Linger => return Next::Linger,
             End::Refused(refusal) => break refusal,
+            End::Repeat if !job.upstream.may_retry() => {
+                break Refusal::new(
+                    502,
+                    Cause::BrokenOff,
+                    "the connection was closed; too many were sent again already",
+                );
+            }
             // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
             End::Repeat if leg.reused => {
                 record.note_try("the connection was closed; sent again");
@@ -116,7 +127,7 @@ async fn reach(
     let mut reloaded = false;
     let mut failed = None;
     loop {
-        let claim = match job.upstream.claim(tried) {
+        let mut claim = match job.upstream.claim(tried) {
             Pick::Claimed(claim) => claim,
             Pick::Draining if !reloaded => {
                 reloaded = true;
@@ -127,7 +138,11 @@ async fn reach(
                 record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
                 return Err(Stop::Refused(busy(job)));
             }
-            Pick::Draining | Pick::Exhausted => {
+            Pick::Cut(wait) if failed.is_none() => {
+                record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
+                return Err(Stop::Refused(cut(job, wait)));
+            }
+            Pick::Draining | Pick::Cut(_) | Pick::Exhausted => {
                 if matches!(record.answerer, Answerer::Edge) {
                     record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
                 }
@@ -152,7 +167,9 @@ async fn reach(
         match opened {
             Ok((stream, reused)) => return Ok(Leg { claim, stream, reused }),
             Err(error) => {
-                instance.count_failure();
+                if error.is_of_the_instance() {
+                    job.upstream.failed(&mut claim, Failed::Unreachable);
+                }
                 record.upstream_ended(Instant::now());
                 let text = explain(&error);
                 record.cause = Some(text.clone().into());
@@ -190,6 +207,14 @@ fn reload(client: &Client, record: &Record, job: &mut Job) {
 fn busy(job: &Job) -> Refusal {
     let refusal = Refusal::new(503, Cause::Busy, "all instances are busy");
     Refusal { close: job.body.is_some(), retry_after: Some(RETRY_AFTER), ..refusal }
+}
+
+/// What to answer when all instances are left alone.
+fn cut(job: &Job, wait: Duration) -> Refusal {
+    let refusal =
+        Refusal::new(503, Cause::CircuitOpen, "all instances are left alone after failures in a row");
+    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    Refusal { close: job.body.is_some(), retry_after: Some(seconds), ..refusal }
 }
 
 /// What to answer when no instance could be reached.

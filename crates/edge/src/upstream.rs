@@ -1,40 +1,92 @@
 //! An upstream: the instances a route may send to, and which one is next.
 //!
-//! Least in flight: exact up to [`EXACT`] instances (ties go round), the better of two random ones beyond. Round robin: by a
-//! schedule made once, in which each instance stands as often as its weight says, evenly spread; all workers walk it with one
-//! cursor. An instance that was tried for this request is not tried again, one that has as many requests as it may have
-//! (`concurrency`) is passed over.
+//! First the one that the client belongs to ([`crate::sticky`]). Else least in flight: exact up to [`EXACT`] instances (ties go
+//! round), the better of two random ones beyond. Or round robin: by a schedule made once ([`crate::schedule`]), in which each
+//! instance stands as often as its weight says, evenly spread; all workers walk it with one cursor. While some are new
+//! ([`crate::warm`]) they get their part by lot, or miss turns. Passed over is an instance that was tried for this
+//! request, that has as many requests as it may have (`concurrency`), or whose circuit is open ([`crate::circuit`]).
 
+use crate::budget::Budget;
+use crate::circuit::Failed;
 use crate::instance::{Claim, Instance, Refused};
+use crate::schedule::schedule;
+use crate::sticky::Tag;
+use crate::warm::{self, Shares};
 use model::site::Balance;
 use model::traffic::TrafficSpec;
 use smallvec::SmallVec;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use wire::snapshot::UpstreamState;
+use wire::snapshot::{StickyKey, UpstreamState};
 
 /// Up to so many instances all are compared.
 const EXACT: usize = 16;
-/// Places of a schedule, beyond one for each instance: weights whose sum is larger are rounded.
-const PLACES: u64 = 4096;
 
-/// [`Instance::key`]s that one request has tried.
-pub type Tried = SmallVec<[u32; 4]>;
+/// What the choice for one request depends on beside the instances.
+#[derive(Debug, Clone, Default)]
+pub struct Tried {
+    keys: SmallVec<[u32; 4]>,
+    /// The instance that its client belongs to.
+    wish: Option<Tag>,
+}
+
+impl Tried {
+    /// Nothing was tried for a request whose client belongs to this instance, or to none.
+    pub fn new(wish: Option<Tag>) -> Self {
+        Self { keys: SmallVec::new(), wish }
+    }
+
+    /// How many instances were tried.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// None was tried.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The last one may be tried again.
+    pub fn pop(&mut self) {
+        self.keys.pop();
+    }
+
+    fn has(&self, instance: &Instance) -> bool {
+        self.keys.contains(&instance.key)
+    }
+}
 
 /// What of an upstream outlives snapshots, the same for all workers.
 #[derive(Debug, Default)]
 pub struct Lasting {
     /// Where the search starts, so that ties go round: 300 requests to 3 instances are 100 each.
     cursor: AtomicU32,
+    /// Requests that were sent.
+    requests: AtomicU64,
+    budget: Budget,
+    /// Held by who opens a circuit: two at once would open more than may be.
+    opening: Mutex<()>,
     /// A claim has ended.
     pub free: Notify,
 }
 
 impl Lasting {
-    /// A claim on one of its instances has ended: whoever waits for a place may look again.
+    /// A claim on one of its instances has ended: who waits for a place may look again.
     pub fn freed(&self) {
         self.free.notify_one();
+    }
+}
+
+/// The time, read when it is first asked for.
+#[derive(Debug, Default)]
+struct Clock(OnceCell<Instant>);
+
+impl Clock {
+    fn now(&self) -> Instant {
+        *self.0.get_or_init(Instant::now)
     }
 }
 
@@ -55,6 +107,10 @@ pub struct Upstream {
     pub lasting: Arc<Lasting>,
     /// For round robin: places in `instances`. Empty: the least busy.
     schedule: Box<[u32]>,
+    /// What cookies say of `instances`, place by place; empty where no client belongs to one.
+    tags: Box<[Tag]>,
+    /// Until then some instance is new ([`crate::warm`]).
+    warm: Option<Instant>,
 }
 
 /// Result of [`Upstream::claim`].
@@ -66,6 +122,8 @@ pub enum Pick {
     Draining,
     /// Each one that is left to try has as many requests as it may have: a place becomes free when one of them ends.
     Busy,
+    /// Each one that is left to try is left alone because requests failed there: the first of them may be tried after so long.
+    Cut(Duration),
     /// No instance is left to try.
     Exhausted,
 }
@@ -76,14 +134,18 @@ impl Upstream {
         spec: &wire::snapshot::Upstream,
         endpoints: Vec<(Arc<Instance>, u32)>,
         lasting: Arc<Lasting>,
+        key: &StickyKey,
     ) -> Self {
         let weights: Vec<u32> = endpoints.iter().map(|(_, weight)| *weight).collect();
         let schedule = match spec.balance {
             Balance::LeastRequests => Box::default(),
             Balance::RoundRobin => schedule(&weights),
         };
-        let instances = endpoints.into_iter().map(|(instance, _)| instance).collect();
+        let instances: Box<[_]> = endpoints.into_iter().map(|(instance, _)| instance).collect();
+        let tagged = instances.iter().filter(|_| spec.traffic.sticky.is_some());
         Self {
+            tags: tagged.map(|instance| Tag::new(key, &instance.name)).collect(),
+            warm: warm::until(&instances, spec.traffic.slow_start),
             id: spec.id.as_str().into(),
             state: spec.state,
             http2: spec.http2,
@@ -105,96 +167,172 @@ impl Upstream {
         self.traffic.concurrency != Some(1)
     }
 
-    /// Claims the best instance that was not tried yet.
+    /// Claims the instance that the client belongs to, if that takes requests; else the best one that was not tried yet.
     pub fn claim(&self, tried: &mut Tried) -> Pick {
+        self.claim_at(tried, &Clock::default())
+    }
+
+    fn claim_at(&self, tried: &mut Tried, clock: &Clock) -> Pick {
+        let mut wished = tried.wish.and_then(|wish| self.tagged(wish));
         let mut draining = false;
+        let again = !tried.is_empty();
         // Each turn ends with a claim, with one more instance tried, or after another claimer's success.
-        while let Some(instance) = self.best(tried) {
+        loop {
+            let wished = wished.take().filter(|instance| self.may_take(instance, tried, clock));
+            let Some(instance) = wished.or_else(|| self.best(tried, clock)) else { break };
             match instance.claim(self.most()) {
-                Ok(claim) => {
-                    tried.push(instance.key);
+                Ok(mut claim) => {
+                    if self.is_open(instance) && !claim.enter(clock.now(), self.traffic.circuit.open) {
+                        continue;
+                    }
+                    tried.keys.push(instance.key);
+                    if !again {
+                        self.lasting.requests.fetch_add(1, Ordering::Relaxed);
+                    }
                     return Pick::Claimed(claim);
                 }
                 Err(Refused::Draining) => {
-                    tried.push(instance.key);
+                    tried.keys.push(instance.key);
                     draining = true;
                 }
                 Err(Refused::Busy) => {}
             }
         }
-        let left = || self.instances.iter().any(|instance| !tried.contains(&instance.key));
-        match draining {
-            true => Pick::Draining,
-            false if left() => Pick::Busy,
-            false => Pick::Exhausted,
+        if draining { Pick::Draining } else { self.none_left(tried, clock) }
+    }
+
+    /// Why nothing was claimed.
+    fn none_left(&self, tried: &Tried, clock: &Clock) -> Pick {
+        let left = self.instances.iter().filter(|instance| !tried.has(instance));
+        let wait = |instance: &Arc<Instance>| match self.is_open(instance) {
+            true => instance.circuit.wait(clock.now()),
+            false => Duration::ZERO,
+        };
+        match left.map(wait).min() {
+            None => Pick::Exhausted,
+            Some(Duration::ZERO) => Pick::Busy,
+            Some(wait) => Pick::Cut(wait),
         }
     }
 
-    /// Whether it was not tried yet, and has a place.
-    fn may_take(&self, instance: &Instance, tried: &Tried) -> bool {
-        !tried.contains(&instance.key) && instance.in_flight() < self.most()
+    /// Whether it is left alone.
+    fn is_open(&self, instance: &Instance) -> bool {
+        !instance.circuit.is_closed() && self.traffic.circuit.failures > 0
     }
 
-    fn best(&self, tried: &Tried) -> Option<&Arc<Instance>> {
+    /// Whether it was not tried yet, has a place, and is not left alone.
+    fn may_take(&self, instance: &Instance, tried: &Tried, clock: &Clock) -> bool {
+        !tried.has(instance)
+            && instance.in_flight() < self.most()
+            && (!self.is_open(instance) || instance.circuit.wait(clock.now()).is_zero())
+    }
+
+    fn tagged(&self, wish: Tag) -> Option<&Arc<Instance>> {
+        self.instances.get(self.tags.iter().position(|tag| *tag == wish)?)
+    }
+
+    /// What a client is told that belongs to this instance, if it does not know already.
+    pub fn news(&self, instance: &Instance, wish: Option<Tag>) -> Option<(&str, Tag)> {
+        let cookie = self.traffic.sticky.as_ref()?.cookie.as_str();
+        let place = self.instances.iter().position(|known| known.key == instance.key)?;
+        self.tags.get(place).filter(|tag| wish != Some(**tag)).map(|tag| (cookie, *tag))
+    }
+
+    fn best(&self, tried: &Tried, clock: &Clock) -> Option<&Arc<Instance>> {
         let count = self.instances.len();
+        let may = |_: usize, instance: &Instance| self.may_take(instance, tried, clock);
         match count {
             0 => None,
-            1 => self.instances.first().filter(|instance| self.may_take(instance, tried)),
-            _ if !self.schedule.is_empty() => self.next(tried),
-            _ if count <= EXACT || !tried.is_empty() => self.fewest(tried),
+            1 => self.instances.first().filter(|instance| may(0, instance)),
+            _ if self.warm.is_some_and(|until| clock.now() < until) => self.best_of_new(tried, clock),
+            _ if !self.schedule.is_empty() => self.next(may),
+            _ if count <= EXACT || !tried.is_empty() => self.fewest(may),
             _ => {
                 let pick = || self.instances.get(fastrand::usize(..count));
                 let (first, second) = (pick()?, pick()?);
                 let better = if second.in_flight() < first.in_flight() { second } else { first };
                 // Where both are full a third may not be.
-                if self.may_take(better, tried) { Some(better) } else { self.fewest(tried) }
+                if may(0, better) { Some(better) } else { self.fewest(may) }
             }
         }
     }
 
-    /// The next on the schedule; those without a place in it (weight 0) only when all others were tried.
-    fn next(&self, tried: &Tried) -> Option<&Arc<Instance>> {
-        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % self.schedule.len();
-        let (before, from) = self.schedule.split_at_checked(start)?;
-        let scheduled = from.iter().chain(before).filter_map(|&place| self.instances.get(place as usize));
-        scheduled.chain(&self.instances).find(|instance| self.may_take(instance, tried))
+    /// While some are new.
+    fn best_of_new(&self, tried: &Tried, clock: &Clock) -> Option<&Arc<Instance>> {
+        let shares = warm::shares(&self.instances, self.traffic.slow_start, clock.now());
+        let may = |_: usize, instance: &Instance| self.may_take(instance, tried, clock);
+        let share = |place: usize| shares.get(place).copied().unwrap_or(1.0);
+        let found = if self.schedule.is_empty() {
+            self.drawn(&shares, may)
+        } else {
+            // A new one misses turns.
+            self.next(|place, instance| may(place, instance) && fastrand::f64() < share(place))
+        };
+        found.or_else(|| self.fewest(may))
     }
 
-    fn fewest(&self, tried: &Tried) -> Option<&Arc<Instance>> {
+    /// A new one by lot, unless it has more in flight than the best of the others; else that one.
+    fn drawn(&self, shares: &Shares, may: impl Fn(usize, &Instance) -> bool) -> Option<&Arc<Instance>> {
+        let is_new = |place: usize| shares.get(place).is_some_and(|share| *share < 1.0);
+        let drawn = warm::draw(shares);
+        let new = self.instances.get(drawn).filter(|instance| is_new(drawn) && may(drawn, instance));
+        let old = self.fewest(|place, instance| !is_new(place) && may(place, instance));
+        new.filter(|new| old.is_none_or(|old| new.in_flight() <= old.in_flight())).or(old)
+    }
+
+    /// The next on the schedule; those without a place in it (weight 0) only when no other may be taken.
+    fn next(&self, may: impl Fn(usize, &Instance) -> bool) -> Option<&Arc<Instance>> {
+        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % self.schedule.len().max(1);
+        let (before, from) = self.schedule.split_at_checked(start)?;
+        let scheduled = from.iter().chain(before).map(|&place| place as usize);
+        let mut all = scheduled.chain(0..self.instances.len());
+        all.find_map(|place| self.instances.get(place).filter(|instance| may(place, instance)))
+    }
+
+    fn fewest(&self, may: impl Fn(usize, &Instance) -> bool) -> Option<&Arc<Instance>> {
         let count = self.instances.len();
-        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % count;
-        let (before, from) = self.instances.split_at_checked(start)?;
+        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % count.max(1);
         // `min_by_key` gives the first of equals: the one nearest to the start.
-        from.iter()
-            .chain(before)
-            .filter(|instance| self.may_take(instance, tried))
+        (start..count)
+            .chain(0..start)
+            .filter_map(|place| self.instances.get(place).filter(|instance| may(place, instance)))
             .min_by_key(|instance| instance.in_flight())
     }
-}
 
-/// Places by weight, evenly spread: the n-th turn of an instance of weight w comes at (n + ½) / w of a round. Equal weights
-/// give each a turn in order. Without any weight: empty.
-fn schedule(weights: &[u32]) -> Box<[u32]> {
-    let divisor = weights.iter().copied().fold(0, gcd).max(1);
-    let sum: u64 = weights.iter().map(|&weight| u64::from(weight / divisor)).sum();
-    let most = PLACES + weights.len() as u64;
-    let turns = |weight: u32| {
-        let weight = u64::from(weight / divisor);
-        if sum > most && weight > 0 { (weight * most / sum).max(1) } else { weight }
-    };
-    let mut places: Vec<(u64, u32)> = (0..)
-        .zip(weights)
-        .flat_map(|(place, &weight)| {
-            let turns = turns(weight);
-            (0..turns).map(move |turn| (((2 * turn + 1) << 32) / (2 * turns), place))
-        })
-        .collect();
-    places.sort_unstable();
-    places.into_iter().map(|(_, place)| place).collect()
-}
+    /// A request failed there. After enough of them in a row the instance is left alone for a while.
+    ///
+    /// Who cannot be reached at all is left alone in any case: every request would fail there. Who breaks requests off is, as long as
+    /// no more than half of the instances are (one of two, none where there is only one): it may be the requests that break it,
+    /// sent by one client, and they would take a whole app away one instance after the other.
+    pub fn failed(&self, claim: &mut Claim, how: Failed) {
+        let trial = claim.take_trial();
+        let Some(instance) = claim.instance() else { return };
+        instance.count_failure();
+        let spec = self.traffic.circuit;
+        let now = Instant::now();
+        if spec.failures == 0 || !instance.circuit.failed(trial, spec.failures, now, spec.open) {
+            return;
+        }
+        let _opening = self.lasting.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = self.instances.iter().filter(|instance| !instance.circuit.is_closed()).count();
+        if instance.circuit.is_closed()
+            && (how == Failed::Unreachable || 2 * (open + 1) <= self.instances.len())
+        {
+            instance.circuit.open(now, spec.open);
+            tracing::warn!(
+                instance = &*instance.name,
+                failures = spec.failures,
+                open_ms = spec.open.as_millis(),
+                "left alone after failures in a row"
+            );
+        }
+    }
 
-fn gcd(one: u32, other: u32) -> u32 {
-    if other == 0 { one } else { gcd(other, one % other) }
+    /// Whether one more request may be sent again; counts it.
+    pub fn may_retry(&self) -> bool {
+        let sent = self.lasting.requests.load(Ordering::Relaxed);
+        self.lasting.budget.spend(sent, self.traffic.retries, Instant::now())
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,19 @@ pub struct Snapshot {
     /// By [`Site::stack`]: where its requests are logged. A stack that is not named logs with everybody, nothing masked.
     #[serde(default)]
     pub logs: BTreeMap<String, LogPlace>,
+    /// What the cookies of [`TrafficSpec::sticky`] are made with: the same for every keeper of a home.
+    #[serde(default)]
+    pub sticky_key: StickyKey,
+}
+
+/// Key of the cookies by which a client belongs to an instance.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StickyKey(pub [u8; 32]);
+
+impl fmt::Debug for StickyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StickyKey")
+    }
 }
 
 /// Where requests are logged, and what of them is masked.

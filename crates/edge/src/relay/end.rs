@@ -2,6 +2,7 @@
 
 use super::{End, Relay, Stage};
 use crate::admit::why;
+use crate::circuit::Failed;
 use crate::error_page::Refusal;
 use crate::instance::Claim;
 use http1::Reject;
@@ -48,16 +49,26 @@ impl Relay<'_> {
     }
 
     /// The final head is there.
-    pub(super) fn count_answer(&self) {
+    pub(super) fn count_answer(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            claim.answered();
+        }
         let instance = self.claim.as_ref().and_then(Claim::instance);
         if let (Some(instance), Some(sent)) = (instance, self.record.upstream_started) {
             instance.latency.add(sent, Instant::now());
         }
     }
 
+    /// Its answer had begun.
     fn count_failure(&self) {
         if let Some(instance) = self.claim.as_ref().and_then(Claim::instance) {
             instance.count_failure();
+        }
+    }
+
+    fn unanswered(&mut self) {
+        if let Some(claim) = &mut self.claim {
+            self.job.upstream.failed(claim, Failed::Unanswered);
         }
     }
 
@@ -99,17 +110,23 @@ impl Relay<'_> {
     }
 
     pub(super) fn bad_answer(&mut self, what: String) -> End {
-        self.count_failure();
+        self.unanswered();
         self.refused(502, Cause::BadAnswer, format!("the instance's answer is malformed: {what}"))
     }
 
     pub(super) fn upstream_failed(&mut self, kind: io::ErrorKind, first: bool) -> End {
         // Over HTTP/2 an instance can say that it has not looked at a request: that one is safe to send twice whatever it is.
         let unseen = kind == io::ErrorKind::ConnectionRefused && self.reused && self.job.body.is_none();
+        // A connection that was kept may have ended before the request came: that is nobody's failure.
+        if !self.reused {
+            self.unanswered();
+        }
         if first && (self.may_repeat || unseen) && self.down.written() == 0 {
             return End::Repeat;
         }
-        self.count_failure();
+        if self.reused {
+            self.unanswered();
+        }
         self.refused(
             502,
             Cause::BrokenOff,
@@ -142,7 +159,7 @@ impl Relay<'_> {
                 self.refused(408, Cause::SlowClient, "the request's body did not arrive in time")
             }
             Stage::Head => {
-                self.count_failure();
+                self.unanswered();
                 if self.is_sent() || self.up_gone {
                     let patience = self.patience();
                     return self.refused(

@@ -9,9 +9,11 @@ use crate::buffer::Buffer;
 use crate::date;
 use crate::error_page::Refusal;
 use crate::headers::{self, Connection, Response};
+use crate::instance::Claim;
 use crate::policy::lines;
 use crate::policy::response::Answering;
 use crate::policy::response::compress::Verdict;
+use crate::sticky;
 use http1::{BodyFraming, FieldId, FieldSet, HeadWriter, Reject, ResponseHead, parse_response};
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -129,6 +131,8 @@ impl Relay<'_> {
         };
         let mut out = self.client.worker.scratch.take();
         out.clear();
+        let instance = self.claim.as_ref().and_then(Claim::instance);
+        let news = instance.and_then(|instance| self.job.upstream.news(instance, self.job.wish));
         let undated = head.field(FieldId::Date).is_none() && !head.upgrade;
         let now = undated.then(|| self.client.worker.log.wall(Instant::now()));
         headers::to_client(&mut out, buffer.filled(), head, response, |out| {
@@ -141,6 +145,9 @@ impl Relay<'_> {
             }
             if varies {
                 lines::add_vary(out, 0, b"Accept-Encoding");
+            }
+            if let Some((cookie, tag)) = news {
+                sticky::add_line(out, cookie, tag, facts.https);
             }
         });
         buffer.consume(head.len);

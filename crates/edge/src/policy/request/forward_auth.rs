@@ -12,6 +12,7 @@
 use super::headers::{is_free, same};
 use crate::LIMITS;
 use crate::buffer::Buffer;
+use crate::circuit::Failed;
 use crate::connect::{ConnectError, connect};
 use crate::connection::Client;
 use crate::error_page::Refusal;
@@ -129,12 +130,15 @@ impl ForwardAuth {
     pub async fn ask(&self, client: &mut Client, server: &Upstream, question: &[u8], watch: bool) -> Said {
         let refused = |status, cause| Said::Refused(Refusal::new(status, Cause::AuthServer, cause));
         let until = Instant::now() + self.timeout;
-        let mut tried = Tried::new();
+        let mut tried = Tried::default();
         let mut fresh = false;
         loop {
-            let claim = match server.claim(&mut tried) {
+            let mut claim = match server.claim(&mut tried) {
                 Pick::Claimed(claim) => claim,
                 Pick::Busy => return refused(503, "the server that signs in is busy"),
+                Pick::Cut(_) => {
+                    return refused(502, "the server that signs in is left alone after failures in a row");
+                }
                 Pick::Draining | Pick::Exhausted => {
                     return refused(502, "the server that signs in cannot be reached");
                 }
@@ -151,11 +155,13 @@ impl ForwardAuth {
             let (mut stream, reused) = match opened {
                 Ok(opened) => opened,
                 Err(ConnectError::ClientGone) => return Said::ClientGone,
-                Err(ConnectError::TimedOut) => {
-                    return refused(504, "the server that signs in does not answer");
-                }
-                Err(ConnectError::Failed(_)) => {
-                    instance.count_failure();
+                Err(error) => {
+                    if error.is_of_the_instance() {
+                        server.failed(&mut claim, Failed::Unreachable);
+                    }
+                    if matches!(error, ConnectError::TimedOut) {
+                        return refused(504, "the server that signs in does not answer");
+                    }
                     continue;
                 }
             };
@@ -164,8 +170,10 @@ impl ForwardAuth {
             match asking.run(question).await {
                 Ok(answer) => {
                     instance.count_request();
+                    let key = instance.key;
+                    claim.answered();
                     if answer.reusable && server.keeps_connections() {
-                        client.worker.pool.put(instance.key, stream, Instant::now());
+                        client.worker.pool.put(key, stream, Instant::now());
                     }
                     return self.judge(&answer);
                 }
@@ -174,9 +182,12 @@ impl ForwardAuth {
                     tried.pop();
                 }
                 Err(Failure::ClientGone) => return Said::ClientGone,
-                Err(Failure::TimedOut) => return refused(504, "the server that signs in does not answer"),
+                Err(Failure::TimedOut) => {
+                    server.failed(&mut claim, Failed::Unanswered);
+                    return refused(504, "the server that signs in does not answer");
+                }
                 Err(Failure::Broken(cause)) => {
-                    instance.count_failure();
+                    server.failed(&mut claim, Failed::Unanswered);
                     return refused(502, cause);
                 }
             }
