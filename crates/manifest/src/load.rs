@@ -145,7 +145,9 @@ fn replace_variables(
     root.for_each_text(&mut |node, path| {
         let Kind::Text(own) = &mut node.kind else { return };
         let later = match path {
-            ["app", _, "run"] | ["app", _, "health", "command"] | ["app", _, "env", ..] => RUNTIME,
+            ["app" | "task", _, "run"] | ["app", _, "health", "command"] | ["app" | "task", _, "env", ..] => {
+                RUNTIME
+            }
             ["app", _, "build"] | ["app", _, "build", "steps"] => BUILD,
             _ => &[],
         };
@@ -202,12 +204,12 @@ fn secret_values(root: &mut Node) -> Vec<Span> {
     root.for_each_text(&mut |node, path| {
         let Kind::Text(value) = &node.kind else { return };
         let secret = match path {
-            ["app", _, "env", name] => values::sounds_secret(name) || values::holds_password(value),
+            ["app" | "task", _, "env", name] => values::sounds_secret(name) || values::holds_password(value),
             ["service", _, "password"] => true,
             ["service", _, "password", key] => *key != "file",
             [.., "basic_auth", "users", _] => true,
             [.., "basic_auth", "users", _, key] => *key != "file",
-            ["app", _, "env", _, rest @ ..] => rest.last().is_some_and(|key| *key != "file"),
+            ["app" | "task", _, "env", _, rest @ ..] => rest.last().is_some_and(|key| *key != "file"),
             _ => values::holds_password(value),
         };
         if secret && !value.starts_with("${") {

@@ -47,11 +47,12 @@ const LATER: [&str; 12] = [
 ];
 
 /// Tables whose keys are easily put elsewhere: name in the schema, how it is written.
-const TABLES: [(&str, &str, &str); 9] = [
+const TABLES: [(&str, &str, &str); 10] = [
     ("Route", "routes", "below `[[site.route]]`"),
     ("Site", "sites", "below `[[site]]`"),
     ("App", "apps", "below `[app.NAME]`"),
     ("Service", "services", "below `[service.NAME]`"),
+    ("Task", "tasks", "below `[task.NAME]`"),
     ("Listen", "`listen`", "below `[listen]`"),
     ("Edge", "`edge`", "below `[edge]`"),
     ("StaticTable", "folders", "into `static = { root = \"…\" }`"),

@@ -9,6 +9,7 @@
 //! - [`service`]: data services, which become apps.
 //! - [`redact`]: what logs do not show.
 //! - [`lifecycle`], [`traffic`], [`upkeep`]: health and ends of an app's instances; how requests meet them; recycling, limits, scaling, tasks.
+//! - [`schedule`]: when a task is due.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance; [`end`]: how one ended.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
@@ -20,6 +21,7 @@ pub mod observed;
 pub mod plan;
 pub mod policy;
 pub mod redact;
+pub mod schedule;
 pub mod secret;
 pub mod service;
 pub mod site;

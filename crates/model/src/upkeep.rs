@@ -46,6 +46,13 @@ pub struct ScaleSpec {
     pub idle: Duration,
 }
 
+impl ScaleSpec {
+    /// How many are started where nothing is known of what will be asked, and when the app is woken.
+    pub fn start(&self) -> u32 {
+        if self.target.is_some() { self.min.max(1) } else { self.max }
+    }
+}
+
 /// A command that runs by the clock: an app that nobody asks, started when it is due.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {

@@ -5,6 +5,7 @@ mod build;
 mod policy;
 mod service;
 mod site;
+mod task;
 
 use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
@@ -52,6 +53,12 @@ pub fn effective(spec: &StackSpec) -> String {
         services[name.as_str()] = Item::Table(service::service(spec));
     }
     root["service"] = Item::Table(services);
+    let mut tasks = Table::new();
+    tasks.set_implicit(true);
+    for (name, spec) in &spec.tasks {
+        tasks[name.as_str()] = Item::Table(task::task(spec));
+    }
+    root["task"] = Item::Table(tasks);
     document.to_string()
 }
 
@@ -190,6 +197,11 @@ fn app(app: &AppSpec) -> Table {
 
 /// A preset keeps its name, so that it means the same on another machine; the number it gives on this one, and why, stands beside it.
 fn instances(app: &AppSpec) -> Item {
+    if let Some(range) = &app.scale {
+        let target = range.target.map(|target| ("target", i64::from(target).into()));
+        let bounds = [("min", i64::from(range.min).into()), ("max", i64::from(range.max).into())];
+        return inline(bounds.into_iter().chain(target).chain([("idle", duration(range.idle).into())]));
+    }
     let Some(preset) = app.preset else { return value(i64::from(app.instances)) };
     let name = match preset {
         Preset::Cpu => "cpu",

@@ -24,7 +24,8 @@ pub struct AppFile {
     pub env: BTreeMap<String, EnvFileValue>,
     /// Files of `KEY=value` lines, relative to the manifest; a later one wins. Their values are masked wherever shown.
     pub env_file: Option<OneOrMany>,
-    /// How many instances: a number, or a preset that follows the machine's cores. Default: 1.
+    /// How many instances: a number, a preset that follows the machine's cores, or a table of bounds within which it follows what is asked of
+    /// the app. Default: 1.
     pub instances: Option<InstancesFile>,
     /// Fixed loopback port, only with one instance. Default: a unix socket if `run` or `env` names `$SOCKET`, else a free
     /// port given as `$PORT`.
@@ -63,6 +64,26 @@ pub enum InstancesFile {
     Number(#[schemars(range(min = 1, max = 1000))] i64),
     /// As many as the machine's cores ask for.
     Preset(PresetFile),
+    /// As many as what is asked of the app takes.
+    Range(RangeFile),
+}
+
+/// Bounds of a number of instances that follows what is asked of the app.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "InstancesTable")]
+pub struct RangeFile {
+    /// Fewest; 0: none runs once nothing was asked of the app for `idle`, and the next request starts one. Default: 1.
+    #[schemars(range(min = 0, max = 1000))]
+    pub min: Option<i64>,
+    /// Most. Default: `min`, at least 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: Option<i64>,
+    /// Requests in flight for each instance that are aimed at. Without it there are `max`, or none.
+    #[schemars(range(min = 1, max = 100000))]
+    pub target: Option<i64>,
+    /// Time with less to do after which one instance goes. Default: `10m`.
+    pub idle: Option<DurationText>,
 }
 
 /// A number of instances, of one worker each, that follows the machine's cores.

@@ -16,6 +16,7 @@ mod policy;
 mod service;
 mod site;
 mod stack;
+mod task;
 
 pub use app::*;
 pub use auth::*;
@@ -27,6 +28,7 @@ pub use policy::*;
 pub use service::*;
 pub use site::*;
 pub use stack::*;
+pub use task::*;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,6 +53,8 @@ pub struct ManifestFile {
     pub app: BTreeMap<String, AppFile>,
     /// Services by name: databases that Mainstay runs. No app has the same name.
     pub service: BTreeMap<String, ServiceFile>,
+    /// Tasks by name: commands that run by the clock. No app or service has the same name.
+    pub task: BTreeMap<String, TaskFile>,
     /// Logs of the stack.
     pub logs: StackLogsFile,
     /// What the stack does not own any more: `mainstay cleanup` removes it.

@@ -9,6 +9,7 @@ use crate::place::Place;
 use model::AppName;
 use model::redact::RedactKind;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
+use model::upkeep::ScaleSpec;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,15 +19,15 @@ const ELSEWHERE: &str = "give the app a `user` that may, or move the stack, to /
 /// Time to stop, and before that to end what is under way, where nothing is said.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Checks one app. Nothing only where too little is there to go on. `redact`: what is masked where the app says nothing.
+/// Checks one app, or `what` else it is. Nothing only where too little is there to go on. `redact`: what is masked where the app says nothing.
 pub fn app(
     context: &mut Context<'_>,
     place: Place<'_>,
-    name: &AppName,
+    (what, name): (&str, &AppName),
     file: &AppFile,
     redact: &[RedactKind],
 ) -> Option<AppSpec> {
-    missing(context, place, "run", "an app", "write `run = \"python3 app.py\"`");
+    missing(context, place, "run", what, "write `run = \"python3 app.py\"`");
     let root = context.root();
     let user = run::user(context, place.key("user"), file.user.as_deref());
     let who = user.or_else(|| context.disk.default_user(&root));
@@ -58,10 +59,12 @@ pub fn app(
     });
     build::directory(context, place, &argv, &env, &health.probe);
     let (instances, preset) = instances::instances(context, file.instances.as_ref());
-    if matches!(listen, Listen::Port(_)) && instances > 1 {
+    let scale = instances::range(context, place.key("instances"), file.instances.as_ref(), listen);
+    let most = scale.as_ref().map_or(instances, |range| range.max);
+    if matches!(listen, Listen::Port(_)) && most > 1 {
         context
             .report
-            .error("port::shared", format!("{instances} instances of `{name}` cannot share one fixed port"))
+            .error("port::shared", format!("{most} instances of `{name}` cannot share one fixed port"))
             .at(place.key("port").span(), "only one instance can have it")
             .at(place.key("instances").span(), "more than one")
             .help("leave `port` out: each instance gets a port of its own as `$PORT`");
@@ -73,7 +76,7 @@ pub fn app(
         dir,
         env,
         listen,
-        instances,
+        instances: scale.as_ref().map_or(instances, ScaleSpec::start),
         preset,
         needs: needs(context, place.key("needs"), file),
         health,
@@ -87,7 +90,7 @@ pub fn app(
         traffic: Default::default(),
         recycle: Default::default(),
         resources: Default::default(),
-        scale: None,
+        scale,
         reload_signal: run::reload(context, place.key("reload"), file.reload.as_deref()),
     })
 }

@@ -18,6 +18,7 @@ mod run;
 mod script;
 mod service;
 mod site;
+mod task;
 mod told;
 mod upkeep;
 
@@ -32,6 +33,7 @@ use ipnet::IpNet;
 use model::redact::RedactKind;
 use model::service::ServiceSpec;
 use model::spec::{AppSpec, Listen, StackSpec};
+use model::upkeep::TaskSpec;
 use model::{AppName, StackName};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -194,23 +196,24 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let logs = upkeep::logs(context, place.key("logs"), &file.logs);
     let services = services(context, place, file, &logs.redact);
     let apps = apps(context, place, file, &logs.redact);
-    needs::check(context, place, &apps);
+    let tasks = tasks(context, place, file, &logs.redact);
+    needs::check(context, place, &apps, &tasks);
     let stack = name.as_ref().map_or("", StackName::as_str);
     let sites = site::sites(context, place, file, stack, &apps);
     door::ports(context, place, &apps, &services, &[http.as_slice(), https.as_slice()].concat());
-    unreached(context, place.key("app"), file, &apps);
+    unreached(context, place.key("app"), file, &apps, &tasks);
     told::check(context, place, file, &apps, &services);
     upkeep::served(context, place.key("logs").key("dir"), logs.dir.as_deref(), &sites);
     if !place.key("site").given()
         && !place.key("app").given()
         && !place.key("service").given()
+        && !place.key("task").given()
         && !context.report.has_errors()
     {
         let found = context.report.warning("stack::empty", "there is no site and no app in this manifest");
         found.help("nothing would be served: add a `[[site]]` with a `[[site.route]]`, and `[app.NAME]` for what answers");
     }
     Some(StackSpec {
-        tasks: BTreeMap::new(),
         name: name?,
         root: context.root(),
         http,
@@ -221,6 +224,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         sites,
         apps,
         services,
+        tasks,
         logs,
         cleanup: upkeep::cleanup(context, place.key("cleanup"), &file.cleanup),
     })
@@ -236,7 +240,7 @@ fn apps(
     for (key, app) in &file.app {
         let place = place.key("app").key(key);
         if let Some(name) = item_name(context, place, key, "an app") {
-            apps.extend(app::app(context, place, &name, app, redact).map(|spec| (name, spec)));
+            apps.extend(app::app(context, place, ("an app", &name), app, redact).map(|spec| (name, spec)));
         }
     }
     apps
@@ -266,7 +270,32 @@ fn services(
     services
 }
 
-/// The name of an app or a service.
+fn tasks(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: &ManifestFile,
+    redact: &[RedactKind],
+) -> BTreeMap<AppName, TaskSpec> {
+    let mut tasks = BTreeMap::new();
+    for (key, task) in &file.task {
+        let own = place.key("task").key(key);
+        let Some(name) = item_name(context, own, key, "a task") else { continue };
+        for (kind, what) in [("app", "an app"), ("service", "a service")] {
+            let other = place.key(kind).key(key);
+            if other.given() {
+                let found = context
+                    .report
+                    .error("name::twice", format!("{what} and a task are both called `{name}`"));
+                found.at(own.name_span(), "this task").at(other.name_span(), format!("this {kind}"));
+                found.help("give one of them another name: commands name both");
+            }
+        }
+        tasks.extend(task::task(context, own, &name, task, redact).map(|spec| (name, spec)));
+    }
+    tasks
+}
+
+/// The name of an app, a service or a task.
 fn item_name(context: &mut Context<'_>, place: Place<'_>, key: &str, what: &str) -> Option<AppName> {
     let wrong = |error: model::id::NameError| {
         let found = context.report.error("name::bad", format!("{key:?} cannot name {what}"));
@@ -307,6 +336,7 @@ fn unreached(
     place: Place<'_>,
     file: &ManifestFile,
     apps: &BTreeMap<AppName, AppSpec>,
+    tasks: &BTreeMap<AppName, TaskSpec>,
 ) {
     let routed = |name: &AppName| {
         let asks = |keys: &PolicyKeys| match &keys.forward_auth {
@@ -323,7 +353,8 @@ fn unreached(
         let told = |other: &AppSpec| {
             other.env.values().any(|value| fixed.as_ref().is_some_and(|port| value.expose().contains(port)))
         };
-        let needed = apps.values().any(|other| other.needs.contains(name) || told(other));
+        let others = || apps.values().chain(tasks.values().map(|task| &task.app));
+        let needed = others().any(|other| other.needs.contains(name) || told(other));
         if app.listen != Listen::Nothing && !needed && !routed(name) {
             context
                 .report

@@ -5,21 +5,33 @@ use crate::diagnostic::nearest;
 use crate::place::Place;
 use model::AppName;
 use model::spec::AppSpec;
+use model::upkeep::TaskSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the names and looks for cycles; each cycle is reported once. `place` is the whole manifest.
-pub fn check(context: &mut Context<'_>, place: Place<'_>, apps: &BTreeMap<AppName, AppSpec>) {
-    let services = known(place.key("service"));
-    let place = place.key("app");
-    let known = known(place);
-    for (name, app) in apps {
-        let needs = place.key(name.as_str()).key("needs");
-        for (index, other) in app.needs.iter().enumerate() {
-            if !known.contains(&other.as_str()) && !services.contains(&other.as_str()) {
-                unknown(context, needs.item(index), other.as_str(), &known, &services);
+pub fn check(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    apps: &BTreeMap<AppName, AppSpec>,
+    tasks: &BTreeMap<AppName, TaskSpec>,
+) {
+    let [known, services, clocked] = ["app", "service", "task"].map(|kind| known(place.key(kind)));
+    let of_apps = apps.iter().map(|(name, app)| ("app", name, app));
+    let of_tasks = tasks.iter().map(|(name, task)| ("task", name, &task.app));
+    for (kind, name, app) in of_apps.chain(of_tasks) {
+        let needs = place.key(kind).key(name.as_str()).key("needs");
+        for (index, other) in app.needs.iter().map(AppName::as_str).enumerate() {
+            if clocked.contains(&other) {
+                let message = format!("{kind} `{name}` needs task `{other}`, which runs only when it is due");
+                let found = context.report.error("needs::task", message);
+                found.at(needs.item(index).span(), "a task is never ready");
+                found.help("what has to be done before an app starts is its `build`");
+            } else if !known.contains(&other) && !services.contains(&other) {
+                unknown(context, needs.item(index), other, &known, &services);
             }
         }
     }
+    let place = place.key("app");
     let mut done = BTreeSet::new();
     for name in apps.keys() {
         if !done.contains(name) {

@@ -138,7 +138,8 @@ impl Drop for Stage {
 /// The specification with every secret made the same.
 pub fn masked(spec: &StackSpec) -> StackSpec {
     let mut spec = spec.clone();
-    for value in spec.apps.values_mut().flat_map(|app| app.env.values_mut()) {
+    let tasks = spec.tasks.values_mut().map(|task| &mut task.app);
+    for value in spec.apps.values_mut().chain(tasks).flat_map(|app| app.env.values_mut()) {
         if let model::spec::EnvValue::Secret(secret) = value {
             *secret = model::Secret::new("");
         }
