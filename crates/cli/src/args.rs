@@ -2,11 +2,13 @@
 //!
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
+mod host;
 mod services;
 mod views;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+pub use host::{InstallArgs, SignalArgs, StopArgs};
 use ipnet::IpNet;
 pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlArgs};
 use std::net::{IpAddr, SocketAddr};
@@ -115,17 +117,19 @@ impl Cli {
             Verb::Check(CheckArgs { place, .. })
             | Verb::Up(UpArgs { place, .. })
             | Verb::Start(StartArgs { place, .. })
-            | Verb::Stop(NamesArgs { place, .. })
+            | Verb::Stop(StopArgs { place, .. })
             | Verb::Status(StatusArgs { place, .. })
             | Verb::Top(TopArgs { place, .. })
             | Verb::History(HistoryArgs { place, .. })
             | Verb::Restart(RestartArgs { place, .. })
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
+            Verb::Signal(SignalArgs { place, .. }) => place.file.take(),
             Verb::Scale(ScaleArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Data(DataArgs { place, .. }) => place.file.take(),
             Verb::Cleanup(CleanupArgs { path, place, .. }) => path.take().or(place.file.take()),
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => None,
+            Verb::Install(_) => None,
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
         };
         after.or(self.place.file.take())
@@ -142,7 +146,7 @@ pub enum Verb {
     /// Run a stack in the background, or start its stopped apps and services
     Start(StartArgs),
     /// Stop a stack, or some of its apps and services
-    Stop(NamesArgs),
+    Stop(StopArgs),
     /// Show what runs, and what is wrong
     Status(StatusArgs),
     /// Show what the host and each instance use, as it changes
@@ -159,6 +163,8 @@ pub enum Verb {
     Reload(ReloadArgs),
     /// Run other numbers of instances than the manifest says
     Scale(ScaleArgs),
+    /// Send a signal to the main process of an app's instances: to have it load its configuration anew
+    Signal(SignalArgs),
     /// Show data services, talk to one, or print its address
     Data(DataArgs),
     /// Remove what the stack does not own any more, after showing it
@@ -171,6 +177,8 @@ pub enum Verb {
     Metrics,
     /// Make what stands in a manifest in place of a password
     HashPassword,
+    /// Make this host's systemd run Mainstay, from the next boot on
+    Install(InstallArgs),
     /// Show the version
     Version,
     /// Print a completion script for a shell
@@ -228,17 +236,6 @@ pub struct StartArgs {
     /// The same for HTTPS; 443, or --https 8443 where that needs no rights
     #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "names")]
     pub https: Vec<SocketAddr>,
-}
-
-/// `stop`.
-#[derive(Debug, Args)]
-pub struct NamesArgs {
-    /// Where the stack is.
-    #[command(flatten)]
-    pub place: Place,
-    /// Apps and services to stop; without a name the whole stack
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
 }
 
 /// `restart`.

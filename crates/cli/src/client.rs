@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
     self, Accepted, BanRequest, BanStatus, Detail, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, StackRequest, Status, StatusQuery,
+    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -132,6 +132,11 @@ impl Client {
     /// `POST /v1/stacks/{stack}/scale`.
     pub fn scale(&self, stack: &str, request: &ScaleRequest) -> Result<Accepted, CallError> {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/scale"), request)
+    }
+
+    /// `POST /v1/stacks/{stack}/apps/{app}/signal`.
+    pub fn signal(&self, stack: &str, app: &str, request: &SignalRequest) -> Result<Accepted, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/signal"), request)
     }
 
     /// `GET /v1/bans`.

@@ -95,6 +95,11 @@ impl Context {
         folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf())
     }
 
+    /// What `--home` says.
+    pub fn given_home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
     /// Home for `up`.
     pub fn foreground_home(&self) -> PathBuf {
         self.home.clone().unwrap_or_else(|| Home::of_stack(&self.stack_folder()))

@@ -15,6 +15,7 @@ mod logs;
 mod target;
 mod tracker;
 mod ui;
+mod unit;
 mod wait;
 
 use clap::Parser;

@@ -10,6 +10,7 @@
 //! | `POST /v1/stacks/{stack}/restart` | | [`Accepted`]; what an administrator stopped stays so |
 //! | `POST /v1/stacks/{stack}/scale` | [`ScaleRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
+//! | `POST /v1/stacks/{stack}/apps/{app}/signal` | [`SignalRequest`] | [`Accepted`]; a line for each process that it was sent to |
 //! | `GET /v1/bans` | | a list of [`BanStatus`] |
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
 //! | `POST /v1/bans/lift` | [`LiftRequest`] | the networks that were lifted |
@@ -57,6 +58,17 @@ pub struct ReloadRequest {
 pub struct ScaleRequest {
     /// By app; none: as the manifest says again.
     pub apps: BTreeMap<String, Option<u32>>,
+}
+
+/// Send a signal to the main process of an app's instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalRequest {
+    /// Its name or number; none: what the manifest says that the app reloads with.
+    #[serde(default)]
+    pub signal: Option<String>,
+    /// Only to the instance in this slot.
+    #[serde(default)]
+    pub slot: Option<u32>,
 }
 
 /// Refuse an address for a while.

@@ -3,7 +3,7 @@
 
 use crate::api::{
     Accepted, BanRequest, BanStatus, Failure, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, StackRequest, Status, StatusQuery,
+    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery,
 };
 use crate::error::KeeperError;
 use axum::extract::{Path, Query, State};
@@ -29,6 +29,7 @@ pub(crate) enum Call {
     Scale(String, ScaleRequest, Answer),
     Remove(String, Answer),
     App(String, String, Verb, Answer),
+    Signal(String, String, SignalRequest, Answer),
     Metrics(oneshot::Sender<String>),
     Bans(Answer<Vec<BanStatus>>),
     Ban(BanRequest, Answer<Vec<BanStatus>>),
@@ -55,6 +56,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
         .route("/v1/stacks/{stack}/restart", post(restart))
         .route("/v1/stacks/{stack}/scale", post(scale))
         .route("/v1/stacks/{stack}/apps/{app}/{verb}", post(app))
+        .route("/v1/stacks/{stack}/apps/{app}/signal", post(signal))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/bans/lift", post(lift))
         .route("/metrics", get(metrics))
@@ -136,6 +138,14 @@ async fn app(State(calls): Calls, Path((stack, app, verb)): Path<(String, String
         _ => return reply::<Accepted>(Ok(Err(KeeperError::Unknown(format!("verb {verb}"))))),
     };
     reply(ask(&calls, |answer| Call::App(stack, app, verb, answer)).await)
+}
+
+async fn signal(
+    State(calls): Calls,
+    Path((stack, app)): Path<(String, String)>,
+    Json(request): Json<SignalRequest>,
+) -> Response {
+    reply(ask(&calls, |answer| Call::Signal(stack, app, request, answer)).await)
 }
 
 async fn bans(State(calls): Calls) -> Response {

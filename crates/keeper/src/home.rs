@@ -11,6 +11,9 @@ pub struct Home {
     run: PathBuf,
 }
 
+/// The home of `start` for root, and of the systemd unit.
+pub const OF_ROOT: &str = "/var/lib/mainstay";
+
 impl Home {
     /// The folders for this home, which is made if it is missing.
     ///
@@ -23,10 +26,10 @@ impl Home {
         Ok(Self { run: run_base().join(format!("{id:016x}")), home })
     }
 
-    /// The home of `start`: `/var/lib/mainstay` for root, else `$XDG_STATE_HOME/mainstay`.
+    /// The home of `start`: [`OF_ROOT`] for root, else `$XDG_STATE_HOME/mainstay`.
     pub fn of_host() -> PathBuf {
         if sys::user::is_root() {
-            return PathBuf::from("/var/lib/mainstay");
+            return PathBuf::from(OF_ROOT);
         }
         let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let fallback =

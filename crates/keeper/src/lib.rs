@@ -51,6 +51,7 @@ mod secrets;
 mod servers;
 mod service_status;
 mod services;
+mod signal;
 mod stack;
 mod status;
 mod usage;

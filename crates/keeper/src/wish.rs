@@ -58,6 +58,9 @@ impl Keeper {
             Call::Scale(stack, request, answer) => drop(answer.send(self.scale(&stack, &request))),
             Call::Remove(stack, answer) => drop(answer.send(self.remove(&stack))),
             Call::App(stack, app, verb, answer) => drop(answer.send(self.app_verb(&stack, &app, verb))),
+            Call::Signal(stack, app, request, answer) => {
+                drop(answer.send(self.signal(&stack, &app, &request)))
+            }
             Call::Metrics(answer) => self.ask_metrics(answer),
             Call::Bans(answer) => drop(answer.send(Ok(self.list_bans()))),
             Call::Ban(request, answer) => drop(answer.send(self.add_ban(request))),

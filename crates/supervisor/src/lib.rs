@@ -154,6 +154,8 @@ enum Command {
     Stop,
     /// SIGKILL to all of it.
     Kill,
+    /// This signal to its main process.
+    Signal(i32),
 }
 
 /// All living instances of one keeper.
@@ -201,6 +203,11 @@ impl Supervisor {
         for id in self.lives.keys() {
             self.tell(id, Command::Kill);
         }
+    }
+
+    /// Sends a signal to the main process of an instance, which stays what it is. False: it has ended, or is busy with commands.
+    pub fn signal(&self, id: &InstanceId, signal: i32) -> bool {
+        self.lives.get(id).is_some_and(|life| life.try_send(Command::Signal(signal)).is_ok())
     }
 
     /// Drops what is remembered of an instance that has ended.

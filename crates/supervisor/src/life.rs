@@ -147,6 +147,7 @@ impl Life {
                     next = Instant::now();
                 }
                 command = commands.recv() => match command {
+                    Some(Command::Signal(signal)) => self.signal(signal).await,
                     Some(command) => { attempt = None; self.stop(command).await; }
                     // The keeper ends and leaves its apps running.
                     None => return,
@@ -289,6 +290,12 @@ impl Life {
         let deadline_ms = (command == Command::Kill).then_some(0);
         if let Err(error) = self.link.send(&ToShim::Stop { deadline_ms }).await {
             tracing::warn!(instance = %self.id, %error, "its shim cannot be told to stop");
+        }
+    }
+
+    async fn signal(&mut self, signal: i32) {
+        if let Err(error) = self.link.send(&ToShim::Signal { signal }).await {
+            tracing::warn!(instance = %self.id, %error, "its shim cannot be told to send a signal");
         }
     }
 

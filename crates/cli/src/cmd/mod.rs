@@ -9,6 +9,7 @@ pub mod data;
 pub mod edge;
 pub mod hash_password;
 pub mod history;
+pub mod install;
 pub mod keeper;
 pub mod logs;
 pub mod metrics;
@@ -18,6 +19,7 @@ pub mod restart;
 pub mod scale;
 pub mod service;
 pub mod shim;
+pub mod signal;
 pub mod start;
 pub mod status;
 pub mod stop;
@@ -42,6 +44,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             | Verb::Restart(_)
             | Verb::Reload(_)
             | Verb::Scale(_)
+            | Verb::Signal(_)
             | Verb::Data(_)
     ) {
         context.check_place()?;
@@ -50,6 +53,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Check(args) => check::run(context, &args),
         Verb::Up(args) => up::run(context, args),
         Verb::Start(args) => start::run(context, args),
+        Verb::Stop(args) if args.all => stop::everything(context),
         Verb::Stop(args) => stop::run(context, &args.names),
         Verb::Status(args) => status::run(context, &args),
         Verb::Top(args) => top::run(context, &args),
@@ -59,6 +63,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
         Verb::Scale(args) => scale::run(context, args.apps),
+        Verb::Signal(args) => signal::run(context, args),
         Verb::Data(args) => data::run(context, args),
         Verb::Cleanup(args) => cleanup::run(context, &args),
         Verb::Certs(CertsArgs { verb: None }) => certs::list(context),
@@ -68,6 +73,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Bans(BansArgs { verb: Some(BansVerb::Lift(args)) }) => bans::lift(context, &args),
         Verb::Metrics => metrics::run(context),
         Verb::HashPassword => hash_password::run(context),
+        Verb::Install(args) => install::run(context, &args),
         Verb::Version => version::run(context),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Keeper => keeper::run(context),

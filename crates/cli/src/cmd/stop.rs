@@ -6,11 +6,14 @@ use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::target;
 use crate::ui::Progress;
+use crate::ui::words::count;
 use crate::wait::{self, Tracker, Verdict};
 use std::time::{Duration, Instant};
 
 /// Longest time a keeper without stacks takes to end.
 const KEEPER_ENDS: Duration = Duration::from_secs(30);
+/// Longest time everything takes to end, one after the other.
+const EVERYTHING_ENDS: Duration = Duration::from_secs(15 * 60);
 
 /// Stops and waits. That nothing runs is no failure.
 pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
@@ -58,12 +61,29 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Stops every stack in order and ends the keeper; what is wanted stays wanted, and comes back with the next keeper.
+pub fn everything(context: &Context) -> Result<(), Failure> {
+    let Some((_, client)) = context.find_keeper() else { return run(context, &[]) };
+    let status = client.status()?;
+    let names: Vec<String> = status.stacks.iter().map(|stack| format!("{}: stopped", stack.name)).collect();
+    let progress = Progress::new(context);
+    progress.now(format!("stopping {}", count(names.len(), "stack")));
+    match client.shutdown() {
+        Ok(()) | Err(CallError::Gone | CallError::Broken(_)) => (),
+        Err(error) => return Err(error.into()),
+    }
+    wait_for_end(status.keeper.pid, EVERYTHING_ENDS)?;
+    progress.finish();
+    restart::say(context, &names);
+    Ok(())
+}
+
 /// Ends a keeper that has no stack left, unless somebody gave it one meanwhile, and waits until its process is gone.
 fn end_keeper(client: &Client, pid: u32) -> Result<(), Failure> {
     match client.status() {
         Ok(status) if status.stacks.is_empty() => (),
         Ok(_) => return Ok(()),
-        Err(CallError::Gone) => return wait_for_end(pid),
+        Err(CallError::Gone) => return wait_for_end(pid, KEEPER_ENDS),
         Err(error) => return Err(error.into()),
     }
     match client.shutdown() {
@@ -71,14 +91,14 @@ fn end_keeper(client: &Client, pid: u32) -> Result<(), Failure> {
         Ok(()) | Err(CallError::Gone | CallError::Broken(_)) => (),
         Err(error) => return Err(error.into()),
     }
-    wait_for_end(pid)
+    wait_for_end(pid, KEEPER_ENDS)
 }
 
-fn wait_for_end(pid: u32) -> Result<(), Failure> {
+fn wait_for_end(pid: u32, limit: Duration) -> Result<(), Failure> {
     let begun = Instant::now();
     // a zombie has ended: its parent's business
     while sys::proc::stat(pid).is_some_and(|process| process.state != 'Z') {
-        if begun.elapsed() > KEEPER_ENDS {
+        if begun.elapsed() > limit {
             return Err(
                 Failure::new(Code::Unclean, "the keeper does not end").next("mainstay status shows its pid")
             );
