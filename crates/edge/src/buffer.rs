@@ -119,6 +119,11 @@ impl Buffer {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// Bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Bytes read and not consumed yet.
     pub fn len(&self) -> usize {
         self.end - self.start

@@ -6,6 +6,7 @@
 
 use crate::access_log::place::Lanes;
 use crate::files::Root;
+use crate::hold::lines::Lines;
 use crate::instance::{Instance, Origin};
 use crate::metrics::SiteNumbers;
 use crate::policy::Policies;
@@ -28,7 +29,8 @@ pub struct Compiler {
     wake: Arc<Wake>,
     numbers: Arc<SiteNumbers>,
     instances: HashMap<Key, Arc<Instance>>,
-    lasting: HashMap<String, Arc<Lasting>>,
+    /// What lasts of upstreams.
+    pub lines: Lines,
     sites: HashMap<u64, Arc<Site>>,
     policies: Policies,
     swept: Instant,
@@ -69,10 +71,10 @@ impl Compiler {
     /// Nothing known yet; `wake` is signalled when a draining instance's last claim ends.
     pub fn new(wake: Arc<Wake>, numbers: Arc<SiteNumbers>) -> Self {
         Self {
+            lines: Lines::new(&wake),
             wake,
             numbers,
             instances: HashMap::new(),
-            lasting: HashMap::new(),
             sites: HashMap::new(),
             policies: Policies::default(),
             swept: Instant::now(),
@@ -123,8 +125,8 @@ impl Compiler {
 
     fn upstream(&mut self, upstream: &wire::snapshot::Upstream, key: &StickyKey) -> Arc<Upstream> {
         // Of an upstream that was not known before nothing is new: a new edge takes over what runs.
-        let ready = self.lasting.contains_key(&upstream.id).then(Instant::now);
-        let lasting = Arc::clone(self.lasting.entry(upstream.id.clone()).or_default());
+        let ready = self.lines.know(&upstream.id).then(Instant::now);
+        let lasting = self.lines.of(&upstream.id);
         let taking = upstream.endpoints.iter().filter(|endpoint| !endpoint.draining);
         let endpoints = taking
             .map(|endpoint| (self.instance(&upstream.id, endpoint, &lasting, ready), endpoint.weight))
@@ -180,8 +182,6 @@ impl Compiler {
         // Reported and no longer named: nobody will ask for it again.
         let named: HashSet<&str> = endpoints().map(|endpoint| endpoint.instance.as_str()).collect();
         self.draining.retain(|leaving| !leaving.reported || named.contains(&*leaving.instance.name));
-        let known: HashSet<&str> = snapshot.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
-        self.lasting.retain(|id, _| known.contains(id.as_str()));
     }
 
     /// A draining endpoint that this edge never sent anything to (it was started after the drain began) has no
@@ -283,6 +283,7 @@ fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
             body: route.body_limit,
         },
         policy: policies.get(&route.policy),
+        hold: route.hold,
         auth: route.policy.forward_auth.as_ref().map(|auth| auth.upstream.as_str().into()),
     };
     Site {

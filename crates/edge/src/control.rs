@@ -16,6 +16,7 @@ use crate::compile::Compiler;
 use crate::connection::Deadlines;
 use crate::files::Files;
 use crate::guard::{Guard, Ledger};
+use crate::hold::lines::{TICK, all_stats};
 use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
 use crate::wake::Wake;
@@ -134,6 +135,8 @@ impl Control {
             }
             self.report_drained();
             self.ban();
+            self.compiler.lines.tick(Instant::now());
+            self.say_wanted();
             if woken.keeper {
                 self.hear();
             }
@@ -162,6 +165,7 @@ impl Control {
         let timeout = match (self.leaving, self.retired.is_empty()) {
             // A worker does not say that it has ended.
             (Some(leaving), _) => Some(pause(if leaving.at_once { 20_000_000 } else { 100_000_000 }, 0)),
+            _ if self.compiler.lines.are_waiting() => Some(pause(TICK.subsec_nanos().into(), 0)),
             (None, false) => Some(pause(0, 1)),
             (None, true) if self.guard.has_traces() => Some(pause(0, 1)),
             (None, true) if self.compiler.counts_rates() => Some(pause(0, 10)),
@@ -200,6 +204,7 @@ impl Control {
         self.say(&hello);
         self.compiler.report_again();
         self.report_drained();
+        self.compiler.lines.tell_again();
         self.bans.own().into_iter().for_each(|ban| self.say(&FromEdge::Banned(ban)));
     }
 
@@ -341,12 +346,16 @@ impl Control {
         }
         let lanes = self.log.set_places(&snapshot.logs);
         telemetry::log::redact(&self.log.strictest());
-        let table = self.compiler.table(&snapshot, &lanes).map_err(|error| error.to_string())?;
+        let table = Arc::new(self.compiler.table(&snapshot, &lanes).map_err(|error| error.to_string())?);
+        let moved = !table.leads_as(&self.table.load());
         self.log.set_format(snapshot.edge.access_log);
         self.guard.apply(&snapshot);
         self.bans.apply(&snapshot.bans, &self.guard);
-        self.retired.push(self.table.swap(Arc::new(table)));
+        // Before the table: who joins a line by it finds the upstream there.
+        self.compiler.lines.renew(&table);
+        self.retired.push(self.table.swap(Arc::clone(&table)));
         self.compiler.drain(&snapshot);
+        self.compiler.lines.settle(&table, moved);
         Ok(())
     }
 
@@ -356,6 +365,16 @@ impl Control {
         }
         for (instance, revision) in self.compiler.newly_drained() {
             self.say(&FromEdge::Drained { instance, revision });
+        }
+    }
+
+    /// Says which apps are to be woken up.
+    fn say_wanted(&mut self) {
+        if self.keeper.is_none() {
+            return; // kept for the next one
+        }
+        for upstream in self.compiler.lines.newly_wanted(&self.table.load()) {
+            self.say(&FromEdge::Wanted { upstream });
         }
     }
 
@@ -369,6 +388,7 @@ impl Control {
     fn stats(&self) -> Stats {
         let mut stats =
             Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
+        stats.upstreams = all_stats(&self.table.load());
         self.metrics.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         stats
     }

@@ -13,7 +13,7 @@
 //!
 //! The count goes up by compare-and-swap, and never beyond the bound that the claimer names: all cores together give an
 //! instance no more requests than that. Each end of a claim is told to who waits at the instance's upstream
-//! ([`Lasting::freed`]).
+//! ([`crate::hold`]); a place at one that drains is no place.
 
 use crate::circuit::{Circuit, Trial};
 use crate::latency::Latency;
@@ -157,10 +157,11 @@ impl Instance {
 
     fn let_go(&self) {
         let last = self.in_flight.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last && self.draining.load(Ordering::SeqCst) {
+        if !self.draining.load(Ordering::SeqCst) {
+            self.upstream.line.freed();
+        } else if last {
             self.wake.signal();
         }
-        self.upstream.freed();
     }
 }
 
@@ -199,7 +200,7 @@ impl Claim {
         {
             tracing::info!(instance = &*instance.name, "answers again");
             // Who waits may look: it has places.
-            instance.upstream.freed();
+            instance.upstream.line.freed();
         }
     }
 

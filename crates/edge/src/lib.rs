@@ -40,6 +40,7 @@ mod gate;
 mod guard;
 mod h2;
 mod headers;
+mod hold;
 mod hosts;
 mod html;
 mod instance;

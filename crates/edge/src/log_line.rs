@@ -38,6 +38,10 @@ pub fn json(record: &Record, stamp: &str, total: Duration, out: &mut Vec<u8>) ->
         Some(time) => millis(time, out),
         None => out.extend_from_slice(b"null"),
     }
+    if let Some(held) = record.held_for() {
+        out.extend_from_slice(b",\"held_ms\":");
+        millis(held, out);
+    }
     out.extend_from_slice(b",\"total_ms\":");
     millis(total, out);
     out.extend_from_slice(b",\"tls\":");

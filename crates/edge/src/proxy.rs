@@ -5,6 +5,9 @@
 //! section 9.2.2) to which not a byte was answered: again to the same instance where the connection was a *reused* one, which the
 //! instance may have closed at the same moment; else once more to *another* instance, as this one may have died. Once:
 //! a request that kills whoever gets it must not go round.
+//!
+//! Where no instance can take it, a request waits in the upstream's line ([`hold`]) and goes on with the claim it is given there,
+//! maybe one on an instance that is known only to a newer snapshot.
 
 use crate::answer::{forwarded_wants_json, refuse};
 use crate::body::Pump;
@@ -13,6 +16,8 @@ use crate::connect::{ConnectError, connect};
 use crate::connection::{Client, Next};
 use crate::error_page::Refusal;
 use crate::h2;
+use crate::hold::line::Counts;
+use crate::hold::{self, Waited};
 use crate::instance::Claim;
 use crate::record::{Answerer, Record};
 use crate::relay::{End, Relay};
@@ -20,9 +25,11 @@ use crate::sticky::Tag;
 use crate::stream::Stream;
 use crate::table::Limits;
 use crate::upstream::{Pick, Tried, Upstream};
+use model::traffic::HoldSpec;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wire::failure::Cause;
 use wire::snapshot::UpstreamState;
@@ -63,10 +70,18 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
     let refusal = loop {
         let leg = match reach(client, record, job, &mut tried, fresh).await {
             Ok(leg) => leg,
-            Err(Stop::ClientGone) => return Next::Close,
-            Err(Stop::Refused(refusal)) => break refusal,
+            Err(stop) => {
+                if !tried.was_claimed() {
+                    counts(job).unsent.fetch_add(1, Ordering::Relaxed);
+                }
+                match stop {
+                    Stop::ClientGone => return Next::Close,
+                    Stop::Refused(refusal) => break refusal,
+                }
+            }
         };
-        let elsewhere = !moved && job.upstream.instances.len() > tried.len();
+        let elsewhere =
+            !moved && (job.upstream.instances.len() > tried.len() || job.upstream.traffic.hold.is_on());
         let end = {
             let mut relay = Relay::new(client, record, job, leg.claim, leg.stream, leg.reused);
             relay.may_repeat &= leg.reused || elsewhere;
@@ -84,19 +99,23 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
                     "the connection was closed; too many were sent again already",
                 );
             }
+            End::Repeat => counts(job).retried.fetch_add(1, Ordering::Relaxed),
+        };
+        if leg.reused {
             // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
-            End::Repeat if leg.reused => {
-                record.note_try("the connection was closed; sent again");
-                fresh = true;
-                tried.pop();
-            }
-            End::Repeat => {
-                record.note_try("the connection was closed before an answer; sent to another instance");
-                moved = true;
-            }
+            record.note_try("the connection was closed; sent again");
+            fresh = true;
+            tried.pop();
+        } else {
+            record.note_try("the connection was closed before an answer; sent to another instance");
+            moved = true;
         }
     };
     fail(client, record, refusal).await
+}
+
+fn counts(job: &Job) -> &Counts {
+    &job.upstream.lasting.line.counts
 }
 
 /// Answers with a refusal. Boxed with it: it would take its place in every exchange's future.
@@ -116,7 +135,8 @@ enum Stop {
     Refused(Refusal),
 }
 
-/// Claims an instance and gets a connection to it; each instance is tried once.
+/// Claims an instance, waiting for one where it has to, and gets a connection to it. Where nothing waits each instance is tried
+/// once.
 async fn reach(
     client: &mut Client,
     record: &mut Record,
@@ -127,27 +147,14 @@ async fn reach(
     let mut reloaded = false;
     let mut failed = None;
     loop {
-        let mut claim = match job.upstream.claim(tried) {
+        let mut claim = match claim(job, tried) {
             Pick::Claimed(claim) => claim,
             Pick::Draining if !reloaded => {
                 reloaded = true;
                 reload(client, record, job);
                 continue;
             }
-            Pick::Busy => {
-                record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
-                return Err(Stop::Refused(busy(job)));
-            }
-            Pick::Cut(wait) if failed.is_none() => {
-                record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
-                return Err(Stop::Refused(cut(job, wait)));
-            }
-            Pick::Draining | Pick::Cut(_) | Pick::Exhausted => {
-                if matches!(record.answerer, Answerer::Edge) {
-                    record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
-                }
-                return Err(Stop::Refused(unreachable(job, failed)));
-            }
+            pick => Box::pin(held(client, record, job, tried, pick, failed.as_ref())).await?,
         };
         let now = Instant::now();
         record.upstream_started = Some(now);
@@ -184,6 +191,79 @@ async fn reach(
     }
 }
 
+/// Claims, unless others wait already: they are first.
+fn claim(job: &Job, tried: &mut Tried) -> Pick {
+    if job.upstream.lasting.line.is_empty() { job.upstream.claim(tried) } else { Pick::Busy }
+}
+
+/// No instance takes the request now: it waits for one, where it may.
+async fn held(
+    client: &mut Client,
+    record: &mut Record,
+    job: &mut Job,
+    tried: &mut Tried,
+    mut pick: Pick,
+    failed: Option<&ConnectError>,
+) -> Result<Claim, Stop> {
+    let closing = |job: &Job, refusal| Refusal { close: job.body.is_some(), ..refusal };
+    let refusal = loop {
+        if let Pick::Claimed(claim) = pick {
+            return Ok(claim);
+        }
+        if job.upstream.state == UpstreamState::Asleep {
+            job.upstream.lasting.line.want();
+        }
+        let hold = hold_of(client, record, job);
+        if !hold.is_on() {
+            // Who may not wait does not stand behind those who do.
+            match job.upstream.claim(tried) {
+                Pick::Claimed(claim) => return Ok(claim),
+                pick => break unreachable(job, &pick, failed),
+            }
+        }
+        if !is_worth_waiting(job, &pick, failed) {
+            break unreachable(job, &pick, failed);
+        }
+        let (upstream, body) = (Arc::clone(&job.upstream), job.body.as_deref());
+        match hold::wait(client, record, body, &upstream, tried, hold).await {
+            Waited::Claimed(claim, upstream) => {
+                job.upstream = upstream;
+                return Ok(claim);
+            }
+            Waited::Over if reload(client, record, job) => pick = claim(job, tried),
+            Waited::Over => break Refusal::new(502, Cause::Down, "the app is not there any more"),
+            Waited::ClientGone => return Err(Stop::ClientGone),
+            Waited::Full => break later(Cause::HoldFull, "too many requests wait for an instance"),
+            Waited::TimedOut => {
+                break later(Cause::HoldTimeout, "no instance took the request while it waited");
+            }
+        }
+    };
+    if matches!(record.answerer, Answerer::Edge) {
+        record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
+    }
+    Err(Stop::Refused(closing(job, refusal)))
+}
+
+/// Whether an instance may take it sooner or later.
+fn is_worth_waiting(job: &Job, pick: &Pick, failed: Option<&ConnectError>) -> bool {
+    match (pick, failed, job.upstream.state) {
+        (Pick::Busy, ..) => true,
+        // It has waited for as long as the route lets it.
+        (_, Some(ConnectError::TimedOut), _) => false,
+        (_, _, UpstreamState::Unhealthy | UpstreamState::Down) => false,
+        (_, _, UpstreamState::Ready | UpstreamState::Starting) => true,
+        (_, _, UpstreamState::Restarting | UpstreamState::Asleep) => true,
+    }
+}
+
+/// The bounds of waiting: the route's, else the upstream's. Looked up only here, as few requests wait.
+fn hold_of(client: &Client, record: &Record, job: &Job) -> HoldSpec {
+    let table = client.worker.table();
+    let route = table.find(Some(record.get(record.host)), record.path()).map(|found| found.route);
+    route.and_then(|route| route.hold).unwrap_or(job.upstream.traffic.hold)
+}
+
 fn explain(error: &ConnectError) -> String {
     match error {
         ConnectError::Failed(error) => format!("connect: {error}"),
@@ -192,44 +272,50 @@ fn explain(error: &ConnectError) -> String {
     }
 }
 
-/// All instances drain: a newer snapshot knows where to go.
-fn reload(client: &Client, record: &Record, job: &mut Job) {
+/// Takes the upstream as the newest snapshot has it: the one to which the route leads now, else the same one. False: there is none.
+fn reload(client: &Client, record: &Record, job: &mut Job) -> bool {
     let table = client.worker.table();
-    let path = record.get(record.target);
-    let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
-    let host = record.get(record.host);
-    if let Some(upstream) = table.find(Some(host), path).and_then(|found| found.upstream) {
+    let found = table.find(Some(record.get(record.host)), record.path());
+    let upstream = found.and_then(|found| found.upstream).or_else(|| table.upstream(&job.upstream.id));
+    upstream.is_some_and(|upstream| {
         job.upstream = Arc::clone(upstream);
-    }
+        true
+    })
 }
 
-/// What to answer when each instance has as many requests as it may have.
-fn busy(job: &Job) -> Refusal {
-    let refusal = Refusal::new(503, Cause::Busy, "all instances are busy");
-    Refusal { close: job.body.is_some(), retry_after: Some(RETRY_AFTER), ..refusal }
+/// To be tried again later.
+fn later(why: Cause, cause: &'static str) -> Refusal {
+    Refusal { retry_after: Some(RETRY_AFTER), ..Refusal::new(503, why, cause) }
 }
 
 /// What to answer when all instances are left alone.
-fn cut(job: &Job, wait: Duration) -> Refusal {
+fn cut(wait: Duration) -> Refusal {
     let refusal =
         Refusal::new(503, Cause::CircuitOpen, "all instances are left alone after failures in a row");
     let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-    Refusal { close: job.body.is_some(), retry_after: Some(seconds), ..refusal }
+    Refusal { retry_after: Some(seconds), ..refusal }
 }
 
-/// What to answer when no instance could be reached.
-fn unreachable(job: &Job, failed: Option<ConnectError>) -> Refusal {
-    let close = job.body.is_some();
-    let refusal = |status, why, cause| Refusal { close, ..Refusal::new(status, why, cause) };
-    match (failed, job.upstream.state) {
-        (Some(ConnectError::TimedOut), _) => refusal(504, Cause::ConnectTimeout, "connect: timed out"),
-        (Some(_), _) => refusal(502, Cause::Refused, "no instance could be reached"),
-        (None, UpstreamState::Starting | UpstreamState::Asleep) => {
-            Refusal { retry_after: Some(RETRY_AFTER), ..refusal(503, Cause::Starting, "the app is starting") }
+/// What to answer when no instance could be reached, and nothing is waited for.
+fn unreachable(job: &Job, pick: &Pick, failed: Option<&ConnectError>) -> Refusal {
+    match (pick, failed, job.upstream.state) {
+        (_, Some(ConnectError::TimedOut), _) => {
+            Refusal::new(504, Cause::ConnectTimeout, "connect: timed out")
         }
-        (None, UpstreamState::Unhealthy) => refusal(503, Cause::Unhealthy, "all instances are unhealthy"),
-        (None, UpstreamState::Ready | UpstreamState::Restarting | UpstreamState::Down) => {
-            refusal(502, Cause::Down, "the app is not running")
+        (Pick::Cut(wait), None, _) => cut(*wait),
+        (Pick::Busy, ..) => later(Cause::Busy, "all instances are busy"),
+        (_, Some(_), _) => Refusal::new(502, Cause::Refused, "no instance could be reached"),
+        (_, None, UpstreamState::Starting | UpstreamState::Asleep) => {
+            later(Cause::Starting, "the app is starting")
+        }
+        (_, None, UpstreamState::Unhealthy) => {
+            Refusal::new(503, Cause::Unhealthy, "all instances are unhealthy")
+        }
+        (_, None, UpstreamState::Restarting) => {
+            Refusal::new(502, Cause::Down, "the app has ended and is started again")
+        }
+        (_, None, UpstreamState::Ready | UpstreamState::Down) => {
+            Refusal::new(502, Cause::Down, "the app is not running")
         }
     }
 }

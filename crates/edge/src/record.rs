@@ -183,9 +183,13 @@ impl Record {
     }
 
     /// It has waited for an instance for so long.
-    #[expect(dead_code, reason = "its caller, the hold, is being built")]
     pub fn note_held(&mut self, held: Duration) {
         self.story.get_or_insert_default().held += held;
+    }
+
+    /// How long it has waited for an instance; none: it did not.
+    pub fn held_for(&self) -> Option<Duration> {
+        self.story.as_ref().map(|story| story.held).filter(|held| !held.is_zero())
     }
 
     /// Adds a text behind what is there.
@@ -213,6 +217,11 @@ impl Record {
     /// The text at a place.
     pub fn get(&self, place: Place) -> &[u8] {
         self.text.get(place.range()).unwrap_or_default()
+    }
+
+    /// The path as the client asked for it, without its query.
+    pub fn path(&self) -> &[u8] {
+        self.get(self.target).split(|&byte| byte == b'?').next().unwrap_or_default()
     }
 
     /// The head to send to the instance.

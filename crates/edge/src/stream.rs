@@ -10,6 +10,7 @@ use crate::buffer::Buffer;
 use crate::h2::Channel;
 use crate::pipe::Pipe;
 use crate::tls::Session;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -108,6 +109,22 @@ impl Stream {
             Self::H2(_) => return true,
         };
         peeked.is_err_and(|error| error == rustix::io::Errno::WOULDBLOCK)
+    }
+
+    /// Whether the peer has closed its side, or the connection is broken, whatever it sent before; nothing is read. Of a stream of
+    /// HTTP/2 the task is woken when it is reset, of a socket it is not: one system call tells how it is now.
+    pub fn poll_hung_up(&self, cx: &mut Context<'_>) -> bool {
+        let ended = |fd: BorrowedFd<'_>| {
+            let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            poll(&mut fds, Some(&now)).is_ok_and(|count| count > 0)
+        };
+        match self {
+            Self::Tcp(stream) => ended(stream.as_fd()),
+            Self::Unix(stream) => ended(stream.as_fd()),
+            Self::Tls(session) => session.poll_hung_up(cx),
+            Self::H2(channel) => channel.poll_hung_up(cx),
+        }
     }
 
     /// Writes what the socket takes.

@@ -16,6 +16,7 @@ use crate::tls::{Door, Tls};
 use crate::upstream::Upstream;
 use ipnet::IpNet;
 use model::site::DoorSpec;
+use model::traffic::HoldSpec;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ pub struct Route {
     pub limits: Limits,
     /// What applies beside the handler.
     pub policy: Arc<Policy>,
+    /// Bounds of waiting for an instance; none: the upstream's.
+    pub hold: Option<HoldSpec>,
     /// Id of the upstream that is asked first.
     pub auth: Option<Box<str>>,
 }
@@ -143,6 +146,18 @@ impl Table {
     /// The site of a host, whatever the path.
     pub fn site(&self, host: Option<&[u8]>) -> Option<&SiteEntry> {
         self.hosts.find(host.unwrap_or_default()).and_then(|place| self.sites.get(*place))
+    }
+
+    /// The upstream of this id, whether a route leads to it or not.
+    pub fn upstream(&self, id: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| *upstream.id == *id)
+    }
+
+    /// Whether its routes lead where another table's do.
+    pub fn leads_as(&self, other: &Self) -> bool {
+        let pairs = self.sites.iter().zip(&other.sites);
+        self.sites.len() == other.sites.len()
+            && pairs.into_iter().all(|(one, other)| Arc::ptr_eq(&one.site, &other.site))
     }
 
     /// Where a request for this host is logged, whatever its path.

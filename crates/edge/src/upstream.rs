@@ -8,6 +8,7 @@
 
 use crate::budget::Budget;
 use crate::circuit::Failed;
+use crate::hold::line::Line;
 use crate::instance::{Claim, Instance, Refused};
 use crate::schedule::schedule;
 use crate::sticky::Tag;
@@ -19,7 +20,6 @@ use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use wire::snapshot::{StickyKey, UpstreamState};
 
 /// Up to so many instances all are compared.
@@ -31,12 +31,14 @@ pub struct Tried {
     keys: SmallVec<[u32; 4]>,
     /// The instance that its client belongs to.
     wish: Option<Tag>,
+    /// An instance was claimed for it before.
+    counted: bool,
 }
 
 impl Tried {
     /// Nothing was tried for a request whose client belongs to this instance, or to none.
     pub fn new(wish: Option<Tag>) -> Self {
-        Self { keys: SmallVec::new(), wish }
+        Self { keys: SmallVec::new(), wish, counted: false }
     }
 
     /// How many instances were tried.
@@ -47,6 +49,16 @@ impl Tried {
     /// None was tried.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// An instance was claimed for it.
+    pub fn was_claimed(&self) -> bool {
+        self.counted
+    }
+
+    /// All may be tried again.
+    pub fn clear(&mut self) {
+        self.keys.clear();
     }
 
     /// The last one may be tried again.
@@ -69,14 +81,19 @@ pub struct Lasting {
     budget: Budget,
     /// Held by who opens a circuit: two at once would open more than may be.
     opening: Mutex<()>,
-    /// A claim has ended.
-    pub free: Notify,
+    /// Where requests wait for a claim.
+    pub line: Line,
 }
 
 impl Lasting {
-    /// A claim on one of its instances has ended: who waits for a place may look again.
-    pub fn freed(&self) {
-        self.free.notify_one();
+    /// Of an upstream that was not there before.
+    pub fn new(line: Line) -> Self {
+        Self { line, ..Self::default() }
+    }
+
+    /// Requests for which an instance was claimed; those sent again count once.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
     }
 }
 
@@ -175,7 +192,6 @@ impl Upstream {
     fn claim_at(&self, tried: &mut Tried, clock: &Clock) -> Pick {
         let mut wished = tried.wish.and_then(|wish| self.tagged(wish));
         let mut draining = false;
-        let again = !tried.is_empty();
         // Each turn ends with a claim, with one more instance tried, or after another claimer's success.
         loop {
             let wished = wished.take().filter(|instance| self.may_take(instance, tried, clock));
@@ -186,7 +202,7 @@ impl Upstream {
                         continue;
                     }
                     tried.keys.push(instance.key);
-                    if !again {
+                    if !std::mem::replace(&mut tried.counted, true) {
                         self.lasting.requests.fetch_add(1, Ordering::Relaxed);
                     }
                     return Pick::Claimed(claim);

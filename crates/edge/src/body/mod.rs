@@ -164,6 +164,11 @@ impl Pump {
         self.read_done
     }
 
+    /// Bytes of memory that it takes now.
+    pub fn memory(&self) -> usize {
+        self.buffer.as_ref().map_or(0, Buffer::memory) + self.prefix.capacity()
+    }
+
     /// All of it was written.
     pub fn is_finished(&self) -> bool {
         self.read_done && !self.is_writing()

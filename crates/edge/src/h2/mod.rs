@@ -95,6 +95,11 @@ impl Channel {
         }
     }
 
+    /// As [`crate::stream::Stream::poll_hung_up`].
+    pub fn poll_hung_up(&self, cx: &mut Context<'_>) -> bool {
+        matches!(self, Self::Server(stream) if stream.poll_gone(cx).is_ready())
+    }
+
     /// As [`crate::stream::Stream::poll_write`].
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         match self {

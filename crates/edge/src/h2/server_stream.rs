@@ -30,6 +30,15 @@ enum Phase {
     Body(Outgoing),
 }
 
+impl Phase {
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Answering(respond, _) => respond.poll_reset(cx).map(drop),
+            Self::Body(body) => body.poll_gone(cx),
+        }
+    }
+}
+
 struct Inner {
     incoming: Incoming,
     phase: Phase,
@@ -82,11 +91,13 @@ impl ServerStream {
         if ready!(inner.incoming.poll_ready(cx))? {
             return Poll::Ready(Ok(()));
         }
-        match &mut inner.phase {
-            Phase::Answering(respond, _) => drop(ready!(respond.poll_reset(cx))),
-            Phase::Body(body) => ready!(body.poll_gone(cx)),
-        }
+        ready!(inner.phase.poll_gone(cx));
         Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+
+    /// Ready when the client has reset the stream, whatever of its body is still to be read.
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner.borrow_mut().phase.poll_gone(cx)
     }
 
     /// As of a socket.

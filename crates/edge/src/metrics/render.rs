@@ -2,6 +2,7 @@
 
 use super::{BOUNDS, Count, Handshake, Metrics, SiteFigures, Version, WorkerStats};
 use crate::guard::Offence;
+use crate::hold::lines::all_stats;
 use crate::instance::Instance;
 use crate::policy::request::Zone;
 use prometheus_client::collector::Collector;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use wire::edge::UpstreamStats;
 
 /// Media type of what [`Metrics::render`] gives.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +43,7 @@ impl Collector for Scrape {
         let mut page = Page(encoder);
         self.sites(&mut page)?;
         self.instances(&mut page)?;
+        self.waiting(&mut page)?;
         self.clients(&mut page)?;
         self.refused(&mut page)
     }
@@ -130,6 +133,21 @@ impl Scrape {
         page.counters("mainstay_upstream_failures", help, figure(|[_, failures, _]| *failures))?;
         let help = "Requests an instance works for now";
         page.gauges("mainstay_upstream_in_flight", help, figure(|[_, _, in_flight]| *in_flight))
+    }
+
+    fn waiting(&self, page: &mut Page<'_>) -> fmt::Result {
+        let all = all_stats(&self.0.table.load());
+        let figure = |which: fn(&UpstreamStats) -> u64| {
+            all.iter().map(move |stats| ([("upstream", stats.upstream.clone())], which(stats)))
+        };
+        let help = "Requests that wait for an instance now";
+        page.gauges("mainstay_upstream_waiting", help, figure(|stats| stats.waiting))?;
+        let help = "Requests that had to wait for an instance";
+        page.counters("mainstay_upstream_held", help, figure(|stats| stats.held))?;
+        let help = "Requests refused because too many waited, or too long";
+        page.counters("mainstay_upstream_overflowed", help, figure(|stats| stats.overflowed))?;
+        let help = "Requests that were sent again";
+        page.counters("mainstay_upstream_retried", help, figure(|stats| stats.retried))
     }
 
     fn clients(&self, page: &mut Page<'_>) -> fmt::Result {

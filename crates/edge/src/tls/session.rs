@@ -174,6 +174,11 @@ impl Session {
         state.plain == 0 && !state.ended && self.socket.is_silent()
     }
 
+    /// As [`Stream::poll_hung_up`].
+    pub fn poll_hung_up(&self, cx: &mut Context<'_>) -> bool {
+        self.socket.poll_hung_up(cx)
+    }
+
     /// As [`Stream::poll_shutdown`], with close_notify before it (RFC 8446 section 6.1).
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = self.state.get_mut();

@@ -7,6 +7,7 @@ pub mod tls;
 
 use model::policy::PolicySpec;
 use model::site::{Balance, DoorSpec, StaticSpec};
+use model::traffic::{HoldSpec, TrafficSpec};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -414,7 +415,7 @@ pub fn handled(path: &str, handler: Handler) -> Route {
     }
 }
 
-/// One upstream with one endpoint.
+/// One upstream with these endpoints. Nobody waits for them: tests of the hold switch it on.
 pub fn serving(id: &str, endpoints: Vec<Endpoint>) -> Upstream {
     let balance = Balance::default();
     Upstream {
@@ -423,7 +424,7 @@ pub fn serving(id: &str, endpoints: Vec<Endpoint>) -> Upstream {
         balance,
         http2: false,
         endpoints,
-        traffic: Default::default(),
+        traffic: TrafficSpec { hold: HoldSpec::OFF, ..TrafficSpec::default() },
     }
 }
 

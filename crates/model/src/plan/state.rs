@@ -182,13 +182,24 @@ pub fn serving(desired: &Desired, observed: &Observed, id: &AppId) -> Serving {
     if observed.of(id).any(|instance| instance.phase.is_ready()) {
         return Serving::Ready;
     }
-    match tally(desired, observed, id) {
-        None if is_asleep(desired, id) => Serving::Asleep,
-        None => Serving::Down,
-        Some((_, tally)) if tally.unhealthy > 0 => Serving::Unhealthy,
-        Some((_, tally)) if tally.starting > 0 => Serving::Starting,
-        Some((app, tally)) if tally.open > 0 && !matches!(app.build, Build::Failed(_)) => Serving::Starting,
-        Some(_) => Serving::Down,
+    let Some((app, tally)) = tally(desired, observed, id) else {
+        return if is_asleep(desired, id) { Serving::Asleep } else { Serving::Down };
+    };
+    // An end that the plan has not looked at yet: it knows in a moment whether that one is started again.
+    let has_ended = |instance: &Instance| {
+        instance.spec == app.spec
+            && matches!(&instance.phase, Phase::Ended { end, .. } if *end != End::Stopped)
+    };
+    if tally.unhealthy > 0 {
+        Serving::Unhealthy
+    } else if matches!(app.build, Build::Failed(_)) && tally.starting == 0 {
+        Serving::Down
+    } else if tally.crashed > 0 || observed.of(id).any(has_ended) {
+        Serving::Restarting
+    } else if tally.starting + tally.open > 0 {
+        Serving::Starting
+    } else {
+        Serving::Down
     }
 }
 

@@ -39,18 +39,24 @@ fn from_boot_to_stop() {
 }
 
 #[test]
-fn a_crash_is_down_until_the_next_start() {
+fn a_crash_is_told_from_a_first_start_until_the_successor_is_ready() {
     let mut house = House::default();
     house.up("web", 1);
     house.now = 100 * SECOND;
     house.ended("web", 1, End::Signaled(11), 100 * SECOND);
+    assert_eq!(told(&house, "web").1, Serving::Restarting, "before the plan has looked at it");
     house.settle();
-    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Down));
+    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Restarting));
     let wrong = what_is_wrong(&house.desired, &house.observed, &id("web"));
     assert_eq!(wrong.as_deref(), Some("web.1 was ended by signal 11 and is started again"));
     house.now += SECOND;
     house.settle();
-    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Starting));
+    assert_eq!(told(&house, "web"), (AppState::Degraded, Serving::Restarting));
+    house.ready("web", 1);
+    assert_eq!(told(&house, "web").1, Serving::Ready);
+    house.want("web", |app| app.instances = 0);
+    house.settle();
+    assert_eq!(told(&house, "web").1, Serving::Down, "stopped: nobody comes");
 }
 
 #[test]
