@@ -137,6 +137,7 @@ fn assemble(
     let (found_events, found) = mpsc::channel(QUEUE);
     let (verdicts, servers) = mpsc::channel(QUEUE);
     let (built, builds) = mpsc::channel(QUEUE);
+    let (look, looks) = mpsc::channel(1);
     let (_, calls) = mpsc::channel(1);
     let exe = options.exe.clone();
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
@@ -172,7 +173,7 @@ fn assemble(
         published: None,
         listeners_due: false,
         stats: wire::edge::Stats::default(),
-        wear: Wear::default(),
+        wear: Wear::new(look),
         load: Load::default(),
         schedule: Schedule::default(),
         sampler: Arc::default(),
@@ -181,7 +182,7 @@ fn assemble(
         ending: None,
         tasks,
     };
-    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, shutdown }))
+    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, looks, shutdown }))
 }
 
 impl Keeper {

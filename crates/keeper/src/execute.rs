@@ -95,7 +95,10 @@ impl Keeper {
 
     /// The edge learns of it with the next snapshot. An instance that it cannot know of has drained already.
     fn drain(&mut self, id: &InstanceId) {
-        self.note(id, "draining", "it is to be replaced or stopped");
+        let worn = self.observed.instances.get(id).and_then(|instance| instance.worn.as_ref());
+        let why =
+            worn.map_or("it is to be replaced or stopped".to_owned(), |why| format!("it is recycled: {why}"));
+        self.note(id, "draining", &why);
         let unknown_to_edge =
             self.facts.get(id).is_none_or(|facts| !facts.was_ready || facts.address.is_none());
         // Under `up` the edge is told to end first: what it still serves it serves until its own deadline.

@@ -12,7 +12,7 @@ use crate::herald::Herald;
 use crate::home::Home;
 use crate::load::Load;
 use crate::publish::Parts;
-use crate::recycle::Wear;
+use crate::recycle::{Look, Wear};
 use crate::resolve::Found;
 use crate::schedule::Schedule;
 use crate::servers::{Servers, Verdict};
@@ -88,8 +88,7 @@ pub(crate) struct Keeper {
     /// What the edge was sent last, without its revision.
     pub(crate) published: Option<Parts>,
     pub(crate) stats: Stats,
-    /// What was drawn and seen of instances that are recycled.
-    #[expect(dead_code, reason = "its room is being built")]
+    /// What was seen of instances that wear out.
     pub(crate) wear: Wear,
     /// What was asked of apps whose number of instances follows it.
     pub(crate) load: Load,
@@ -126,6 +125,7 @@ pub(crate) struct Inbox {
     pub(crate) found: mpsc::Receiver<Found>,
     pub(crate) servers: mpsc::Receiver<Verdict>,
     pub(crate) builds: mpsc::Receiver<supervisor::build::Report>,
+    pub(crate) looks: mpsc::Receiver<Look>,
     pub(crate) shutdown: watch::Receiver<Shutdown>,
 }
 
@@ -156,6 +156,7 @@ impl Keeper {
                 Some(found) = inbox.found.recv() => self.looked_up(found),
                 Some(verdict) = inbox.servers.recv() => self.servers.fold(verdict),
                 Some(report) = inbox.builds.recv() => self.build_ended(report),
+                Some(look) = inbox.looks.recv() => self.memory_seen(look),
                 changed = inbox.shutdown.changed() => {
                     let wanted = *inbox.shutdown.borrow();
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
@@ -182,6 +183,7 @@ impl Keeper {
         let mut desired = Desired::default();
         self.stacks.values().for_each(|stack| stack.desire(&mut desired));
         self.tell_builds(&mut desired);
+        self.tell_room(&mut desired);
         desired
     }
 

@@ -60,12 +60,16 @@ impl Keeper {
     fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
         self.finish_journal(&id);
         self.supervisor.forget(&id);
+        let end = self.wear.verdict(&id, end);
         self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, now);
         // What is observed knows better whether a stop was asked for or was the verdict on a late start.
-        let phase = self.observed.instances.get(&id).map(|instance| &instance.phase);
-        let Some(Phase::Ended { end, .. }) = phase else { return };
+        let Some(instance) = self.observed.instances.get(&id) else { return };
+        let Phase::Ended { end, .. } = &instance.phase else { return };
         let end = end.clone();
-        self.note(&id, "ended", &end.to_string());
+        match &instance.worn {
+            Some(why) if end == End::Stopped => self.note(&id, "recycled", why),
+            _ => self.note(&id, "ended", &end.to_string()),
+        }
         let Some(facts) = self.facts.get(&id).filter(|facts| !facts.was_ready) else { return };
         let fails = |stack: &Stack| stack.fails_candidate(&id, facts.fingerprint, &end);
         if end != End::Stopped && self.stacks.get(&id.app.stack).is_some_and(fails) {

@@ -203,7 +203,7 @@ impl Keeper {
             wanted,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             scale: scale_status(stack, name, spec),
-            reason,
+            reason: reason.or_else(|| self.memory_advice(&id)),
             service,
             build: self.builds.status(&id),
             memory_limit: spec.resources.memory,

@@ -198,6 +198,11 @@ impl Supervisor {
         self.tell(id, Command::Stop);
     }
 
+    /// Ends an instance at once, without its deadline. Its end is told as that of one that was stopped.
+    pub fn kill(&self, id: &InstanceId) {
+        self.tell(id, Command::Kill);
+    }
+
     /// Ends all instances at once, without their deadline.
     pub fn kill_all(&self) {
         for id in self.lives.keys() {

@@ -105,6 +105,15 @@ pub fn process(pid: u32) -> Option<Process> {
     Some(describe(pid, &seen, Detail::Files))
 }
 
+/// Bytes of memory that are left for more processes: of the machine, and of the control groups that this process is in. None where it
+/// cannot be known.
+pub fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(group::left().into_iter().fold(kib.saturating_mul(1024), u64::min))
+}
+
 fn look(roots: &[u32], with_siblings: bool, detail: Detail) -> BTreeMap<u32, Usage> {
     let roots: BTreeSet<u32> = roots.iter().copied().collect();
     if roots.is_empty() {

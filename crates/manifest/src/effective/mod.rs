@@ -16,7 +16,7 @@ use model::spec::{
     AppSpec, CleanupSpec, EnvValue, Listen, LogSpec, RestartPolicy, RestartSpec, StackLogs, StackSpec,
     StopSpec,
 };
-use model::upkeep::Preset;
+use model::upkeep::{Preset, RecycleSpec};
 use std::path::Path;
 use std::time::Duration;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -170,6 +170,12 @@ fn app(app: &AppSpec) -> Table {
     table["health"] = value(site::health(&app.health));
     table["restart"] = restart(&app.restart);
     table["stop"] = stop(&app.stop);
+    if app.recycle.is_on() {
+        table["recycle"] = recycle(&app.recycle);
+    }
+    if let Some(bytes) = app.resources.memory {
+        table["resources"] = inline([("memory", size(bytes))]);
+    }
     if let Some(signal) = app.reload_signal {
         table["reload"] = value(values::signal_name(signal));
     }
@@ -234,6 +240,17 @@ fn stop(spec: &StopSpec) -> Item {
         ("timeout", duration(spec.timeout).into()),
         ("drain", duration(spec.drain).into()),
     ])
+}
+
+fn recycle(spec: &RecycleSpec) -> Item {
+    let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    let all = [
+        ("requests", spec.requests.map(number)),
+        ("jitter", spec.requests.map(|_| number(spec.jitter))),
+        ("memory", spec.memory.map(size)),
+        ("age", spec.age.map(|age| duration(age).into())),
+    ];
+    inline(all.into_iter().filter_map(|(key, value)| Some((key, value?))))
 }
 
 fn logs(spec: &LogSpec) -> Item {

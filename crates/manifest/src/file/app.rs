@@ -1,6 +1,6 @@
 //! `[app.NAME]`: code of the user's.
 
-use super::{BalanceFile, DurationText, LogsFile, OneOrMany};
+use super::{BalanceFile, DurationText, LogsFile, OneOrMany, RecycleFile, ResourcesFile};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -47,6 +47,10 @@ pub struct AppFile {
     pub restart: Option<RestartFile>,
     /// How an instance is stopped.
     pub stop: StopFile,
+    /// When an instance in good health is replaced. Default: never.
+    pub recycle: Option<RecycleFile>,
+    /// What an instance may use. Default: what there is.
+    pub resources: ResourcesFile,
     /// Signal that has its main process load its configuration anew: `HUP`. Sent by `mainstay signal NAME`.
     pub reload: Option<String>,
     /// System user it runs as, when Mainstay was started as root.

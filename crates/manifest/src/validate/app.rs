@@ -1,7 +1,7 @@
 //! One app.
 
 use super::reach::unreachable_folder;
-use super::{Context, build, command, env, handler, instances, items, missing, run, script};
+use super::{Context, build, command, env, handler, instances, items, missing, recycle, run, script};
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
 use crate::interpolate;
@@ -69,6 +69,9 @@ pub fn app(
             .at(place.key("instances").span(), "more than one")
             .help("leave `port` out: each instance gets a port of its own as `$PORT`");
     }
+    let fresh = recycle::recycle(context, place.key("recycle"), file.recycle.as_ref());
+    let resources = recycle::resources(context, place.key("resources"), &file.resources);
+    recycle::both(context, place, &fresh, &resources);
     Some(AppSpec {
         balance: handler::balance(file.balance),
         http2,
@@ -88,8 +91,8 @@ pub fn app(
         writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
         description: run::description(context, place.key("description"), file.description.as_deref()),
         traffic: Default::default(),
-        recycle: Default::default(),
-        resources: Default::default(),
+        recycle: fresh,
+        resources,
         scale,
         reload_signal: run::reload(context, place.key("reload"), file.reload.as_deref()),
     })

@@ -14,6 +14,7 @@ mod instances;
 mod needs;
 mod policy;
 mod reach;
+mod recycle;
 mod run;
 mod script;
 mod service;
