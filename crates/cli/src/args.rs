@@ -5,6 +5,7 @@
 mod host;
 mod services;
 mod views;
+mod why;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 pub use views::{HistoryArgs, PortsArgs, Sort, StatusArgs, TopArgs};
+pub use why::WhyArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -128,6 +130,7 @@ impl Cli {
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Data(DataArgs { place, .. }) => place.file.take(),
             Verb::Cleanup(CleanupArgs { path, place, .. }) => path.take().or(place.file.take()),
+            Verb::Why(WhyArgs { place, .. }) => place.file.take(),
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => None,
             Verb::Install(_) => None,
             Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
@@ -157,6 +160,8 @@ pub enum Verb {
     Ports(PortsArgs),
     /// Show what apps and services printed, all of them in order of time
     Logs(LogsArgs),
+    /// Say why a request failed, or list the latest that did
+    Why(WhyArgs),
     /// Replace the instances of apps and services, one after the other
     Restart(RestartArgs),
     /// Read the manifest again and change what it changed

@@ -13,6 +13,7 @@ use keeper::api::{
     self, Accepted, BanRequest, BanStatus, Detail, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
     ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery,
 };
+use keeper::why::Question;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -157,6 +158,11 @@ impl Client {
     /// `GET /metrics`: text.
     pub fn metrics(&self) -> Result<Bytes, CallError> {
         self.bytes(Method::GET, "/metrics", &())
+    }
+
+    /// `POST /v1/why`; the question says what is answered.
+    pub fn why<A: DeserializeOwned>(&self, question: &Question) -> Result<A, CallError> {
+        self.call(Method::POST, "/v1/why", question)
     }
 
     /// `POST /v1/shutdown`.

@@ -81,7 +81,11 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
     listener.set_nonblocking(true)?;
     let (calls, received) = mpsc::channel(QUEUE);
     inbox.calls = received;
-    let api = keeper.tasks.spawn(control::serve(tokio::net::UnixListener::from_std(listener)?, calls));
+    let api = keeper.tasks.spawn(control::serve(
+        tokio::net::UnixListener::from_std(listener)?,
+        calls,
+        keeper.home.clone(),
+    ));
     keeper.run(inbox).await;
     api.abort();
     Ok(())

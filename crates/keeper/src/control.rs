@@ -6,6 +6,8 @@ use crate::api::{
     ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery,
 };
 use crate::error::KeeperError;
+use crate::home::Home;
+use crate::why;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -46,7 +48,7 @@ pub(crate) enum Verb {
 }
 
 /// Serves the API until the keeper ends.
-pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
+pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, home: Home) {
     let app = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/history", get(history))
@@ -61,7 +63,8 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>) {
         .route("/v1/bans/lift", post(lift))
         .route("/metrics", get(metrics))
         .route("/v1/shutdown", post(shutdown))
-        .with_state(calls);
+        .with_state(calls)
+        .merge(Router::new().route("/v1/why", post(tell_why)).with_state(home));
     if let Err(error) = axum::serve(listener, app).await {
         tracing::error!(%error, "the control API ended");
     }
@@ -100,6 +103,15 @@ async fn status(State(calls): Calls, Query(query): Query<StatusQuery>) -> Respon
 
 async fn history(State(calls): Calls, Query(query): Query<HistoryQuery>) -> Response {
     reply(ask(&calls, |answer| Call::History(query, answer)).await)
+}
+
+/// Reads files only, off the loop.
+async fn tell_why(State(home): State<Home>, Json(question): Json<why::Question>) -> Response {
+    let told = tokio::task::spawn_blocking(move || match &question.id {
+        Some(id) => Json(why::of(&home, id)).into_response(),
+        None => Json(why::list(&home, &question)).into_response(),
+    });
+    told.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 async fn put_stack(State(calls): Calls, Json(request): Json<StackRequest>) -> Response {

@@ -17,6 +17,7 @@
 //! - [`bans`]: who is refused for a while. [`servers`]: health of servers that Mainstay does not run.
 //! - [`metrics`]: figures for Prometheus.
 //! - [`status`]: what `mainstay status` shows; [`service_status`]: of data services.
+//! - [`why`]: why a request failed.
 //! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
 pub mod api;
@@ -57,6 +58,7 @@ mod status;
 mod usage;
 mod user;
 mod verbs;
+pub mod why;
 mod wish;
 
 pub use error::KeeperError;

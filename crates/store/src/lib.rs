@@ -9,6 +9,7 @@
 //! - [`scaled`]: numbers of instances that an administrator asked for.
 //! - [`tasks`]: what was due, and what became of it.
 //! - [`migrate`]: the shape of the database, forward and back.
+//! - [`reading`]: a look beside the keeper.
 //! - [`counters`]: snapshot revisions and run numbers.
 //!
 //! One writer, the keeper (it holds `keeper.lock`). All methods are synchronous and short: a few rows and one fsync.
@@ -21,6 +22,7 @@ pub mod history;
 pub mod journal;
 pub mod migrate;
 mod open;
+pub mod reading;
 pub mod scaled;
 pub mod stacks;
 pub mod tasks;

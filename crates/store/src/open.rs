@@ -36,6 +36,11 @@ impl Store {
         Ok(Self { connection: Mutex::new(connection), path: path.to_owned() })
     }
 
+    /// Over an open connection.
+    pub(crate) fn over(connection: Connection, path: &Path) -> Self {
+        Self { connection: Mutex::new(connection), path: path.to_owned() }
+    }
+
     /// Looks something up.
     pub(crate) fn read<T>(
         &self,

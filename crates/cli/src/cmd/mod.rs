@@ -26,6 +26,7 @@ pub mod stop;
 pub mod top;
 pub mod up;
 pub mod version;
+pub mod why;
 
 use crate::args::{BansArgs, BansVerb, CertsArgs, CertsVerb, Verb};
 use crate::context::Context;
@@ -41,6 +42,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             | Verb::Top(_)
             | Verb::History(_)
             | Verb::Logs(_)
+            | Verb::Why(_)
             | Verb::Restart(_)
             | Verb::Reload(_)
             | Verb::Scale(_)
@@ -60,6 +62,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::History(args) => history::run(context, &args),
         Verb::Ports(args) => ports::run(context, &args),
         Verb::Logs(args) => logs::run(context, &args),
+        Verb::Why(args) => why::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
         Verb::Scale(args) => scale::run(context, args.apps),

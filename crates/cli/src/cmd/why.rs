@@ -1,0 +1,149 @@
+//! `mainstay why`: why a request failed, on one screen; without an id the latest that did. The keeper is asked if one lives; else what
+//! it would read is read here.
+
+use crate::args::WhyArgs;
+use crate::client::CallError;
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::logs::printable;
+use crate::ui::{Style, Table};
+use keeper::home::Home;
+use keeper::why::{self, Question, Row, Why};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Longest text in a column of the list.
+const WIDTH: usize = 48;
+
+/// Answers.
+pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
+    let since = args.since.map(|since| {
+        let then = SystemTime::now() - since;
+        let ms = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        u64::try_from(ms).unwrap_or(u64::MAX)
+    });
+    let question =
+        Question { id: args.id.clone(), app: args.app.clone(), since_ms: since, limit: Some(args.lines) };
+    let mut out = io::stdout().lock();
+    let Some(id) = &args.id else {
+        let rows = ask(context, |home| why::list(home, &question), |client| client.why(&question))?;
+        if context.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&rows).unwrap_or_default())?;
+            return Ok(());
+        }
+        return Ok(write!(out, "{}", list(&rows, context.style()))?);
+    };
+    let told: Why = ask(context, |home| why::of(home, id), |client| client.why(&question))?;
+    if context.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&told).unwrap_or_default())?;
+    } else {
+        write!(out, "{}", show(&told, context.style()))?;
+    }
+    match told.found.as_str() {
+        "failed" | "answered" => Ok(()),
+        found => Err(Failure::new(Code::Usage, format!("{found}: {}", told.what)).next(told.next)),
+    }
+}
+
+/// The keeper, or the files of a home in which one was.
+fn ask<T>(
+    context: &Context,
+    read: impl FnOnce(&Home) -> T,
+    call: impl FnOnce(&crate::client::Client) -> Result<T, CallError>,
+) -> Result<T, Failure> {
+    if let Some((_, client)) = context.find_keeper() {
+        return Ok(call(&client)?);
+    }
+    let was_there = |home: &&std::path::PathBuf| home.join("logs").join("edge").is_dir();
+    let homes = context.homes();
+    match homes.iter().find(was_there).map(|home: &std::path::PathBuf| Home::open(Path::new(home))) {
+        Some(home) => Ok(read(&home?)),
+        None => context.keeper().and_then(|(_, client)| Ok(call(&client)?)),
+    }
+}
+
+/// One screen: what, where, when, why, what to do.
+fn show(told: &Why, style: Style) -> String {
+    let clean = |text: &str| printable(text, false);
+    let mut out = String::new();
+    let mut line = |name: &str, text: &str| {
+        if !text.is_empty() {
+            out += &format!("{} {}\n", style.bold(&format!("{name:<8}")), clean(text));
+        }
+    };
+    match (&told.failure, told.found.as_str()) {
+        (Some(failure), _) => {
+            let status = if failure.status == 0 { String::new() } else { format!("{}: ", failure.status) };
+            line("what", &format!("{status}{}", told.what));
+            line("because", if told.because == told.what { "" } else { &told.because });
+            line("where", &place(told));
+        }
+        (None, "answered") => line("what", &told.what),
+        (None, _) => line("known", &told.because),
+    }
+    for (number, step) in told.timeline.iter().enumerate() {
+        let name = if number == 0 { "when" } else { "" };
+        let time = step.at.get(11..23).unwrap_or(&step.at);
+        let time = if number == 0 { step.at.clone() } else { format!("{time} {:>+7} ms", step.after_ms) };
+        line(name, &format!("{time}  {}", step.text));
+    }
+    if !told.output.is_empty() {
+        line(
+            "output",
+            &format!(
+                "the last {} lines of {}",
+                told.output.len(),
+                told.instance.as_deref().unwrap_or_default()
+            ),
+        );
+        told.output.iter().for_each(|text| out += &format!("  {}\n", style.dim(&clean(text))));
+    }
+    if matches!(told.found.as_str(), "failed") {
+        out += &format!("{} {}\n", style.bold(&format!("{:<8}", "to do")), clean(&told.next));
+    }
+    out
+}
+
+/// Site, route, instance, release.
+fn place(told: &Why) -> String {
+    let Some(failure) = &told.failure else { return String::new() };
+    let mut words = Vec::new();
+    let mut add = |name: &str, text: String| {
+        if !text.is_empty() {
+            words.push(format!("{name} {text}"));
+        }
+    };
+    add("site", failure.host.clone());
+    add("route", failure.route.clone().unwrap_or_default());
+    add("app", failure.upstream.clone().unwrap_or_default());
+    let pid = told.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    add("instance", told.instance.as_ref().map(|name| name.clone() + &pid).unwrap_or_default());
+    let at = told.release_at.as_ref().map(|at| format!(" (of {at})")).unwrap_or_default();
+    add("release", told.release.map(|release| format!("{release}{at}")).unwrap_or_default());
+    words.join(", ")
+}
+
+fn list(rows: &[Row], style: Style) -> String {
+    if rows.is_empty() {
+        return "no request has failed\n".to_owned();
+    }
+    let mut table = Table::new(&["TIME", ">STATUS", "CAUSE", "REQUEST", "AT", "ID"]);
+    for row in rows {
+        let cause = serde_json::to_value(row.cause).ok();
+        let cause = cause.as_ref().and_then(|cause| cause.as_str()).unwrap_or_default().replace('_', " ");
+        let request = format!("{} {}{}", row.method, row.host, row.path);
+        let at = row.instance.clone().or_else(|| row.upstream.clone()).unwrap_or_default();
+        let time = row.at.get(..19).unwrap_or(&row.at).replace('T', " ");
+        let cells = [time, row.status.to_string(), cause, short(request.trim()), at, row.id.clone()];
+        table.row(cells.into_iter().map(|text| (printable(&text, false), None)).collect());
+    }
+    table.render(style, "") + "\nmainstay why ID says more\n"
+}
+
+fn short(text: &str) -> String {
+    if text.chars().count() <= WIDTH {
+        return text.to_owned();
+    }
+    text.chars().take(WIDTH - 1).collect::<String>() + "…"
+}
