@@ -3,7 +3,7 @@
 
 `/` answers at once, `/sleep/MS` after so many milliseconds; both read a body, and write the request's id (`X-Ledger`) into the file `$LEDGER` before they do
 anything: what stands there was run. `/events` is an endless event stream, `/ws` echoes WebSocket messages, `/download/BYTES` is that
-long, `/grow/MB` takes so much memory and keeps it, `/exit/STATUS` ends the process, `/sick` makes `/health` fail. `$START_SECONDS` is how long it takes to start.
+long, `/grow/MB` takes so much memory and keeps it, `/exit/STATUS` ends the process, `/sick` makes `/health` fail. It prints `$PLANTS` as it starts, and each query. `$START_SECONDS` is how long it takes to start.
 """
 
 import asyncio
@@ -40,6 +40,9 @@ async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
             _, path, _ = first.split(" ")
             fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
             ledger = fields.get("x-ledger", "")
+            path, _, query = path.partition("?")
+            if query:
+                print(f"asked for {path} with {query}", flush=True)
             if path == "/" or path.startswith("/sleep/"):
                 note(ledger)
             await reader.readexactly(int(fields.get("content-length", 0)))
@@ -108,7 +111,7 @@ async def main() -> None:
         one, "127.0.0.1", int(os.environ["PORT"]), backlog=1024)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: os._exit(0))
     server = await served
-    print(f"serving, pid {os.getpid()}", flush=True)
+    print(f"serving, pid {os.getpid()} {os.environ.get('PLANTS', '')}", flush=True)
     async with server:
         await server.serve_forever()
 
