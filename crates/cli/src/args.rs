@@ -3,6 +3,7 @@
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
 mod host;
+mod numbers;
 mod services;
 mod views;
 mod why;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 pub use host::{InstallArgs, SignalArgs, StopArgs};
 use ipnet::IpNet;
+pub use numbers::{ScaleArgs, TaskArgs, TaskVerb};
 pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlArgs};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -104,14 +106,6 @@ fn length(text: &str) -> Result<Duration, String> {
     number.map(|number| Duration::from_secs(u64::from(number) * seconds)).ok_or_else(wrong)
 }
 
-/// `app=number`, `app=manifest`.
-fn scale(text: &str) -> Result<(String, Option<u32>), String> {
-    let wrong = || "not an app and a number such as web=3, or web=manifest".to_owned();
-    let (app, number) = text.rsplit_once('=').filter(|(app, _)| !app.is_empty()).ok_or_else(wrong)?;
-    let number = if number == "manifest" { None } else { Some(number.parse().map_err(|_| wrong())?) };
-    Ok((app.to_owned(), number))
-}
-
 impl Cli {
     /// The stack's place: what stands after the verb wins over what stands before it. Nothing: this folder.
     pub fn take_place(&mut self) -> Option<PathBuf> {
@@ -126,7 +120,7 @@ impl Cli {
             | Verb::Restart(RestartArgs { place, .. })
             | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
             Verb::Signal(SignalArgs { place, .. }) => place.file.take(),
-            Verb::Scale(ScaleArgs { place, .. }) => place.file.take(),
+            Verb::Scale(ScaleArgs { place, .. }) | Verb::Task(TaskArgs { place, .. }) => place.file.take(),
             Verb::Logs(LogsArgs { file, .. }) => file.take(),
             Verb::Data(DataArgs { place, .. }) => place.file.take(),
             Verb::Cleanup(CleanupArgs { path, place, .. }) => path.take().or(place.file.take()),
@@ -170,6 +164,8 @@ pub enum Verb {
     Scale(ScaleArgs),
     /// Send a signal to the main process of an app's instances: to have it load its configuration anew
     Signal(SignalArgs),
+    /// Show commands that run by the clock, or run one now
+    Task(TaskArgs),
     /// Show data services, talk to one, or print its address
     Data(DataArgs),
     /// Remove what the stack does not own any more, after showing it
@@ -289,17 +285,6 @@ pub struct ReloadArgs {
     pub dry_run: bool,
 }
 
-/// `scale`.
-#[derive(Debug, Args)]
-pub struct ScaleArgs {
-    /// Where the stack is.
-    #[command(flatten)]
-    pub place: Place,
-    /// An app and how many instances of it, such as web=3; web=manifest: as the manifest says again
-    #[arg(value_name = "APP=NUMBER", value_parser = scale, required = true)]
-    pub apps: Vec<(String, Option<u32>)>,
-}
-
 /// `cleanup`.
 #[derive(Debug, Args)]
 pub struct CleanupArgs {
@@ -415,9 +400,6 @@ mod tests {
         assert!(net("2001:db8::/32").is_ok() && net("x").is_err());
         assert_eq!(length("2h"), Ok(Duration::from_secs(7200)));
         assert!(length("0s").is_err() && length("h").is_err() && length("").is_err() && length("5").is_err());
-        assert_eq!(scale("shop/web=3"), Ok(("shop/web".into(), Some(3))));
-        assert_eq!(scale("web=manifest"), Ok(("web".into(), None)));
-        assert!(["web", "web=", "=3", "web=-1", "web=three"].into_iter().all(|text| scale(text).is_err()));
         assert!(address("example.org").unwrap_err().contains("127.0.0.1:8080") && address("70000").is_err());
     }
 }

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
     self, Accepted, BanRequest, BanStatus, Detail, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery,
+    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
 };
 use keeper::why::Question;
 use serde::Serialize;
@@ -138,6 +138,11 @@ impl Client {
     /// `POST /v1/stacks/{stack}/apps/{app}/signal`.
     pub fn signal(&self, stack: &str, app: &str, request: &SignalRequest) -> Result<Accepted, CallError> {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/signal"), request)
+    }
+
+    /// `POST /v1/stacks/{stack}/tasks/{task}/run`.
+    pub fn run_task(&self, stack: &str, task: &str) -> Result<TaskStarted, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/tasks/{task}/run"), &())
     }
 
     /// `GET /v1/bans`.

@@ -55,6 +55,10 @@ pub fn apps(context: &Context, status: &Status, names: &[String]) -> Result<Vec<
             }
             None => (stack(context, status)?, name.as_str()),
         };
+        if stack.tasks.iter().any(|task| task.name == app) {
+            return Err(Failure::new(Code::Usage, format!("{app} is a task"))
+                .next(format!("mainstay task run {app}, mainstay task history {app}, mainstay logs {app}")));
+        }
         if !stack.apps.iter().any(|known| known.name == app) {
             let known: Vec<&str> = stack.apps.iter().map(|app| app.name.as_str()).collect();
             return Err(Failure::new(

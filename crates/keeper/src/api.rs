@@ -11,6 +11,7 @@
 //! | `POST /v1/stacks/{stack}/scale` | [`ScaleRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/apps/{app}/signal` | [`SignalRequest`] | [`Accepted`]; a line for each process that it was sent to |
+//! | `POST /v1/stacks/{stack}/tasks/{task}/run` | | [`TaskStarted`]; `status` tells how it ends |
 //! | `GET /v1/bans` | | a list of [`BanStatus`] |
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
 //! | `POST /v1/bans/lift` | [`LiftRequest`] | the networks that were lifted |
@@ -21,6 +22,7 @@
 //! meanwhile), 422 (the manifest has errors) or 500. Answers to changes come when the change is recorded, not when it is done: `status`
 //! tells ([`StackStatus::change`]).
 
+mod tasks;
 mod usage;
 mod views;
 
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+pub use tasks::{TaskRunStatus, TaskStarted, TaskStatus};
 pub use usage::{Detail, HostStatus, ProcessStatus, SpaceStatus, UsageStatus};
 pub use views::{HistoryEntry, HistoryQuery, StatusQuery, TrafficStatus, Transition};
 
@@ -225,6 +228,9 @@ pub struct StackStatus {
     pub problems: Vec<String>,
     /// By name.
     pub apps: Vec<AppStatus>,
+    /// By name.
+    #[serde(default)]
+    pub tasks: Vec<TaskStatus>,
 }
 
 /// The latest change of a stack.

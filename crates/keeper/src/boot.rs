@@ -279,6 +279,7 @@ impl Keeper {
         if !self.options.foreground {
             self.recall_numbers();
         }
+        self.recall_runs();
         Ok(())
     }
 

@@ -4,8 +4,10 @@ use crate::builds;
 use crate::error::KeeperError;
 use crate::home::Home;
 use crate::log_folder;
+use crate::scale;
 use crate::services;
 use crate::stack::Revision;
+use crate::tasks;
 use model::AppName;
 use model::spec::{AppSpec, SiteSpec, StackSpec};
 use std::collections::{BTreeMap, HashMap};
@@ -48,6 +50,7 @@ pub(crate) fn load_again(path: &Path, text: &str, home: &Home) -> Result<Loaded,
 
 fn expand(loaded: manifest::Loaded, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
     let mut spec = loaded.spec;
+    tasks::expand(&mut spec);
     let engines = services::expand(&mut spec, home, dry).map_err(KeeperError::Service)?;
     log_folder::spread(&mut spec);
     Ok(Loaded { spec: Arc::new(spec), engines, text: loaded.text })
@@ -116,7 +119,8 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
 
 fn describe_apps(old: &StackSpec, new: &StackSpec) -> Vec<String> {
     let mut lines = Vec::new();
-    for (name, app) in &new.apps {
+    let is_app = |name: &AppName| !old.tasks.contains_key(name) && !new.tasks.contains_key(name);
+    for (name, app) in new.apps.iter().filter(|(name, _)| is_app(name)) {
         let kind = kind(new, name);
         match (old.apps.get(name), old.services.get(name), new.services.get(name)) {
             (None, ..) => lines.push(format!("{kind} {name}: added")),
@@ -128,14 +132,21 @@ fn describe_apps(old: &StackSpec, new: &StackSpec) -> Vec<String> {
             (Some(before), ..) => lines.push(format!("{kind} {name}: {}", describe_app(before, app))),
         }
     }
-    let gone = old.apps.keys().filter(|name| !new.apps.contains_key(name));
+    let gone = old.apps.keys().filter(|name| !new.apps.contains_key(name) && is_app(name));
     lines.extend(gone.map(|name| format!("{} {name}: removed", kind(old, name))));
+    lines.extend(tasks::describe(old, new));
     lines
 }
 
 /// What people call it.
 pub(crate) fn kind(spec: &StackSpec, name: &AppName) -> &'static str {
-    if spec.services.contains_key(name) { "service" } else { "app" }
+    if spec.services.contains_key(name) {
+        "service"
+    } else if spec.tasks.contains_key(name) {
+        "task"
+    } else {
+        "app"
+    }
 }
 
 /// Sites by their host names; no two have the same.
@@ -143,8 +154,14 @@ fn by_hosts(spec: &StackSpec) -> HashMap<&[String], &SiteSpec> {
     spec.sites.iter().map(|site| (&*site.hosts, site)).collect()
 }
 
-/// Which parts of an app changed, and what that means for its instances. Names of variables, never their values.
+/// Which parts of an app changed, and what that means for its instances.
 fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
+    let parts = parts(old, new).join(", ");
+    format!("{parts} changed{}; {}", changed_inputs(old, new), meaning(old, new))
+}
+
+/// Which parts of an app changed. Names of variables, never their values.
+pub(crate) fn parts(old: &AppSpec, new: &AppSpec) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut part = |changed: bool, name: &str| {
         if changed {
@@ -173,16 +190,16 @@ fn describe_app(old: &AppSpec, new: &AppSpec) -> String {
     if old.reload_signal != new.reload_signal {
         parts.push("reload".to_owned());
     }
-    if old.instances == new.instances && old.preset != new.preset {
+    let (was, is) = (scale::says(old), scale::says(new));
+    if was != is {
+        parts.push(format!("instances {was} → {is}"));
+    } else if (old.preset, &old.scale) != (new.preset, &new.scale) {
         parts.push("instances".to_owned());
-    }
-    if old.instances != new.instances {
-        parts.push(format!("instances {} → {}", old.instances, new.instances));
     }
     if old.build != new.build {
         parts.push("build".to_owned());
     }
-    format!("{} changed{}; {}", parts.join(", "), changed_inputs(old, new), meaning(old, new))
+    parts
 }
 
 /// Which inputs of a build changed, if it is they alone.

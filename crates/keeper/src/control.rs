@@ -3,7 +3,7 @@
 
 use crate::api::{
     Accepted, BanRequest, BanStatus, Failure, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery,
+    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
 };
 use crate::error::KeeperError;
 use crate::home::Home;
@@ -28,6 +28,7 @@ pub(crate) enum Call {
     Put(StackRequest, Answer),
     Reload(String, ReloadRequest, Answer),
     Restart(String, Answer),
+    RunTask(String, String, Answer<TaskStarted>),
     Scale(String, ScaleRequest, Answer),
     Remove(String, Answer),
     App(String, String, Verb, Answer),
@@ -57,6 +58,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, hom
         .route("/v1/stacks/{stack}/reload", post(reload))
         .route("/v1/stacks/{stack}/restart", post(restart))
         .route("/v1/stacks/{stack}/scale", post(scale))
+        .route("/v1/stacks/{stack}/tasks/{task}/run", post(run_task))
         .route("/v1/stacks/{stack}/apps/{app}/{verb}", post(app))
         .route("/v1/stacks/{stack}/apps/{app}/signal", post(signal))
         .route("/v1/bans", get(bans).post(ban))
@@ -136,6 +138,10 @@ async fn scale(
     Json(request): Json<ScaleRequest>,
 ) -> Response {
     reply(ask(&calls, |answer| Call::Scale(stack, request, answer)).await)
+}
+
+async fn run_task(State(calls): Calls, Path((stack, task)): Path<(String, String)>) -> Response {
+    reply(ask(&calls, |answer| Call::RunTask(stack, task, answer)).await)
 }
 
 async fn remove(State(calls): Calls, Path(stack): Path<String>) -> Response {

@@ -93,7 +93,6 @@ pub(crate) struct Keeper {
     /// What was asked of apps whose number of instances follows it.
     pub(crate) load: Load,
     /// When tasks are due.
-    #[expect(dead_code, reason = "its room is being built")]
     pub(crate) schedule: Schedule,
     /// What was used when it was last looked at, and how often was time to.
     pub(crate) sampler: Arc<Sampler>,
@@ -191,6 +190,7 @@ impl Keeper {
     fn settle(&mut self) -> Option<Moment> {
         self.judge();
         self.build();
+        self.end_runs();
         let mut next = None;
         // Each round's steps are applied to what is observed; a plan that still finds something to do after so many
         // rounds is looked at again by the timer instead of spinning.

@@ -55,6 +55,8 @@ mod services;
 mod signal;
 mod stack;
 mod status;
+mod task_status;
+mod tasks;
 mod usage;
 mod user;
 mod verbs;

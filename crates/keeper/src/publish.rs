@@ -84,7 +84,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
         snapshot.trusted.extend(&active.spec.trusted);
         all_sites.push(Arc::clone(sites(active)));
         snapshot.logs.insert(stack.name.to_string(), log_folder::place(&active.spec.logs));
-        let apps = active.spec.apps.keys().map(|name| app(sources, stack.app_id(name)));
+        let apps = active.apps().map(|(name, _)| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
         let foreign = foreign(active).iter();
         snapshot.upstreams.extend(foreign.map(|(id, proxy)| servers(sources, id.clone(), proxy)));
@@ -111,8 +111,8 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
         }
     }
     for stack in sources.stacks.values().filter(|stack| stack.removing) {
-        let apps = stack.active.iter().flat_map(|active| active.spec.apps.keys());
-        snapshot.upstreams.extend(apps.map(|name| app(sources, stack.app_id(name))));
+        let apps = stack.active.iter().flat_map(Revision::apps);
+        snapshot.upstreams.extend(apps.map(|(name, _)| app(sources, stack.app_id(name))));
     }
     Parts { rest: snapshot, sites: all_sites }
 }

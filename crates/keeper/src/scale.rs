@@ -2,7 +2,7 @@
 //! ([`crate::load`]).
 //!
 //! ```text
-//! stopped ─▶ 0     scaled by hand, of what the manifest still says ─▶ that     a range ─▶ as followed     else ─▶ the manifest's
+//! stopped ─▶ 0     a task ─▶ 1 while a run is under way     scaled by hand, of what the manifest still says ─▶ that     a range ─▶ as followed     else ─▶ the manifest's
 //! ```
 //! A number that was asked for is kept over reloads and restarts of the keeper, until the manifest says another one than it said
 //! then: whoever writes a new number into it means that one. An app that sleeps is awake while one runs that needs it: so
@@ -24,7 +24,7 @@ const MOST: u32 = 1000;
 impl Stack {
     /// How many instances of an app of `spec`, one of this stack's revisions, there are to be.
     pub(crate) fn number(&self, spec: &StackSpec, name: &AppName, app: &AppSpec) -> u32 {
-        let number = self.own_number(name, app);
+        let number = self.own_number(spec, name, app);
         let sleeps = number == 0 && app.scale.is_some() && !self.stopped.contains(name);
         if sleeps && self.is_needed(spec, name) { app.instances } else { number }
     }
@@ -35,9 +35,12 @@ impl Stack {
     }
 
     /// The same, whoever needs it.
-    fn own_number(&self, name: &AppName, app: &AppSpec) -> u32 {
+    fn own_number(&self, spec: &StackSpec, name: &AppName, app: &AppSpec) -> u32 {
         if self.stopped.contains(name) {
             return 0;
+        }
+        if spec.tasks.contains_key(name) {
+            return u32::from(self.is_under_way(name));
         }
         match (self.scaled(name, app), &app.scale) {
             (Some(scaled), _) => scaled,
@@ -59,7 +62,7 @@ impl Stack {
         let (mut seen, mut to_see) = (BTreeSet::from([name]), vec![name]);
         while let Some(needed) = to_see.pop() {
             for (other, app) in spec.apps.iter().filter(|(_, app)| app.needs.contains(needed)) {
-                if self.own_number(other, app) > 0 {
+                if self.own_number(spec, other, app) > 0 {
                     return true;
                 }
                 if !self.stopped.contains(other) && seen.insert(other) {

@@ -8,6 +8,7 @@
 use crate::api::ChangeStatus;
 use crate::change;
 use crate::publish::Made;
+use crate::tasks::Run;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
 use model::spec::{AppSpec, Listen, RestartPolicy, RestartSpec, StackSpec};
@@ -37,6 +38,11 @@ impl Revision {
     /// Whether the app of this name is one of Mainstay's data services.
     pub(crate) fn is_service(&self, name: &AppName) -> bool {
         self.spec.services.contains_key(name)
+    }
+
+    /// Its apps and services: all that is prepared before a commit. Tasks run when they are due.
+    pub(crate) fn apps(&self) -> impl Iterator<Item = (&AppName, &AppSpec)> {
+        self.spec.apps.iter().filter(|(name, _)| !self.spec.tasks.contains_key(*name))
     }
 
     /// Where it listens for plain HTTP.
@@ -71,6 +77,8 @@ pub(crate) struct Stack {
     pub(crate) scaled: BTreeMap<AppName, Scaled>,
     /// Numbers of instances that follow what is asked of an app; none: as it starts.
     pub(crate) following: BTreeMap<AppName, u32>,
+    /// Runs of tasks under way.
+    pub(crate) runs: BTreeMap<AppName, Run>,
     /// Apps of former revisions, until their last instance is gone.
     pub(crate) retiring: BTreeMap<AppName, Arc<AppSpec>>,
     /// The whole stack is to go.
@@ -82,7 +90,7 @@ pub(crate) struct Stack {
 impl Stack {
     pub(crate) fn new(name: StackName, manifest: PathBuf) -> Self {
         let (active, candidate, change, broken) = (None, None, None, None);
-        let (restarts, stopped, scaled, following, retiring) = Default::default();
+        let (restarts, stopped, scaled, following, runs, retiring) = Default::default();
         Self {
             name,
             manifest,
@@ -93,6 +101,7 @@ impl Stack {
             stopped,
             scaled,
             following,
+            runs,
             retiring,
             removing: false,
             broken,
@@ -107,7 +116,7 @@ impl Stack {
         self.restarts.get(app).copied().unwrap_or(0)
     }
 
-    fn fingerprint(&self, name: &AppName, spec: &AppSpec) -> u64 {
+    pub(crate) fn fingerprint(&self, name: &AppName, spec: &AppSpec) -> u64 {
         spec.fingerprint(self.restarts_of(name))
     }
 
@@ -160,7 +169,7 @@ impl Stack {
             desired.apps.extend(wanted);
         }
         if let Some(candidate) = &self.candidate {
-            for (name, spec) in candidate.spec.apps.iter().filter(|(name, _)| !self.follows(name)) {
+            for (name, spec) in candidate.apps().filter(|(name, _)| !self.follows(name)) {
                 let mut wanted = self.wanted(&candidate.spec, name, spec);
                 let active = self.active.as_ref();
                 if let Some((old, active)) = active.and_then(|it| Some((it.spec.apps.get(name)?, it))) {
@@ -192,8 +201,13 @@ impl Stack {
 
     /// What is wanted of an app of `of`, one of this stack's revisions.
     fn wanted(&self, of: &StackSpec, name: &AppName, spec: &AppSpec) -> AppDesired {
-        let asleep = self.is_asleep(of, name, spec);
-        AppDesired { asleep, ..self.desired_of(name, spec, self.number(of, name, spec)) }
+        let mut wanted = self.desired_of(name, spec, self.number(of, name, spec));
+        wanted.asleep = self.is_asleep(of, name, spec);
+        // A run under way goes on with what it was started with.
+        if let Some(run) = self.runs.get(name).filter(|_| of.tasks.contains_key(name)) {
+            wanted.spec = run.print;
+        }
+        wanted
     }
 
     fn desired_of(&self, name: &AppName, spec: &AppSpec, instances: u32) -> AppDesired {
@@ -216,7 +230,7 @@ impl Stack {
     /// fixed port that replaces a running one cannot be prepared beside it: it is replaced after the commit.
     pub(crate) fn candidate_is_ready(&self, observed: &Observed) -> bool {
         let Some(candidate) = &self.candidate else { return false };
-        candidate.spec.apps.iter().all(|(name, spec)| {
+        candidate.apps().all(|(name, spec)| {
             let wanted = self.wanted(&candidate.spec, name, spec);
             let id = self.app_id(name);
             let mine = || observed.instances.values().filter(|instance| instance.id.app == id);
@@ -246,7 +260,7 @@ impl Stack {
     /// A slot of the candidate's that ended too often and is not started again; and how.
     pub(crate) fn failed_slot(&self, observed: &Observed, now: Moment) -> Option<(InstanceId, End)> {
         let candidate = self.candidate.as_ref()?;
-        candidate.spec.apps.iter().find_map(|(name, spec)| {
+        candidate.apps().find_map(|(name, spec)| {
             let (wanted, app) = (self.wanted(&candidate.spec, name, spec), self.app_id(name));
             let is_new = |revision: &Revision| {
                 let before = revision.spec.apps.get(name);

@@ -113,7 +113,7 @@ impl Keeper {
         let spec = revision.map(|revision| &*revision.spec);
         let apps: Vec<_> = spec
             .iter()
-            .flat_map(|spec| &spec.apps)
+            .flat_map(|spec| spec.apps.iter().filter(|(name, _)| !spec.tasks.contains_key(*name)))
             .map(|(name, app)| {
                 let service = revision.and_then(|revision| service_status::of(revision, name, &self.home));
                 self.app_status(stack, (name, app), service, desired, query)
@@ -134,6 +134,7 @@ impl Keeper {
             }),
             problems,
             apps,
+            tasks: self.task_statuses(stack),
         }
     }
 

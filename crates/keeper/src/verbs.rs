@@ -7,6 +7,7 @@ use crate::control::Verb;
 use crate::error::KeeperError;
 use crate::keeper::{Keeper, report_failure};
 use crate::stack::Stack;
+use crate::tasks;
 use model::{AppName, StackName};
 use std::sync::Arc;
 
@@ -18,6 +19,10 @@ impl Keeper {
         let found = self.stack(stack)?;
         if !found.knows(&name) {
             return Err(unknown());
+        }
+        if tasks::is_task(found, &name) {
+            let why = format!("{app} is a task: it runs when it is due, and by mainstay task run {app}");
+            return Err(KeeperError::Wrong(why));
         }
         check_at_rest(found)?;
         let (stack_name, was_stopped) = (found.name.clone(), found.stopped.contains(&name));
@@ -52,14 +57,14 @@ impl Keeper {
             return Err(KeeperError::Conflict(format!("{stack} has nothing to restart yet")));
         };
         let (revision, spec) = (active.number, Arc::clone(&active.spec));
-        let apps: Vec<AppName> =
-            spec.apps.keys().filter(|app| !found.stopped.contains(*app)).cloned().collect();
+        let runs = |app: &&AppName| !found.stopped.contains(*app) && !spec.tasks.contains_key(*app);
+        let apps: Vec<AppName> = spec.apps.keys().filter(runs).cloned().collect();
         apps.iter().try_for_each(|app| self.count_restart(&name, app))?;
         let changes = apps.iter().map(|app| format!("{} {app}: restarted", change::kind(&spec, app)));
         Ok(Accepted { stack: name.to_string(), revision, changes: changes.collect() })
     }
 
-    fn count_restart(&mut self, stack: &StackName, app: &AppName) -> Result<(), KeeperError> {
+    pub(crate) fn count_restart(&mut self, stack: &StackName, app: &AppName) -> Result<(), KeeperError> {
         let count = self.store.count_restart(stack, app)?;
         if let Some(stack) = self.stacks.get_mut(stack) {
             stack.restarts.insert(app.clone(), count);

@@ -55,6 +55,7 @@ impl Keeper {
             Call::Put(request, answer) => drop(answer.send(self.put(request).await)),
             Call::Reload(stack, request, answer) => drop(answer.send(self.reload(&stack, request).await)),
             Call::Restart(stack, answer) => drop(answer.send(self.restart_all(&stack))),
+            Call::RunTask(stack, task, answer) => drop(answer.send(self.run_task(&stack, &task))),
             Call::Scale(stack, request, answer) => drop(answer.send(self.scale(&stack, &request))),
             Call::Remove(stack, answer) => drop(answer.send(self.remove(&stack))),
             Call::App(stack, app, verb, answer) => drop(answer.send(self.app_verb(&stack, &app, verb))),

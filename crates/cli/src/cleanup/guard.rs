@@ -26,14 +26,15 @@ impl Guard {
         let spec = &loaded.spec;
         let mut named = loaded.files.clone();
         named.push(spec.root.join(".env"));
-        spec.apps.values().for_each(|app| of_app(app, &mut named));
+        let apps = || spec.apps.values().chain(spec.tasks.values().map(|task| &task.app));
+        apps().for_each(|app| of_app(app, &mut named));
         for site in &spec.sites {
             if let TlsSpec::Files { cert, key } = &site.tls {
                 named.extend([cert.clone(), key.clone()]);
             }
             site.routes.iter().for_each(|route| of_route(route, &mut named));
         }
-        let writable = spec.apps.values().flat_map(|app| app.writable.clone());
+        let writable = apps().flat_map(|app| app.writable.clone());
         let mut closed: Vec<PathBuf> = writable.chain(spec.logs.dir.clone()).collect();
         closed.push(home.to_owned());
         closed.extend(CLOSED.map(|name| spec.root.join(name)));

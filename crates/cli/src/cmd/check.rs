@@ -92,5 +92,8 @@ fn summary(spec: &StackSpec) -> String {
     if !spec.services.is_empty() {
         parts.push(count(spec.services.len(), "service"));
     }
+    if !spec.tasks.is_empty() {
+        parts.push(count(spec.tasks.len(), "task"));
+    }
     parts.join(", ")
 }

@@ -23,6 +23,7 @@ pub mod signal;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod task;
 pub mod top;
 pub mod up;
 pub mod version;
@@ -47,6 +48,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             | Verb::Reload(_)
             | Verb::Scale(_)
             | Verb::Signal(_)
+            | Verb::Task(_)
             | Verb::Data(_)
     ) {
         context.check_place()?;
@@ -65,6 +67,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Why(args) => why::run(context, &args),
         Verb::Restart(args) => restart::run(context, &args.names),
         Verb::Reload(args) => reload::run(context, &args),
+        Verb::Task(args) => task::run(context, args),
         Verb::Scale(args) => scale::run(context, args.apps),
         Verb::Signal(args) => signal::run(context, args),
         Verb::Data(args) => data::run(context, args),

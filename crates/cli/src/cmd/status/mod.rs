@@ -4,7 +4,7 @@ mod detail;
 mod table;
 mod trouble;
 
-use super::{data, scale};
+use super::{data, scale, task};
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::Failure;
@@ -76,6 +76,7 @@ fn show_stack(stack: &StackStatus, home: &Home, look: Look) -> String {
         out += &trouble::of(&what, &change.state, change.reason.as_deref().unwrap_or_default(), style);
     }
     out += &scale::show(stack, style);
+    out += &task::show(stack, style);
     for app in &stack.apps {
         out += &trouble::of_app(&with_last_lines(app, stack, home), style);
     }
