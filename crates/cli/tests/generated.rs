@@ -6,12 +6,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 14] = [
     "check",
     "up",
     "start",
     "stop",
     "status",
+    "top",
+    "history",
+    "ports",
     "logs",
     "restart",
     "reload",

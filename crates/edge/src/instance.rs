@@ -152,6 +152,7 @@ impl Instance {
             in_flight: u64::from(self.in_flight()),
             requests: self.requests.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
+            left_alone: !self.circuit.is_closed(),
         }
     }
 

@@ -329,8 +329,8 @@ pub struct BuildStatus {
     pub line: String,
 }
 
-/// One instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One instance; or a slot that has none because its last run failed and it is not started again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstanceStatus {
     /// `app.slot`.
     pub label: String,
@@ -360,6 +360,9 @@ pub struct InstanceStatus {
     /// Requests that failed there: refused, reset, timed out.
     #[serde(default)]
     pub failures: u64,
+    /// Its circuit is open: after failures in a row the front door sends it nothing but a trial.
+    #[serde(default)]
+    pub left_alone: bool,
     /// Answers for each second of the last minute.
     #[serde(default)]
     pub rate: f64,

@@ -29,6 +29,7 @@ impl Keeper {
             Step::Forget { instance, .. } => {
                 self.finish_journal(instance);
                 self.facts.remove(instance);
+                self.note_failure(instance);
             }
         }
     }

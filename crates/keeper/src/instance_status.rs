@@ -4,8 +4,9 @@ use crate::api;
 use crate::error::KeeperError;
 use crate::keeper::{Facts, Keeper, epoch_ms, report_failure};
 use crate::status::HISTORY;
-use model::AppId;
 use model::observed::{End, Instance, Phase};
+use model::plan::{Desired, SlotState, slot_state};
+use model::{AppId, InstanceId};
 
 /// Most changes of state in one answer.
 const MOST: u32 = 10_000;
@@ -42,11 +43,45 @@ impl Keeper {
             requests: seen.requests,
             in_flight: seen.in_flight,
             failures: seen.failures,
+            left_alone: seen.left_alone,
             rate: seen.rate,
             p50_us: measured(seen.p50_us),
             p99_us: measured(seen.p99_us),
             usage: None,
             logs: if query.settings { logs() } else { Vec::new() },
+        }
+    }
+
+    /// Slots of an app that have no instance, and get none because too many runs failed.
+    pub(crate) fn failed_slots(&self, app: &AppId, desired: &Desired) -> Vec<api::InstanceStatus> {
+        let slots = self.observed.slots.iter().filter(|((of, _), _)| of == app);
+        let is_free = |slot: u32| self.observed.of(app).all(|instance| instance.id.slot != slot);
+        let failed = slots.filter(|((_, slot), _)| is_free(*slot) && self.has_failed(app, *slot, desired));
+        failed
+            .map(|((_, slot), record)| api::InstanceStatus {
+                label: format!("{}.{slot}", app.app),
+                run: self.observed.runs.get(app).copied().unwrap_or(0),
+                state: "failed".to_owned(),
+                restarts: record.restarts,
+                last_end: Some(record.end.to_string()),
+                ended: Some(in_short(&record.end)),
+                ..api::InstanceStatus::default()
+            })
+            .collect()
+    }
+
+    fn has_failed(&self, app: &AppId, slot: u32, desired: &Desired) -> bool {
+        let wanted = desired.apps.get(app).filter(|app| app.instances > 0);
+        wanted.is_some_and(|wanted| {
+            slot_state(wanted, &self.observed, app, slot, self.now()) == SlotState::Failed
+        })
+    }
+
+    /// Once a run is forgotten: where it was the last one that was tried, that is said aloud and written down.
+    pub(crate) fn note_failure(&self, id: &InstanceId) {
+        if self.has_failed(&id.app, id.slot, &self.desired()) {
+            tracing::error!(instance = %id, "failed too often and is not started again");
+            self.note(id, "failed", "too many unstable ends in a row: it is not started again");
         }
     }
 

@@ -180,6 +180,7 @@ impl Keeper {
         let id = stack.app_id(name);
         let mine = || self.observed.instances.values().filter(|instance| instance.id.app == id);
         let mut instances: Vec<_> = mine().map(|instance| self.instance_status(instance, query)).collect();
+        instances.extend(self.failed_slots(&id, desired));
         instances.sort_by(|a, b| (&a.label, a.run).cmp(&(&b.label, b.run)));
         let state = app_state(desired, &self.observed, &id);
         let bad = matches!(state, AppState::Degraded | AppState::Unhealthy | AppState::Failed { .. });

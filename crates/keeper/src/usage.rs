@@ -160,6 +160,13 @@ fn uptime(instance: &InstanceStatus) -> Option<(u32, Duration)> {
 fn show(root: u32, usage: &Usage, before: &Seen, passed: Duration, exact: bool) -> UsageStatus {
     let mut processes: Vec<ProcessStatus> =
         usage.processes.iter().map(|process| show_process(process, before, passed)).collect();
+    let mut memory = usage.memory;
+    if exact && !usage.of_group {
+        for process in &mut processes {
+            process.memory = sys::proc::memory(process.pid).map_or(0, |exact| exact.min(process.memory));
+        }
+        memory = processes.iter().map(|process| process.memory).sum();
+    }
     processes.sort_by_key(|process| (process.pid != root, process.pid));
     let own: Duration = usage.processes.iter().map(|process| since(process, before)).sum();
     // Where one has gone that nobody waited for, its time is gone with it.
@@ -171,7 +178,7 @@ fn show(root: u32, usage: &Usage, before: &Seen, passed: Duration, exact: bool) 
             name,
             cpu_percent: percent(cpu, passed),
             cpu_ms: millis(usage.cpu),
-            memory: if exact { usage.exact_memory() } else { usage.memory },
+            memory,
             threads: usage.threads,
             files: usage.files,
             read_bytes: usage.read_bytes,

@@ -6,7 +6,7 @@ use model::AppId;
 use rusqlite::{OptionalExtension, params};
 
 /// How many transitions are kept for each app.
-pub const KEPT: u32 = 500;
+pub const KEPT: u32 = 200;
 
 /// An instance changed its state.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -168,6 +168,29 @@ fn history_and_revisions_are_bounded() {
 }
 
 #[test]
+fn the_history_is_asked_for_by_stack_app_and_time_and_bounded_by_age() {
+    let (_folder, path) = in_a_folder();
+    let store = Store::open(&path).unwrap();
+    let at = |app: AppId, at_ms: u64| {
+        let (instance, state, reason) = ("web.1".to_owned(), "ready".to_owned(), String::new());
+        store.record(&Transition { app, instance, state, reason, at_ms }).unwrap();
+    };
+    let found = |stack: Option<&str>, app: Option<&str>, since_ms: u64, limit: u32| -> Vec<u64> {
+        let found = store.history_of(stack, app, since_ms, limit).unwrap();
+        found.into_iter().map(|it| it.at_ms).collect()
+    };
+    (1..=3).for_each(|time| at(app_id("one", "web"), time * 10));
+    at(app_id("one", "db"), 15);
+    at(app_id("two", "web"), 25);
+    assert_eq!(found(None, None, 0, 9), [10, 15, 20, 25, 30], "oldest first");
+    assert_eq!(found(Some("one"), None, 15, 9), [15, 20, 30]);
+    assert_eq!(found(None, Some("web"), 0, 2), [25, 30], "the latest");
+    assert_eq!(found(Some("no"), None, 0, 9), [0; 0]);
+    store.forget_history(20).unwrap();
+    assert_eq!(found(None, None, 0, 9), [20, 25, 30]);
+}
+
+#[test]
 fn only_its_owner_may_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, path) = in_a_folder();

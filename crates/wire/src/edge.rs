@@ -167,6 +167,9 @@ pub struct InstanceStats {
     pub requests: u64,
     /// Requests that failed there: refused, reset, timed out.
     pub failures: u64,
+    /// Its circuit is open: after failures in a row it gets nothing but a trial.
+    #[serde(default)]
+    pub left_alone: bool,
     /// Answers for each second of the last minute.
     #[serde(default)]
     pub rate: f64,

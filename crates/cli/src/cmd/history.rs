@@ -1,4 +1,4 @@
-//! `mainstay history`: when instances changed their state, and why. Survives keepers; of each app the latest 500, for 90 days.
+//! `mainstay history`: when instances changed their state, and why. Survives keepers; of each app the latest 200, for 90 days.
 
 use crate::args::HistoryArgs;
 use crate::context::Context;

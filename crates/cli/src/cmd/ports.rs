@@ -76,7 +76,7 @@ fn port(found: &Listening, owners: &Owners, status: Option<&Status>) -> Port {
         (Some(_), ..) => front_door(found.address, status),
         (_, Some((stack, label)), _) => format!("{stack}/{label}"),
         (_, _, Some(program)) => format!("{program}, not of Mainstay"),
-        (_, _, None) => "a process of another user".to_owned(),
+        (_, _, None) => "not to be seen: another user's, or of a container".to_owned(),
     };
     let instance = instance.filter(|_| ours.is_none());
     Port {
@@ -147,6 +147,9 @@ mod tests {
         let foreign = port(&found(&[own]), &Owners::new(), None);
         assert!(foreign.pid == Some(own) && foreign.owner.ends_with(", not of Mainstay"), "{foreign:?}");
         let hidden = port(&found(&[]), &Owners::new(), None);
-        assert_eq!((hidden.pid, hidden.owner.as_str()), (None, "a process of another user"));
+        assert_eq!(
+            (hidden.pid, hidden.owner.as_str()),
+            (None, "not to be seen: another user's, or of a container")
+        );
     }
 }

@@ -128,6 +128,9 @@ fn seen(app: &AppStatus) -> Vec<(String, String)> {
             let end = end.lines().next().unwrap_or_default();
             fact("last end", format!("the run before {end}; started again {restarts} times"));
         }
+        if instance.left_alone {
+            fact("circuit", "open: after failures in a row it gets nothing but a trial now and then".into());
+        }
         if instance.failures > 0 {
             fact("failures", format!("{} requests were refused, reset or timed out", instance.failures));
         }

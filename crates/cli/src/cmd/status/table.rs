@@ -59,7 +59,7 @@ fn instance_row(instance: &InstanceStatus, app: &AppStatus) -> Row {
     let usage = instance.usage.as_ref();
     let cells = [
         instance.label.clone(),
-        instance.state.clone(),
+        state(instance),
         or_dash(instance.pid.map(|pid| pid.to_string())),
         or_dash(instance.uptime_ms.map(|millis| duration(Duration::from_millis(millis)))),
         restarts(instance),
@@ -92,6 +92,11 @@ fn process_row(process: &ProcessStatus) -> Row {
         or_dash(process.files.map(number)),
     ];
     cells.into_iter().map(|text| (text, None)).collect()
+}
+
+/// Ready, but the front door leaves it alone after failures in a row.
+fn state(instance: &InstanceStatus) -> String {
+    if instance.left_alone { format!("{}, left alone", instance.state) } else { instance.state.clone() }
 }
 
 /// With the reason of the last one.
