@@ -52,15 +52,15 @@ pub fn percent(share: f64) -> String {
 
 /// How often: `0`, `0.4`, `12`, `1730`.
 pub fn rate(each_second: f64) -> String {
-    format!("{each_second:.*}", usize::from(each_second >= 0.05 && each_second < 9.95))
+    format!("{each_second:.*}", usize::from((0.05..9.95).contains(&each_second)))
 }
 
 /// A large count: `1024`, `64K`, `1M`.
 pub fn number(count: u64) -> String {
     match count {
         0..10_000 => count.to_string(),
-        _ if count % (1 << 20) == 0 => format!("{}M", count >> 20),
-        _ if count % 1024 == 0 => format!("{}K", count >> 10),
+        _ if count.is_multiple_of(1 << 20) => format!("{}M", count >> 20),
+        _ if count.is_multiple_of(1024) => format!("{}K", count >> 10),
         10_000..10_000_000 => format!("{}k", count / 1000),
         _ => format!("{}m", count / 1_000_000),
     }
