@@ -2,15 +2,12 @@
 //! host and one for a stranger. They live as long as a process of the test's and leave nothing behind. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also the helpers of tests may
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use testkit::http::{Connection, Response};
 use testkit::tls::{Client, pair};
-use testkit::{Sandbox, wait_until};
+use testkit::{Network, Sandbox, wait_until};
 
 const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// A public name of each of the five teams that this is for.
@@ -25,59 +22,10 @@ const NAMES: [&str; 6] = [
 /// What their applications and databases listen on.
 const PORTS: [u16; 10] = [3306, 5000, 5001, 5432, 6379, 6380, 8000, 3000, 10050, 8080];
 
-/// A network of its own. It ends with the process that holds it, which ends with the test.
-struct Network {
-    holder: Child,
-}
-
-impl Network {
-    /// None where that is not allowed.
-    fn new() -> Option<Self> {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut network = Self { holder: command.spawn().ok()? };
-        let pid = network.holder.id();
-        let own = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-        let before = own("self");
-        let there = (0..500).any(|_| {
-            std::thread::sleep(Duration::from_millis(10));
-            let ended = !matches!(network.holder.try_wait(), Ok(None));
-            ended || own(&pid.to_string()).is_some_and(|link| Some(link) != before)
-        });
-        (there && matches!(network.holder.try_wait(), Ok(None))).then_some(network)
-    }
-
-    /// Does something there. What it starts stays there.
-    fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
-        let path = format!("/proc/{}/ns/net", self.holder.id());
-        let enter = || {
-            let network = File::open(path).unwrap();
-            let kind = Some(rustix::thread::LinkNameSpaceType::Network);
-            rustix::thread::move_into_link_name_space(network.as_fd(), kind).unwrap();
-            what()
-        };
-        std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
-    }
-
-    /// `ip` with these arguments; whether it worked.
-    fn ip(&self, arguments: &str) -> bool {
-        let run =
-            || Command::new("ip").args(arguments.split(' ')).status().is_ok_and(|status| status.success());
-        self.inside(run)
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        drop(self.holder.stdin.take()); // the end of its input is its end
-        let _ = self.holder.wait();
-    }
-}
-
 /// A host and a stranger.
 fn two_machines() -> Option<(Network, Network)> {
     let (host, stranger) = (Network::new()?, Network::new()?);
-    let cable = format!("link add ve-host type veth peer name ve-far netns {}", stranger.holder.id());
+    let cable = format!("link add ve-host type veth peer name ve-far netns {}", stranger.holder());
     let joined = host.ip("link set lo up")
         && stranger.ip("link set lo up")
         && host.ip(&cable)

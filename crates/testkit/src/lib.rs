@@ -16,6 +16,7 @@ pub mod backend;
 mod binary;
 mod front_door;
 pub mod http;
+mod network;
 mod running;
 mod sandbox;
 pub mod tls;
@@ -23,6 +24,7 @@ pub mod webdriver;
 
 pub use binary::binary;
 pub use front_door::{FrontDoor, HOST};
+pub use network::Network;
 pub use running::{Output, Running};
 pub use sandbox::Sandbox;
 
