@@ -19,7 +19,7 @@ pub const STACKS: &str = "mainstay-stacks.service";
 pub const SOCKET: &str = "mainstay.socket";
 
 /// What the keeper and all it starts may do at most. All of it is needed where apps run as users of their own:
-const CAPABILITIES: [(&str, &str); 9] = [
+const CAPABILITIES: [(&str, &str); 8] = [
     ("CAP_SETUID", "edge, apps and databases run as users of their own"),
     ("CAP_SETGID", "and with their groups"),
     ("CAP_CHOWN", "their folders and sockets are given to them"),
@@ -28,7 +28,6 @@ const CAPABILITIES: [(&str, &str); 9] = [
         "CAP_DAC_OVERRIDE",
         "manifests, secrets and certificates of others are read, and what builds left is removed",
     ),
-    ("CAP_DAC_READ_SEARCH", "folders that are closed to root's own rights are found"),
     ("CAP_KILL", "processes of other users are stopped"),
     ("CAP_NET_BIND_SERVICE", "ports 80 and 443"),
     ("CAP_SYS_PTRACE", "/proc says who listens on a port, and what a process of another user holds"),
