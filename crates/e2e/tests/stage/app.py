@@ -1,13 +1,14 @@
 """An app for tests: it tells its name and pid, and does what its environment and its paths ask for.
 
 Files in its working folder are its signals: it listens when `$START_GATE` is there, a request for /wait/NAME is answered
-when NAME is there, /health fails while `sick` or `sick.<pid>` is there, and says nothing while `hang` is. /exit/STATUS ends
+when NAME is there, one for /grow/BYTES makes it hold so many more, /health fails while `sick` or `sick.<pid>` is there, and says nothing while `hang` is. /exit/STATUS ends
 it, /deaf ends its listening only.
 """
 import os, signal, socket, sys, threading, time
 
 NAME = os.environ.get("NAME", "app")
 PID = os.getpid()
+held = []
 
 
 def wait_for(name):
@@ -24,6 +25,8 @@ def reply(path):
     if path.startswith("/wait/"):
         print("waits", flush=True)
         wait_for(path[6:])
+    if path.startswith("/grow/"):
+        held.append(b"x" * int(path[6:]))
     if path == "/deaf":
         listener.shutdown(socket.SHUT_RDWR)
     if path.startswith("/exit/"):
