@@ -344,8 +344,11 @@ pub struct InstanceStatus {
     pub address: Option<String>,
     /// Milliseconds since its process started.
     pub uptime_ms: Option<u64>,
-    /// Starts of this slot after the first.
+    /// Starts of this slot after the first, those after a recycling apart.
     pub restarts: u32,
+    /// Runs of this slot that were recycled.
+    #[serde(default)]
+    pub recycled: u32,
     /// How the slot's last run ended.
     pub last_end: Option<String>,
     /// The same in two words: `exit 1`, `signal 9`.

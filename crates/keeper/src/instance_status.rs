@@ -37,8 +37,15 @@ impl Keeper {
             address: facts.and_then(|facts| facts.address.as_ref()).map(ToString::to_string),
             uptime_ms: facts.and_then(|facts| facts.started_ms).map(uptime),
             restarts: record.map_or(0, |record| record.restarts),
-            last_end: record.map(|record| record.end.to_string()),
-            ended: record.map(|record| in_short(&record.end)),
+            recycled: record.map_or(0, |record| record.recycled),
+            last_end: record.map(|record| match &record.worn {
+                Some(why) => format!("was recycled: {why}"),
+                None => record.end.to_string(),
+            }),
+            ended: record.map(|record| match &record.worn {
+                Some(_) => "recycled".to_owned(),
+                None => in_short(&record.end),
+            }),
             memory: None, // who asks for it measures: `usage`
             requests: seen.requests,
             in_flight: seen.in_flight,
