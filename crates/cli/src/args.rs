@@ -17,7 +17,7 @@ pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlA
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
-pub use views::{HistoryArgs, PortsArgs, Sort, StatusArgs, TopArgs};
+pub use views::{HistoryArgs, LogsArgs, PortsArgs, Sort, StatusArgs, TopArgs};
 pub use why::WhyArgs;
 
 const EXIT_CODES: &str = "\
@@ -248,30 +248,6 @@ pub struct RestartArgs {
     /// Apps and services to restart; without a name all that run
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-}
-
-/// `logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// Only these: `app`, `app.slot`, `app.build` for what its build printed, or `edge` for the access log; without a name every app and
-    /// service
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-    /// The manifest, or the folder that holds mainstay.toml [default: this folder]
-    #[arg(long, value_name = "PATH")]
-    pub file: Option<PathBuf>,
-    /// Go on with new lines as they come
-    #[arg(short, long)]
-    pub follow: bool,
-    /// The access log too, beside what apps and services print
-    #[arg(long)]
-    pub access: bool,
-    /// How many lines in all
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
-    pub lines: usize,
-    /// Without the name and time before each line
-    #[arg(long)]
-    pub no_prefix: bool,
 }
 
 /// `reload`.

@@ -1,7 +1,8 @@
-//! What can be said to the verbs that only show: `status`, `top`, `history`, `ports`.
+//! What can be said to the verbs that only show: `status`, `top`, `history`, `ports`, `logs`.
 
 use super::{Place, length};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `status`.
@@ -69,4 +70,28 @@ pub struct PortsArgs {
     /// Only these, such as 80 443 3000,8000
     #[arg(value_name = "PORT", value_delimiter = ',')]
     pub ports: Vec<u16>,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// Only these: `app`, `app.slot`, `app.build` for what its build printed, or `edge` for the access log; without a name every app and
+    /// service
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The manifest, or the folder that holds mainstay.toml [default: this folder]
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Go on with new lines as they come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// The access log too, beside what apps and services print
+    #[arg(long)]
+    pub access: bool,
+    /// How many lines in all
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub lines: usize,
+    /// Without the name and time before each line
+    #[arg(long)]
+    pub no_prefix: bool,
 }
