@@ -29,7 +29,7 @@ fn every_instance_is_replaced_again_and_again_and_no_request_fails() {
         runs(app).iter().all(|run| *run > 6)
     });
     load.end();
-    assert!(recycled(&web).iter().all(|why| why.starts_with("it took ")), "{web:#}");
+    assert!(recycled(&web).iter().all(|why| why.starts_with("was stopped: it took ")), "{web:#}");
     assert_eq!((restarts(&web), recycled(&web).is_empty()), (0, false), "{web:#}");
 }
 
@@ -40,7 +40,7 @@ fn a_server_that_leaks_is_replaced_in_time_and_no_request_fails() {
     let web = stage.wait_for_app("web", "recycled", |app| runs(app).iter().all(|run| *run > 1));
     load.end();
     let why = recycled(&stage.wait_for_app("web", "recycled", |app| !recycled(app).is_empty())).remove(0);
-    assert!(why.starts_with("it held ") && why.ends_with("(limit 30 MB)"), "{why}");
+    assert!(why.starts_with("was stopped: it held ") && why.ends_with("(limit 30 MB)"), "{why}");
     assert_eq!(restarts(&web), 0);
 }
 

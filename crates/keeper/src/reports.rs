@@ -67,7 +67,7 @@ impl Keeper {
         let Phase::Ended { end, .. } = &instance.phase else { return };
         let end = end.clone();
         match &instance.worn {
-            Some(why) if end == End::Stopped => self.note(&id, "recycled", why),
+            Some(why) if end == End::Stopped => self.note(&id, "recycled", &format!("{end}: {why}")),
             _ => self.note(&id, "ended", &end.to_string()),
         }
         let Some(facts) = self.facts.get(&id).filter(|facts| !facts.was_ready) else { return };

@@ -89,12 +89,6 @@ pub fn private_memory(pid: u32) -> Option<u64> {
     Some(rollup(pid, "Private_Clean:")? + rollup(pid, "Private_Dirty:")?)
 }
 
-/// [`memory`] of a process and all its descendants.
-pub fn tree_memory(pid: u32) -> u64 {
-    let own = memory(pid).unwrap_or(0);
-    own + descendants(pid).unwrap_or_default().into_iter().filter_map(memory).sum::<u64>()
-}
-
 fn rollup(pid: u32, field: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = text.lines().find(|l| l.starts_with(field))?;
@@ -122,7 +116,6 @@ mod tests {
         assert!(start_time(me).unwrap() > 0);
         assert!(!cmdline(me).unwrap().is_empty());
         assert!(memory(me).unwrap() > 100_000);
-        assert!(tree_memory(me) >= 100_000);
         assert!(pids().unwrap().contains(&me));
         assert_eq!(stat(u32::MAX), None);
     }

@@ -118,7 +118,12 @@ impl Past {
 /// How a run ended, from what the history says of it, if it did around these moments: with the time, and whether it was told to.
 pub fn end<'t>(run: &[&'t Transition], from_ms: u64, until_ms: u64) -> Option<&'t Transition> {
     let near = from_ms.saturating_sub(SLACK)..=until_ms.saturating_add(SLACK * 2);
-    run.iter().copied().find(|change| change.state == "ended" && near.contains(&change.at_ms))
+    run.iter().copied().find(|change| is_end(change) && near.contains(&change.at_ms))
+}
+
+/// Whether a run was over then: it ended by itself, was stopped, or made room for a fresh one.
+pub fn is_end(change: &Transition) -> bool {
+    matches!(change.state.as_str(), "ended" | "recycled")
 }
 
 #[cfg(test)]

@@ -175,11 +175,10 @@ fn output(
     home: &Home,
 ) -> Vec<String> {
     let Some(Subject { past, label: Some(label), run }) = subject else { return Vec::new() };
-    let is_about = !failure.tries.is_empty()
-        || end.is_some()
-        || run.last().is_some_and(|change| change.state == "ended");
+    let is_about =
+        !failure.tries.is_empty() || end.is_some() || run.last().is_some_and(|change| past::is_end(change));
     let Some(begun) = run.first().filter(|_| is_about) else { return Vec::new() };
-    let ended = end.or(run.last().filter(|change| change.state == "ended"));
+    let ended = end.or(run.last().filter(|change| past::is_end(change)));
     let until = ended.map_or(failure.ended_ms(), |end| end.at_ms);
     let mut lines = past.output(home, label, begun.at_ms, until);
     if ended.is_none() {
