@@ -21,7 +21,7 @@ use crate::recycle::Wear;
 use crate::schedule::Schedule;
 use crate::servers::Servers;
 use crate::stack::{Revision, Stack};
-use crate::{Options, Shutdown, control, services, user};
+use crate::{Options, Shutdown, control, secrets, services, user};
 use certs::ticket::Tickets;
 use model::InstanceId;
 use model::observed::{Event, Observed, Phase};
@@ -146,6 +146,7 @@ fn assemble(
     let exe = options.exe.clone();
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
     let runs = store.runs()?;
+    let sticky_key = secrets::sticky_key(&home).map_err(KeeperError::at("the key of cookies"))?;
     let certificates = Certificates::new(home.certs());
     let handed = Handed::new(&options.handed);
     let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
@@ -170,6 +171,7 @@ fn assemble(
         found_events,
         certificates,
         tickets: Tickets::default(),
+        sticky_key,
         bans,
         servers: Servers::new(verdicts, tasks.clone()),
         builds: Builds::new(built),

@@ -172,7 +172,19 @@ impl Keeper {
             return;
         }
         let desired = self.desired();
-        let Self { stacks, observed, facts, found, edge, certificates, tickets, bans, servers, .. } = self;
+        let Self {
+            stacks,
+            observed,
+            facts,
+            found,
+            edge,
+            certificates,
+            tickets,
+            sticky_key,
+            bans,
+            servers,
+            ..
+        } = self;
         let Some(edge) = edge else { return };
         let parts = crate::publish::parts(&crate::publish::Sources {
             stacks,
@@ -182,6 +194,7 @@ impl Keeper {
             found,
             certificates,
             ticket_keys: &tickets.at(Instant::now()),
+            sticky_key,
             bans: bans.named(),
             servers,
         });

@@ -135,6 +135,10 @@ impl Home {
     pub fn service_certs(&self, service: &AppId) -> PathBuf {
         self.certs().join("services").join(service.stack.as_str()).join(service.app.as_str())
     }
+    /// What cookies are made with by which a client belongs to an instance. No stack can have that name.
+    pub fn sticky_key(&self) -> PathBuf {
+        self.home.join("secrets").join("sticky.key")
+    }
     /// Folder of what was generated for an app's environment, a file for each variable.
     pub fn secrets(&self, app: &AppId) -> PathBuf {
         self.home.join("secrets").join(app.stack.as_str()).join(app.app.as_str())

@@ -34,6 +34,7 @@ use sys::frame::FrameSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 use wire::edge::Stats;
+use wire::snapshot::StickyKey;
 
 /// Last lines of output that a failure shows.
 pub(crate) const LAST_LINES: usize = 30;
@@ -80,6 +81,7 @@ pub(crate) struct Keeper {
     pub(crate) found_events: mpsc::Sender<Found>,
     pub(crate) certificates: Certificates,
     pub(crate) tickets: Tickets,
+    pub(crate) sticky_key: StickyKey,
     pub(crate) bans: Bans,
     pub(crate) servers: Servers,
     pub(crate) builds: Builds,

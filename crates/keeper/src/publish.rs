@@ -17,7 +17,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use wire::snapshot::{Ban, Endpoint, Handler, Route, Site, Snapshot, TicketKey, Upstream, UpstreamState};
+use wire::snapshot::{
+    Ban, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream, UpstreamState,
+};
 
 /// Everything a snapshot is made from.
 pub(crate) struct Sources<'a> {
@@ -28,6 +30,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) found: &'a Found,
     pub(crate) certificates: &'a Certificates,
     pub(crate) ticket_keys: &'a [TicketKey],
+    pub(crate) sticky_key: &'a StickyKey,
     pub(crate) bans: &'a [Ban],
     pub(crate) servers: &'a Servers,
 }
@@ -96,6 +99,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
         }
     }
     snapshot.bans = sources.bans.to_vec();
+    snapshot.sticky_key = sources.sticky_key.clone();
     snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
     snapshot.certificates = sources.certificates.published();
     if !snapshot.certificates.is_empty() {
@@ -310,6 +314,7 @@ mod tests {
             found: &found,
             certificates: &certificates,
             ticket_keys: &[],
+            sticky_key: &StickyKey::default(),
             bans: &[],
             servers: &Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
         };

@@ -1,4 +1,5 @@
-//! What `{ generate = N }` in an app's `env` stands for: made once, kept in a file that only the keeper reads, the same from then on.
+//! What `{ generate = N }` in an app's `env` stands for, and the key of the edge's cookies: made once, kept in a file that only
+//! the keeper reads, the same from then on.
 //!
 //! Whoever removes the file gets another value with the next reload. The length counts when it is made: a longer wish later does not
 //! change what an app has signed with.
@@ -8,6 +9,7 @@ use model::spec::{EnvValue, StackSpec};
 use model::{AppId, Secret};
 use std::io;
 use std::path::Path;
+use wire::snapshot::StickyKey;
 
 /// Larger files hold no value of ours.
 const MOST: u64 = 64 << 10;
@@ -29,6 +31,16 @@ pub(crate) fn fill(spec: &mut StackSpec, home: &Home, dry: bool) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// What cookies are made with by which a client belongs to an instance: the same for every keeper of this home.
+///
+/// # Errors
+/// For people: the file and the cause.
+pub(crate) fn sticky_key(home: &Home) -> io::Result<StickyKey> {
+    let file = home.sticky_key();
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+    one(&file, 32, false).map(StickyKey).map_err(named)
 }
 
 /// The value in this file; a new one of so many bytes where there is none.

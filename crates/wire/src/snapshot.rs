@@ -45,8 +45,8 @@ pub struct Snapshot {
 }
 
 /// Key of the cookies by which a client belongs to an instance.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StickyKey(pub [u8; 32]);
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StickyKey(pub String);
 
 impl fmt::Debug for StickyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

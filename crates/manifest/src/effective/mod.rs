@@ -6,6 +6,7 @@ mod policy;
 mod service;
 mod site;
 mod task;
+mod traffic;
 
 use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
@@ -166,6 +167,7 @@ fn app(app: &AppSpec) -> Table {
     }
     table["needs"] = value(list(app.needs.iter().map(ToString::to_string)));
     table["balance"] = value(site::balance(app.balance));
+    traffic::entries(&app.traffic).for_each(|(key, own)| table[key] = value(own));
     table["http2"] = value(app.http2);
     table["health"] = value(site::health(&app.health));
     table["restart"] = restart(&app.restart);

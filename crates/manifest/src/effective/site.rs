@@ -1,6 +1,6 @@
 //! Sites, their routes, and what answers those.
 
-use super::{duration, inline, list, path, policy, size, text};
+use super::{duration, inline, list, path, policy, size, text, traffic};
 use model::site::{Balance, StaticSpec, TlsSpec};
 use model::spec::{HandlerSpec, HealthSpec, Probe, ProxySpec, RouteSpec, ServerSpec, SiteSpec};
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value, value};
@@ -71,6 +71,7 @@ fn proxy(spec: &ProxySpec) -> Item {
             ("http2", spec.http2.into()),
         ]
         .into_iter()
+        .chain(traffic::entries(&spec.traffic))
         .chain(health),
     )
 }

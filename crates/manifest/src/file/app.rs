@@ -1,6 +1,8 @@
 //! `[app.NAME]`: code of the user's.
 
-use super::{BalanceFile, DurationText, LogsFile, OneOrMany, RecycleFile, ResourcesFile};
+use super::{
+    BalanceFile, CircuitFile, DurationText, LogsFile, OneOrMany, RecycleFile, ResourcesFile, StickyFile,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -35,6 +37,19 @@ pub struct AppFile {
     pub listen: Option<bool>,
     /// How requests are spread over its instances: `least-requests` or `round-robin`. Default: `least-requests`.
     pub balance: Option<BalanceFile>,
+    /// Most requests in flight for each instance; more wait at the edge. With 1 no connection is kept. Default: no bound.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub concurrency: Option<i64>,
+    /// A client's requests go to the instance that had its first one: `{ cookie = "NAME" }`. Default: each goes where it fits.
+    pub sticky: Option<StickyFile>,
+    /// Time over which an instance that became ready gets its full share of requests. Default: at once.
+    pub slow_start: Option<DurationText>,
+    /// When an instance is left alone because requests fail there: `false`, or a table. Default: after 5 failures in a row,
+    /// for `10s`.
+    pub circuit: Option<CircuitFile>,
+    /// Most requests that are sent again, in percent of those that came; ten each second always may. Default: 20.
+    #[schemars(range(min = 0, max = 100))]
+    pub retries: Option<i64>,
     /// The app speaks HTTP/2 without TLS (h2c, with prior knowledge), gRPC for example. Default: `false`.
     pub http2: Option<bool>,
     /// Folders below the manifest's that exist and belong to the app's user before it starts.

@@ -18,6 +18,7 @@ mod service;
 mod site;
 mod stack;
 mod task;
+mod traffic;
 
 pub use app::*;
 pub use auth::*;
@@ -31,6 +32,7 @@ pub use service::*;
 pub use site::*;
 pub use stack::*;
 pub use task::*;
+pub use traffic::*;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

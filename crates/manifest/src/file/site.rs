@@ -1,6 +1,8 @@
 //! `[[site]]` and `[[site.route]]`: host names, certificates, and what answers a route.
 
-use super::{BalanceFile, HealthFile, OneOrMany, PolicyKeys, StaticFile};
+use super::{
+    BalanceFile, CircuitFile, DurationText, HealthFile, OneOrMany, PolicyKeys, StaticFile, StickyFile,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -103,6 +105,19 @@ pub struct ProxyTable {
     /// How requests are spread: `least-requests` or `round-robin`. Default: `round-robin` where a server has a weight, else
     /// `least-requests`.
     pub balance: Option<BalanceFile>,
+    /// Most requests in flight for each server; more wait at the edge. With 1 no connection is kept. Default: no bound.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub concurrency: Option<i64>,
+    /// A client's requests go to the server that had its first one: `{ cookie = "NAME" }`. Default: each goes where it fits.
+    pub sticky: Option<StickyFile>,
+    /// Time over which a server that became healthy again gets its full share of requests. Default: at once.
+    pub slow_start: Option<DurationText>,
+    /// When a server is left alone because requests fail there: `false`, or a table. Default: after 5 failures in a row,
+    /// for `10s`.
+    pub circuit: Option<CircuitFile>,
+    /// Most requests that are sent again, in percent of those that came; ten each second always may. Default: 20.
+    #[schemars(range(min = 0, max = 100))]
+    pub retries: Option<i64>,
     /// They speak HTTP/2 without TLS (h2c, with prior knowledge). Default: `false`.
     pub http2: Option<bool>,
     /// How their health is found out: a path to `GET`, or a table. Default: they are always asked.

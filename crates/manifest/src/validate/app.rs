@@ -1,7 +1,9 @@
 //! One app.
 
 use super::reach::unreachable_folder;
-use super::{Context, build, command, env, handler, instances, items, missing, recycle, run, script};
+use super::{
+    Context, build, command, env, handler, instances, items, missing, recycle, run, script, traffic,
+};
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
 use crate::interpolate;
@@ -72,6 +74,13 @@ pub fn app(
     let fresh = recycle::recycle(context, place.key("recycle"), file.recycle.as_ref());
     let resources = recycle::resources(context, place.key("resources"), &file.resources);
     recycle::both(context, place, &fresh, &resources);
+    let keys = traffic::Keys {
+        concurrency: file.concurrency,
+        sticky: file.sticky.as_ref(),
+        slow_start: file.slow_start.as_ref(),
+        circuit: file.circuit.as_ref(),
+        retries: file.retries,
+    };
     Some(AppSpec {
         balance: handler::balance(file.balance),
         http2,
@@ -90,7 +99,7 @@ pub fn app(
         build,
         writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
         description: run::description(context, place.key("description"), file.description.as_deref()),
-        traffic: Default::default(),
+        traffic: traffic::traffic(context, place, &keys),
         recycle: fresh,
         resources,
         scale,

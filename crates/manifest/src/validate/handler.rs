@@ -1,7 +1,7 @@
 //! What answers a route: an app, other servers, a folder, a redirect, the metrics.
 
 use super::site::Scope;
-use super::{Context, app, files, known, missing, unknown_app};
+use super::{Context, app, files, known, missing, traffic, unknown_app};
 use crate::diagnostic::nearest;
 use crate::file::{
     BalanceFile, ProxyFile, ProxyTable, RedirectFile, RedirectTable, RouteFile, ServerFile, ServerTable,
@@ -158,14 +158,15 @@ fn proxy(context: &mut Context<'_>, place: Place<'_>, file: &ProxyFile) -> Optio
             .help("write `balance = \"round-robin\"`");
     }
     let balance = if weighted { Balance::RoundRobin } else { balance(table.balance) };
-    let hold = HoldSpec::OFF;
-    Some(ProxySpec {
-        servers,
-        balance,
-        http2,
-        health,
-        traffic: TrafficSpec { hold, ..TrafficSpec::default() },
-    })
+    let keys = traffic::Keys {
+        concurrency: table.concurrency,
+        sticky: table.sticky.as_ref(),
+        slow_start: table.slow_start.as_ref(),
+        circuit: table.circuit.as_ref(),
+        retries: table.retries,
+    };
+    let traffic = TrafficSpec { hold: HoldSpec::OFF, ..traffic::traffic(context, place, &keys) };
+    Some(ProxySpec { servers, balance, http2, health, traffic })
 }
 
 fn server(context: &mut Context<'_>, place: Place<'_>, file: &ServerFile) -> Option<ServerSpec> {

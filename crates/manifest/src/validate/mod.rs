@@ -21,6 +21,7 @@ mod service;
 mod site;
 mod task;
 mod told;
+mod traffic;
 mod upkeep;
 
 pub use policy::{compress_default, format_statuses, security_names};
