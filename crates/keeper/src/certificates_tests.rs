@@ -42,6 +42,7 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
         facts: &facts,
         found: &BTreeMap::new(),
         certificates: &certificates,
+        sticky_key: &wire::snapshot::StickyKey::default(),
         ticket_keys: &keys,
         bans: &[],
         servers: &crate::servers::Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
