@@ -79,11 +79,17 @@ impl Circuit {
         trial.is_some()
     }
 
-    /// A request failed. True: it is time to open the circuit.
-    pub fn failed(&self, trial: Option<Trial>, most: u32, now: Instant, open: Duration) -> bool {
+    /// A request failed. True: it is time to open the circuit. A trial opens it again itself, for as long as `open` says.
+    pub fn failed(
+        &self,
+        trial: Option<Trial>,
+        most: u32,
+        now: Instant,
+        open: impl FnOnce() -> Duration,
+    ) -> bool {
         let count = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if trial.is_some() {
-            self.open(now, open);
+            self.open(now, open());
             return false;
         }
         count >= most && self.is_closed()
@@ -116,12 +122,12 @@ mod tests {
     fn it_opens_after_failures_in_a_row_and_one_request_tries_it() {
         let start = Instant::now();
         let circuit = Circuit::new(start);
-        assert!(!circuit.failed(None, 3, start, OPEN));
-        assert!(!circuit.failed(None, 3, start, OPEN));
+        assert!(!circuit.failed(None, 3, start, || OPEN));
+        assert!(!circuit.failed(None, 3, start, || OPEN));
         assert!(!circuit.answered(None), "it was closed");
-        assert!(!circuit.failed(None, 3, start, OPEN), "an answer between: not in a row");
-        assert!(!circuit.failed(None, 3, start, OPEN));
-        assert!(circuit.failed(None, 3, start, OPEN));
+        assert!(!circuit.failed(None, 3, start, || OPEN), "an answer between: not in a row");
+        assert!(!circuit.failed(None, 3, start, || OPEN));
+        assert!(circuit.failed(None, 3, start, || OPEN));
         assert!(circuit.is_closed(), "for the upstream to open");
         circuit.open(start, OPEN);
         assert_eq!(circuit.enter(start + OPEN / 2, OPEN), None);
@@ -129,12 +135,12 @@ mod tests {
         let trial = circuit.enter(start + OPEN, OPEN).unwrap();
         assert!(trial.is_some());
         assert_eq!(circuit.enter(start + OPEN, OPEN), None, "one at a time");
-        assert!(!circuit.failed(trial, 3, start + OPEN, OPEN));
+        assert!(!circuit.failed(trial, 3, start + OPEN, || OPEN));
         assert_eq!(circuit.enter(start + OPEN * 3 / 2, OPEN), None, "open again");
         let trial = circuit.enter(start + OPEN * 2, OPEN).unwrap();
         assert!(!circuit.answered(None) && !circuit.is_closed(), "an old request shows nothing");
         assert!(circuit.answered(trial) && circuit.is_closed());
-        assert!(!circuit.failed(None, 3, start, OPEN), "counted anew");
+        assert!(!circuit.failed(None, 3, start, || OPEN), "counted anew");
     }
 
     #[test]

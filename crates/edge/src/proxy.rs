@@ -292,7 +292,7 @@ fn later(why: Cause, cause: &'static str) -> Refusal {
 fn cut(wait: Duration) -> Refusal {
     let refusal =
         Refusal::new(503, Cause::CircuitOpen, "all instances are left alone after failures in a row");
-    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
     Refusal { retry_after: Some(seconds), ..refusal }
 }
 

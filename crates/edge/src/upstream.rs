@@ -24,6 +24,8 @@ use wire::snapshot::{StickyKey, UpstreamState};
 
 /// Up to so many instances all are compared.
 const EXACT: usize = 16;
+/// Longest time for which the last instance is left alone: nobody else answers meanwhile, and it may be back any moment.
+const LAST: Duration = Duration::from_secs(1);
 
 /// What the choice for one request depends on beside the instances.
 #[derive(Debug, Clone, Default)]
@@ -305,40 +307,45 @@ impl Upstream {
         all.find_map(|place| self.instances.get(place).filter(|instance| may(place, instance)))
     }
 
+    /// Of those that may be taken; ties go round among them.
     fn fewest(&self, may: impl Fn(usize, &Instance) -> bool) -> Option<&Arc<Instance>> {
-        let count = self.instances.len();
-        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % count.max(1);
-        // `min_by_key` gives the first of equals: the one nearest to the start.
-        (start..count)
-            .chain(0..start)
-            .filter_map(|place| self.instances.get(place).filter(|instance| may(place, instance)))
-            .min_by_key(|instance| instance.in_flight())
+        let all = self.instances.iter().enumerate();
+        let free = || all.clone().filter(|(place, instance)| may(*place, instance));
+        let count = free().count().max(1);
+        let start = self.lasting.cursor.fetch_add(1, Ordering::Relaxed) as usize % count;
+        let behind = |turn: usize| (turn + count - start) % count;
+        let by_turn = free().enumerate().map(|(turn, (_, instance))| (turn, instance));
+        by_turn.min_by_key(|(turn, instance)| (instance.in_flight(), behind(*turn))).map(|(_, found)| found)
     }
 
     /// A request failed there. After enough of them in a row the instance is left alone for a while.
     ///
     /// Who cannot be reached at all is left alone in any case: every request would fail there. Who breaks requests off is, as long as
     /// no more than half of the instances are (one of two, none where there is only one): it may be the requests that break it,
-    /// sent by one client, and they would take a whole app away one instance after the other.
+    /// sent by one client, and they would take a whole app away one instance after the other. With none left one is tried each
+    /// second ([`LAST`]).
     pub fn failed(&self, claim: &mut Claim, how: Failed) {
         let trial = claim.take_trial();
         let Some(instance) = claim.instance() else { return };
         instance.count_failure();
         let spec = self.traffic.circuit;
         let now = Instant::now();
-        if spec.failures == 0 || !instance.circuit.failed(trial, spec.failures, now, spec.open) {
+        let open_of = || {
+            let open = self.instances.iter().filter(|other| !other.circuit.is_closed());
+            open.filter(|other| other.key != instance.key).count()
+        };
+        let time = || if open_of() + 1 < self.instances.len() { spec.open } else { spec.open.min(LAST) };
+        if spec.failures == 0 || !instance.circuit.failed(trial, spec.failures, now, time) {
             return;
         }
         let _opening = self.lasting.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = self.instances.iter().filter(|instance| !instance.circuit.is_closed()).count();
         if instance.circuit.is_closed()
-            && (how == Failed::Unreachable || 2 * (open + 1) <= self.instances.len())
+            && (how == Failed::Unreachable || 2 * (open_of() + 1) <= self.instances.len())
         {
-            instance.circuit.open(now, spec.open);
+            instance.circuit.open(now, time());
             tracing::warn!(
                 instance = &*instance.name,
                 failures = spec.failures,
-                open_ms = spec.open.as_millis(),
                 "left alone after failures in a row"
             );
         }
