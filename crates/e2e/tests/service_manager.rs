@@ -145,6 +145,9 @@ fn a_service_manager_is_told_and_hands_over_its_socket() {
     });
     signal(next, "CONT");
     wait_until("it goes on", || (count() > before).then_some(()));
+    // the manager's keeper stays without a stack
     stage.run(&["stop"]).expect_code(0);
+    assert_eq!(stage.status()["stacks"].as_array().unwrap().len(), 0);
+    stage.run(&["stop", "--all"]).expect_code(0);
     assert_eq!(sys::process::wait(next).unwrap(), Exit::Code(0));
 }

@@ -179,6 +179,9 @@ pub struct KeeperStatus {
     /// What it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<ProcessStatus>,
+    /// A service manager started it, and has it live on without a stack.
+    #[serde(default)]
+    pub managed: bool,
 }
 
 /// The edge, as it reports itself.

@@ -47,6 +47,11 @@ impl Herald {
         Self { notifier, every: service_manager::watchdog().map(|patience| patience / 2), ..Self::default() }
     }
 
+    /// Whether a service manager started this keeper.
+    pub(crate) fn has_manager(&self) -> bool {
+        self.notifier.is_some()
+    }
+
     /// True: it was said. What could not be said now is said again when the loop comes round.
     fn say(&self, lines: &str) -> bool {
         let Some(notifier) = &self.notifier else { return true };

@@ -75,7 +75,14 @@ impl Keeper {
         let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION").to_owned());
         let home = self.home.path().to_owned();
         api::Status {
-            keeper: api::KeeperStatus { pid, version, uptime_ms, home, usage: None },
+            keeper: api::KeeperStatus {
+                pid,
+                version,
+                uptime_ms,
+                home,
+                usage: None,
+                managed: self.herald.has_manager(),
+            },
             edge: self.edge_status(),
             stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired, query)).collect(),
             certificates: self.certificates.status(SystemTime::now()),

@@ -1,4 +1,5 @@
-//! `mainstay stop`: a whole stack, in reverse order of `needs`, or some of its apps. The last stack's end is the keeper's.
+//! `mainstay stop`: a whole stack, in reverse order of `needs`, or some of its apps. The last stack's end is the keeper's,
+//! unless a service manager started that.
 
 use super::{check, restart};
 use crate::client::{CallError, Client};
@@ -29,8 +30,11 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
         return restart::act(context, &client, names, "stop");
     }
     let before = client.status()?;
+    let ends = !before.keeper.managed; // else the service manager says when
     if before.stacks.is_empty() {
-        end_keeper(&client, before.keeper.pid)?;
+        if ends {
+            end_keeper(&client, before.keeper.pid)?;
+        }
         restart::say(context, &[]);
         return Ok(());
     }
@@ -53,7 +57,7 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
         Ok(_) | Err(CallError::Gone) => (),
         Err(error) => return Err(error.into()),
     }
-    if before.stacks.len() == 1 {
+    if ends && before.stacks.len() == 1 {
         end_keeper(&client, before.keeper.pid)?;
     }
     progress.finish();
