@@ -163,15 +163,15 @@ pub fn of(cause: Cause) -> Advice {
         ),
         Cause::ConnectTimeout => advice(
             "{app} took no connection in time",
-            "its queue is full, or its machine cannot be reached: mainstay status; timeouts = { connect } of the route",
+            "its queue is full, or its machine cannot be reached: mainstay status; timeout = { connect } of the route",
         ),
         Cause::SendTimeout => advice(
             "{instance} took the request too slowly: {detail}",
-            "mainstay logs {app} shows what it was busy with; timeouts = { send } of the route lets it take longer",
+            "mainstay logs {app} shows what it was busy with; timeout = { send } of the route lets it take longer",
         ),
         Cause::ReadTimeout => advice(
             "{instance} had the whole request and said nothing for too long: {detail}",
-            "mainstay logs {app} shows what it was busy with; timeout = \"…\" of [app.{app}] lets it take longer",
+            "mainstay logs {app} shows what it was busy with; timeout = \"…\" of the route lets it take longer",
         ),
         Cause::BrokenOff => advice(
             "{instance} broke the connection off before its answer was whole",

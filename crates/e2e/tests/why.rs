@@ -1,0 +1,234 @@
+//! `mainstay why`: each cause by real traffic, named with its instance and release.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+mod stage;
+
+use serde_json::Value;
+use stage::{HOST, QUICK, Stage, WEB};
+use std::fs;
+use testkit::http::{Connection, Response, get};
+use testkit::wait_until;
+
+/// The site's routes: one with a limit, one that is not waited for long.
+const ROUTES: &str = "[[site.route]]\npath = \"/limited\"\napp = \"web\"\nlimit = \"1/h\"\n[[site.route]]\npath = \"/wait/*\"\napp = \"web\"\ntimeout = { read = \"500ms\" }\n";
+
+fn manifest(apps: &str) -> String {
+    let rest = "[[site.route]]\npath = \"/*\"\napp = \"web\"\n";
+    let logs = "[logs]\nredact = [\"email\", \"token\", \"card\"]\n";
+    format!("stack = \"t\"\n{logs}[[site]]\nhosts = [\"{HOST}\"]\n{ROUTES}{rest}{apps}")
+}
+
+fn started(apps: &str) -> Stage {
+    let stage = Stage::new("");
+    stage.sandbox.write("mainstay.toml", manifest(apps));
+    stage.sandbox.start_daemon(stage.port);
+    stage
+}
+
+fn post(stage: &Stage, path: &str) -> Connection {
+    let mut connection = Connection::open(("127.0.0.1", stage.port));
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    connection.send(head);
+    connection
+}
+
+fn id(response: &Response) -> String {
+    let id = response.header("X-Request-Id").expect("an id").to_owned();
+    assert!(response.status < 400 || response.text().contains(&id), "{}", response.text());
+    id
+}
+
+/// What `why --json` says, once it is written down and fits.
+#[track_caller]
+fn why(stage: &Stage, id: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let mut last = String::new();
+    let told = wait_until("it is known", || {
+        let output = stage.run(&["why", id, "--json"]);
+        let told: Option<Value> = serde_json::from_str(&output.stdout).ok();
+        last = output.stdout;
+        told.filter(|told| told["found"] != "unknown" && fits(told))
+    });
+    told
+}
+
+/// As [`why`], of this cause, at the app's instance of the first release.
+#[track_caller]
+fn failed(stage: &Stage, response: &Response, cause: &str, because: &str) -> Value {
+    let told =
+        why(stage, &id(response), |told| told["because"].as_str().unwrap_or_default().contains(because));
+    assert_eq!(told["failure"]["cause"], cause, "{told:#}");
+    assert!(told["next"].as_str().is_some_and(|next| !next.is_empty()), "{told:#}");
+    told
+}
+
+#[track_caller]
+fn names_instance(told: &Value) {
+    assert!(told["instance"].as_str().unwrap_or_default().starts_with("t/web.1"), "{told:#}");
+    assert_eq!(told["release"], 1, "{told:#}");
+    assert!(told["release_at"].as_str().is_some_and(|at| at.starts_with("20")), "{told:#}");
+}
+
+#[test]
+fn an_instance_that_exits_or_is_killed_is_named_with_its_last_words() {
+    let stage = started(&format!("{WEB}{QUICK}"));
+    let pid = stage.pids("web")[0];
+    let answer = post(&stage, "/exit/3").response();
+    assert_eq!(answer.status, 502);
+    let told = failed(&stage, &answer, "broken_off", "exited with status 3");
+    names_instance(&told);
+    assert_eq!(told["pid"], pid);
+    let output = told["output"].to_string();
+    assert!(output.contains("listens") && output.contains("complains"), "{told:#}");
+    // Also long after another run has taken its place, and without a keeper.
+    stage.wait_ready("web");
+    stage.kill_keeper();
+    let again = failed(&stage, &answer, "broken_off", "exited with status 3");
+    assert_eq!(again["output"], told["output"]);
+    let text = stage.run(&["why", &id(&answer)]).expect_code(0).stdout;
+    for part in
+        ["502: ", "web.1 exited with status 3", "release 1", "mainstay logs web", "complains", "/exit/3"]
+    {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    assert!(text.lines().count() < 40, "{text}");
+
+    stage.sandbox.start_daemon(stage.port);
+    stage.wait_ready("web");
+    let mut waits = post(&stage, "/wait/never");
+    wait_until("it has it", || stage.home_file("logs/t/web.1.out.log").contains("waits").then_some(()));
+    stage.kill(stage.pids("web")[0]);
+    let answer = waits.response();
+    assert_eq!(answer.status, 502);
+    names_instance(&failed(&stage, &answer, "broken_off", "signal 9"));
+}
+
+#[test]
+fn limits_timeouts_and_unknown_names_are_told_apart() {
+    let stage = started(WEB);
+    let slow = stage.get("/wait/never");
+    assert_eq!(slow.status, 504);
+    let told = failed(&stage, &slow, "read_timeout", "500 ms");
+    names_instance(&told);
+    assert_eq!(told["failure"]["route"], "/wait/*");
+    assert_eq!(stage.get("/limited").status, 200);
+    let limited = stage.get("/limited");
+    assert_eq!(limited.status, 429);
+    let told = failed(&stage, &limited, "rate_limit", "limit");
+    assert_eq!(told["failure"]["upstream"], "t/web");
+    let nowhere = get(stage.port, "nobody.localhost", "/");
+    assert_eq!(nowhere.status, 404);
+    assert_eq!(failed(&stage, &nowhere, "no_site", "")["failure"]["host"], "nobody.localhost");
+
+    let fine = stage.get("/fine");
+    let told = why(&stage, &id(&fine), |_| true);
+    assert_eq!(
+        (told["found"].as_str(), told["answered"]["status"].as_u64()),
+        (Some("answered"), Some(200)),
+        "{told:#}"
+    );
+    let output = stage.run(&["why", "not-an-id-of-ours"]).expect_code(2);
+    assert!(output.stderr.contains("unknown"), "{}", output.stderr);
+    let old = "01890000-0000-7000-8000-000000000000";
+    let output = stage.run(&["why", old]).expect_code(2);
+    assert!(output.stderr.contains("expired"), "{}", output.stderr);
+
+    let listed: Value =
+        serde_json::from_str(&stage.run(&["why", "--json", "--since", "1h"]).expect_code(0).stdout).unwrap();
+    let causes: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|row| row["cause"].as_str().unwrap()).collect();
+    assert_eq!(causes, ["no_site", "rate_limit", "read_timeout"]);
+    let of_app = stage.run(&["why", "--app", "web", "-n", "1"]).expect_code(0).stdout;
+    assert!(of_app.contains("rate limit") && !of_app.contains("no site"), "{of_app}");
+}
+
+#[test]
+fn a_request_that_outlasts_the_drain_is_told_so() {
+    let stage = started(&format!("{WEB}stop = {{ drain = \"300ms\", timeout = \"5s\" }}\n"));
+    // Not by the route that is waited for only half a second.
+    stage.sandbox.write("mainstay.toml", manifest(WEB).replace("500ms", "60s"));
+    let mut waits = post(&stage, "/wait/never");
+    wait_until("it has it", || stage.home_file("logs/t/web.1.out.log").contains("waits").then_some(()));
+    let restarting = stage.sandbox.start(stage.arguments(&["restart", "web"]));
+    let answer = waits.response();
+    restarting.wait().expect_code(0);
+    let cause = if answer.status == 504 { "read_timeout" } else { "drain_overrun" };
+    assert_eq!((answer.status, cause), (502, "drain_overrun"));
+    let told = failed(&stage, &answer, "drain_overrun", "still had requests after 300ms");
+    names_instance(&told);
+    assert!(told["next"].as_str().unwrap().contains("drain"), "{told:#}");
+}
+
+#[test]
+fn failing_health_checks_are_named_with_the_check() {
+    let stage =
+        started(&format!("{WEB}health = {{ path = \"/health\", interval = \"50ms\", retries = 2 }}\n"));
+    stage.signal("sick");
+    stage.wait_for_app("web", "sick", |app| app["state"] == "unhealthy");
+    let answer = wait_until("it is refused", || Some(stage.get("/")).filter(|answer| answer.status == 503));
+    let told = failed(&stage, &answer, "unhealthy", "500");
+    names_instance(&told);
+}
+
+#[test]
+fn an_instance_over_its_memory_is_named_with_the_figure() {
+    let stage = Stage::new("");
+    let eat = "import os,socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind((os.environ['HOST'],int(os.environ['PORT'])))\ns.listen(8)\nprint('hungry',flush=True)\nwhile True:\n c,_=s.accept()\n if c.recv(65536).startswith(b'POST'):\n  eaten=bytearray(120<<20)\n  print('has eaten',flush=True)\n  time.sleep(60)\n c.close()\n";
+    stage.sandbox.write("eat.py", eat);
+    let app =
+        "[app.web]\nrun = \"python3 -S eat.py\"\nlisten = \"port\"\nresources = { memory = \"60MB\" }\n";
+    stage.sandbox.write("mainstay.toml", manifest(&app.replace("listen = \"port\"\n", "")));
+    stage.sandbox.start_daemon(stage.port);
+    let answer = post(&stage, "/eat").response();
+    assert_eq!(answer.status, 502);
+    let told = failed(&stage, &answer, "broken_off", "memory");
+    names_instance(&told);
+    let because = told["because"].as_str().unwrap();
+    assert!(because.chars().any(|letter| letter.is_ascii_digit()) && because.contains('B'), "{because}");
+    assert!(told["next"].as_str().unwrap().contains("resources"), "{told:#}");
+    assert!(told["output"].to_string().contains("has eaten"), "{told:#}");
+}
+
+// req: PRIV-12
+#[test]
+fn what_is_planted_appears_in_no_log_and_no_answer() {
+    let stage = started(&format!("{WEB}{QUICK}"));
+    let (mail, card, token) = (
+        "bob.planted@example.org",
+        "4111111111111111",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlcGxhbnRlZA",
+    );
+    let path = format!("/exit/x{mail}/{card}?card={card}&mail={mail}&access_token={token}");
+    let mut connection = Connection::open(("127.0.0.1", stage.port));
+    connection.send(format!(
+        "POST {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nCookie: session={token}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{mail}",
+        mail.len()
+    ));
+    let answer = connection.response();
+    assert_eq!(answer.status, 502);
+    let told = why(&stage, &id(&answer), |_| true);
+    let path = told["failure"]["path"].as_str().unwrap();
+    assert!(path.contains("[email]") && path.contains("[card]"), "{told:#}");
+    let text = stage.run(&["why", &id(&answer)]).stdout + &stage.run(&["why"]).stdout + &told.to_string();
+    let mut texts = vec![("why".to_owned(), text)];
+    let mut folders = vec![stage.sandbox.home().join("logs")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                texts.push((
+                    path.display().to_string(),
+                    String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned(),
+                ));
+            }
+        }
+    }
+    assert!(texts.iter().any(|(name, _)| name.contains("failures")), "no ring");
+    for (name, text) in texts {
+        for planted in [mail, card, token] {
+            assert!(!text.contains(planted), "{planted} is in {name}: {text}");
+        }
+    }
+}
