@@ -1,3 +1,5 @@
+//! Thresholds, counts and verdicts of recycling.
+
 use super::*;
 
 fn instance(slot: u32, run: u64) -> InstanceId {

@@ -1,3 +1,5 @@
+//! Trees of real processes, and lines as the kernel writes them.
+
 use super::*;
 use std::process::{Child, Command, Stdio};
 
