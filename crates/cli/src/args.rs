@@ -5,6 +5,7 @@
 mod host;
 mod numbers;
 mod services;
+mod upgrade;
 mod views;
 mod why;
 
@@ -17,6 +18,7 @@ pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlA
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+pub use upgrade::{KeeperArgs, UpgradeArgs};
 pub use views::{HistoryArgs, LogsArgs, PortsArgs, Sort, StatusArgs, TopArgs};
 pub use why::WhyArgs;
 
@@ -127,7 +129,12 @@ impl Cli {
             Verb::Why(WhyArgs { place, .. }) => place.file.take(),
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => None,
             Verb::Install(_) => None,
-            Verb::Version | Verb::Completions(_) | Verb::Keeper | Verb::Edge(_) | Verb::Service(_) => None,
+            Verb::Version
+            | Verb::Completions(_)
+            | Verb::Keeper(_)
+            | Verb::Upgrade(_)
+            | Verb::Edge(_)
+            | Verb::Service(_) => None,
         };
         after.or(self.place.file.take())
     }
@@ -180,13 +187,15 @@ pub enum Verb {
     HashPassword,
     /// Make this host's systemd run Mainstay, from the next boot on
     Install(InstallArgs),
+    /// Replace the program that runs, without a cut connection and without restarting an app
+    Upgrade(UpgradeArgs),
     /// Show the version
     Version,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// The background process that `start` starts
     #[command(hide = true)]
-    Keeper,
+    Keeper(KeeperArgs),
     /// The process that serves connections
     #[command(hide = true)]
     Edge(EdgeArgs),

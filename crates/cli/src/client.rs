@@ -11,7 +11,8 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
     self, Accepted, BanRequest, BanStatus, Detail, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
+    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted,
+    UpgradeRequest,
 };
 use keeper::why::Question;
 use serde::Serialize;
@@ -168,6 +169,11 @@ impl Client {
     /// `POST /v1/why`; the question says what is answered.
     pub fn why<A: DeserializeOwned>(&self, question: &Question) -> Result<A, CallError> {
         self.call(Method::POST, "/v1/why", question)
+    }
+
+    /// `POST /v1/upgrade`.
+    pub fn upgrade(&self, request: &UpgradeRequest) -> Result<UpgradeAccepted, CallError> {
+        self.call(Method::POST, "/v1/upgrade", request)
     }
 
     /// `POST /v1/shutdown`.

@@ -16,6 +16,7 @@
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
 //! | `POST /v1/bans/lift` | [`LiftRequest`] | the networks that were lifted |
 //! | `GET /metrics` | | text, as Prometheus reads it |
+//! | `POST /v1/upgrade` | [`UpgradeRequest`] | [`UpgradeAccepted`]; how it went stands in `home/bin/programs.json` |
 //! | `POST /v1/shutdown` | | `{}`; everything is stopped in order, then the keeper ends |
 //!
 //! An error is [`Failure`] with 400 (wrong request), 404 (no such stack or app), 409 (changed by somebody else
@@ -23,6 +24,7 @@
 //! tells ([`StackStatus::change`]).
 
 mod tasks;
+mod upgrade;
 mod usage;
 mod views;
 
@@ -32,6 +34,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 pub use tasks::{TaskRunStatus, TaskStarted, TaskStatus};
+pub use upgrade::{SecondEdge, UpgradeAccepted, UpgradeRequest};
 pub use usage::{Detail, HostStatus, ProcessStatus, SpaceStatus, UsageStatus};
 pub use views::{HistoryEntry, HistoryQuery, StatusQuery, TrafficStatus, Transition};
 
@@ -209,6 +212,9 @@ pub struct EdgeStatus {
     /// What it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<ProcessStatus>,
+    /// The second one, while one takes over from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<SecondEdge>,
 }
 
 /// One stack.

@@ -7,6 +7,7 @@
 //! that serves is never told that nobody is there.
 
 use crate::bans::Bans;
+use crate::beside::{self, Said};
 use crate::builds::{self, Builds};
 use crate::certificates::Certificates;
 use crate::change;
@@ -17,11 +18,12 @@ use crate::herald::Herald;
 use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
 use crate::load::Load;
+use crate::programs::Attempt;
 use crate::recycle::Wear;
 use crate::schedule::Schedule;
 use crate::servers::Servers;
 use crate::stack::{Revision, Stack};
-use crate::{Options, Shutdown, control, secrets, services, user};
+use crate::{Options, Shutdown, control, hand_over, secrets, services, user};
 use certs::ticket::Tickets;
 use model::InstanceId;
 use model::observed::{Event, Observed, Phase};
@@ -38,11 +40,16 @@ use tokio_util::task::TaskTracker;
 
 /// Reports, events and calls that may wait for the loop; senders wait when it is full.
 const QUEUE: usize = 256;
+/// Time for the answer that an upgrade has begun to go out.
+const LAST_ANSWER: Duration = Duration::from_millis(50);
 /// Longest time that adopted instances have to say how they stand before the first snapshot is made.
 const ANSWER: Duration = Duration::from_secs(3);
 
 /// Runs a keeper from its beginning to its end.
-pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
+pub(crate) async fn run(
+    options: Options,
+    shutdown: watch::Receiver<Shutdown>,
+) -> Result<Option<Attempt>, KeeperError> {
     let home = Home::open(&options.home)
         .map_err(KeeperError::at(format!("cannot use {}", options.home.display())))?;
     folders(&home)?;
@@ -53,6 +60,9 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
             home: home.path().to_owned(),
         });
     };
+    if options.trial.is_none() {
+        hand_over::recover(&home)?;
+    }
     let store = Store::open(&home.database())?;
     // Both ends live here: the write end closes when this process ends, however it does.
     let (lifetime, _alive) = lifetime(options.foreground)?;
@@ -61,6 +71,7 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
         keeper.herald = Herald::from_environment();
     }
     keeper.restore()?;
+    keeper.check_trial_stacks()?;
     if let Some(request) = keeper.options.stack.clone() {
         keeper.end_former_edge().await;
         keeper.only(&request.manifest);
@@ -70,11 +81,14 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
     }
     keeper.prepare_log_folders();
     keeper.adopt(&mut inbox).await?;
+    beside::settle_names(&keeper.home);
     keeper.find_edge().await?;
+    keeper.find_beside();
     // First revisions that the former keeper had only proposed. The edge's sockets are known by now: binding them before would
     // have met the living edge.
     keeper.commit_proposed(|stack| stack.active.is_none());
     keeper.look_up();
+    keeper.wait_for_look_ups(&mut inbox).await;
     let socket = keeper.home.control_socket();
     let listener = sys::unix_socket::bind(&socket, 0o600)
         .map_err(KeeperError::at(format!("cannot listen on {}", socket.display())))?;
@@ -86,9 +100,12 @@ pub(crate) async fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -
         calls,
         keeper.home.clone(),
     ));
-    keeper.run(inbox).await;
+    let next = keeper.run(inbox).await;
+    if next.is_some() {
+        tokio::time::sleep(LAST_ANSWER).await;
+    }
     api.abort();
-    Ok(())
+    Ok(next)
 }
 
 fn folders(home: &Home) -> Result<(), KeeperError> {
@@ -162,6 +179,11 @@ fn assemble(
         recipe,
         lifetime,
         edge: None,
+        beside: None,
+        said_drained: Said::new(),
+        drain: beside::usual_drain(),
+        ask_coming: false,
+        edge_is_new: false,
         edge_generation: 0,
         edge_events,
         sockets: Sockets::with(handed),
@@ -186,6 +208,8 @@ fn assemble(
         beats: 0,
         waiting: Vec::new(),
         ending: None,
+        hand_over: None,
+        trial_told: false,
         tasks,
     };
     Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, looks, shutdown }))
@@ -282,7 +306,20 @@ impl Keeper {
             self.recall_numbers();
         }
         self.recall_runs();
-        Ok(())
+        self.check_trial_instances(&silent)
+    }
+
+    /// An edge that serves is not told that foreign servers are nowhere, because nobody has looked yet.
+    async fn wait_for_look_ups(&mut self, inbox: &mut Inbox) {
+        let until = tokio::time::Instant::now() + ANSWER;
+        let known = |keeper: &Self| {
+            let mut active = keeper.stacks.values().filter_map(|stack| stack.active.as_ref());
+            active.all(|revision| crate::publish::is_looked_up(revision, &keeper.found))
+        };
+        while !known(self) {
+            let Ok(Some(found)) = tokio::time::timeout_at(until, inbox.found.recv()).await else { return };
+            self.looked_up(found);
+        }
     }
 
     fn adopt_one(&mut self, meta: Meta) {

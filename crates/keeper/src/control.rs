@@ -3,7 +3,8 @@
 
 use crate::api::{
     Accepted, BanRequest, BanStatus, Failure, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
+    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted,
+    UpgradeRequest,
 };
 use crate::error::KeeperError;
 use crate::home::Home;
@@ -37,6 +38,7 @@ pub(crate) enum Call {
     Bans(Answer<Vec<BanStatus>>),
     Ban(BanRequest, Answer<Vec<BanStatus>>),
     Lift(LiftRequest, Answer<Vec<IpNet>>),
+    Upgrade(UpgradeRequest, Answer<UpgradeAccepted>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -64,6 +66,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, hom
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/bans/lift", post(lift))
         .route("/metrics", get(metrics))
+        .route("/v1/upgrade", post(upgrade))
         .route("/v1/shutdown", post(shutdown))
         .with_state(calls)
         .merge(Router::new().route("/v1/why", post(tell_why)).with_state(home));
@@ -181,6 +184,10 @@ async fn lift(State(calls): Calls, Json(request): Json<LiftRequest>) -> Response
 async fn metrics(State(calls): Calls) -> Response {
     let kind = [(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     ask(&calls, Call::Metrics).await.map_or_else(|response| response, |text| (kind, text).into_response())
+}
+
+async fn upgrade(State(calls): Calls, Json(request): Json<UpgradeRequest>) -> Response {
+    reply(ask(&calls, |answer| Call::Upgrade(request, answer)).await)
 }
 
 async fn shutdown(State(calls): Calls) -> Response {

@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::frame::FrameSocket;
 use sys::process::{Credentials, Spawn};
 use sys::user::User;
 use tokio::sync::mpsc;
-use wire::edge::{FromEdge, Listener, ToEdge};
+use wire::edge::{FromEdge, Listener, Retiring, ToEdge};
 use wire::snapshot::Snapshot;
 
 /// Longest time from an edge's start to its `Hello`.
@@ -39,8 +39,12 @@ const ERROR_LOG: u64 = 1 << 20;
 pub(crate) enum EdgeEvent {
     /// An edge answered.
     Connected(Connected),
-    /// It said something, with these descriptors.
-    Said(FromEdge, Vec<OwnedFd>),
+    /// The edge of this [`Connected::generation`] said something, with these descriptors.
+    Said(u64, FromEdge, Vec<OwnedFd>),
+    /// The edge that is to take over answered.
+    Coming(Connected),
+    /// It could not be started.
+    ComingFailed(String),
     /// The connection ended; the number is that of [`Connected::generation`].
     Lost(u64),
     /// It was asked for its figures a while ago: who waits for them is answered without.
@@ -60,6 +64,8 @@ pub(crate) struct Connected {
     pub(crate) listeners: Vec<(Listener, TcpListener)>,
     /// Present when this keeper started it.
     pub(crate) child: Option<u32>,
+    /// Since it was told to retire.
+    pub(crate) retiring: Option<Retiring>,
 }
 
 /// How an edge is started.
@@ -73,16 +79,20 @@ pub(crate) struct Recipe {
 
 /// Connects to the living edge, or starts one. Blocks; called away from the loop.
 pub(crate) fn ensure(recipe: &Recipe, generation: u64) -> Result<Connected, KeeperError> {
-    let socket = recipe.home.edge_socket();
-    if let Ok(connected) = hello(FrameSocket::connect(&socket), generation, None) {
+    ensure_at(recipe, &recipe.home.edge_socket(), generation)
+}
+
+/// The same of an edge with this socket.
+pub(crate) fn ensure_at(recipe: &Recipe, socket: &Path, generation: u64) -> Result<Connected, KeeperError> {
+    if let Ok(connected) = greet(FrameSocket::connect(socket), generation, None) {
         return Ok(connected);
     }
-    let child = spawn(recipe)?;
+    let child = spawn(recipe, socket)?;
     let until = Instant::now() + EDGE_ANSWERS;
     loop {
-        match FrameSocket::connect(&socket) {
+        match FrameSocket::connect(socket) {
             Ok(stream) => {
-                return hello(Ok(stream), generation, Some(child)).map_err(|source| {
+                return greet(Ok(stream), generation, Some(child)).map_err(|source| {
                     end_child(child);
                     did_not_answer(recipe, source)
                 });
@@ -107,7 +117,7 @@ fn did_not_answer(recipe: &Recipe, source: io::Error) -> KeeperError {
 }
 
 /// The end of a file, as text.
-fn last_bytes(path: &std::path::Path) -> io::Result<String> {
+fn last_bytes(path: &Path) -> io::Result<String> {
     use std::os::unix::fs::FileExt;
     let file = std::fs::File::open(path)?;
     let mut bytes = vec![0; 4096];
@@ -117,13 +127,16 @@ fn last_bytes(path: &std::path::Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Ends an edge that a former keeper left behind, and waits until it is gone. Blocks.
+/// Ends the edges that a former keeper left behind, and waits until they are gone. Blocks.
 pub(crate) fn end_former(recipe: &Recipe) {
-    let Ok(socket) = FrameSocket::connect(&recipe.home.edge_socket()) else { return };
+    let home = &recipe.home;
     let shutdown = wire::encode(&ToEdge::Shutdown { deadline_ms: 0 }).unwrap_or_default();
-    let _ = socket.set_read_timeout(Some(EDGE_READS));
-    if socket.send(&shutdown, &[]).is_ok() {
-        while let Ok(Some(_)) = socket.recv() {}
+    for path in [home.edge_socket(), home.edge_coming_socket(), home.edge_leaving_socket()] {
+        let Ok(socket) = FrameSocket::connect(&path) else { continue };
+        let _ = socket.set_read_timeout(Some(EDGE_READS));
+        if socket.send(&shutdown, &[]).is_ok() {
+            while let Ok(Some(_)) = socket.recv() {}
+        }
     }
 }
 
@@ -141,17 +154,16 @@ fn end_child(child: u32) {
     let _ = sys::process::wait(child);
 }
 
-fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
+fn spawn(recipe: &Recipe, socket: &Path) -> Result<u32, KeeperError> {
     let logs = recipe.home.edge_logs();
     let failed = || KeeperError::at(format!("cannot prepare {}", logs.display()));
     log_folder_of_edge(&logs, recipe.user.as_ref()).map_err(failed())?;
     // Not in the edge's own folder: who runs as the edge's user could keep another one from starting.
     let log = sys::folder::append_to_log(&recipe.home.edge_error_log(), 0o640, ERROR_LOG).map_err(failed())?;
-    let socket = recipe.home.edge_socket();
     // The socket's folder belongs to the keeper: it is bound here and handed over, whoever the edge runs as.
-    let listener = sys::unix_socket::bind(&socket, 0o600)
+    let listener = sys::unix_socket::bind(socket, 0o600)
         .map_err(KeeperError::at(format!("cannot listen on {}", socket.display())))?;
-    let mut spawn = Spawn::new(&recipe.exe);
+    let mut spawn = Spawn::new(crate::programs::own(&recipe.exe));
     spawn.args = vec!["edge".into(), "--logs".into(), logs.into()];
     spawn.stderr = Some(log.into());
     spawn.descriptors = vec![(3, listener.into())];
@@ -169,7 +181,7 @@ fn spawn(recipe: &Recipe) -> Result<u32, KeeperError> {
 }
 
 /// Makes a folder in which the edge can write and rotate logs, and nobody else; see [`crate::log_folder`].
-pub(crate) fn log_folder_of_edge(logs: &std::path::Path, user: Option<&User>) -> io::Result<()> {
+pub(crate) fn log_folder_of_edge(logs: &Path, user: Option<&User>) -> io::Result<()> {
     let owner = user.map(|user| (user.uid, user.gid));
     set_aside(logs, owner)?;
     sys::folder::make(logs, 0o750, owner)
@@ -177,7 +189,7 @@ pub(crate) fn log_folder_of_edge(logs: &std::path::Path, user: Option<&User>) ->
 
 /// Logs of an edge that ran as another user (before `mainstay` was created) are moved out of the way of this one, which could not
 /// write them.
-fn set_aside(logs: &std::path::Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+fn set_aside(logs: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     let (Some((uid, _)), Ok(meta)) = (owner, std::fs::symlink_metadata(logs)) else { return Ok(()) };
     if meta.uid() == uid {
@@ -189,7 +201,12 @@ fn set_aside(logs: &std::path::Path, owner: Option<(u32, u32)>) -> io::Result<()
     std::fs::rename(logs, aside)
 }
 
-fn hello(socket: io::Result<FrameSocket>, generation: u64, child: Option<u32>) -> io::Result<Connected> {
+/// Waits for an edge's first words.
+pub(crate) fn greet(
+    socket: io::Result<FrameSocket>,
+    generation: u64,
+    child: Option<u32>,
+) -> io::Result<Connected> {
     let socket = socket?;
     socket.set_read_timeout(Some(EDGE_ANSWERS))?;
     socket.set_write_timeout(Some(EDGE_READS))?;
@@ -201,10 +218,10 @@ fn hello(socket: io::Result<FrameSocket>, generation: u64, child: Option<u32>) -
         FromEdge::Hello { version, .. } if version != wire::VERSION => {
             Err(io::Error::other(wire::WireError::Version { theirs: version }))
         }
-        FromEdge::Hello { pid, revision, listeners, .. } => {
+        FromEdge::Hello { pid, revision, listeners, retiring, .. } => {
             let listeners =
                 listeners.into_iter().zip(descriptors.into_iter().map(TcpListener::from)).collect();
-            Ok(Connected { socket, generation, pid, revision, listeners, child })
+            Ok(Connected { socket, generation, pid, revision, listeners, child, retiring })
         }
         other => Err(io::Error::other(format!("expected a hello, got {other:?}"))),
     }
@@ -223,7 +240,7 @@ pub(crate) fn listen_to(
         while let Ok(Some((bytes, descriptors))) = socket.recv() {
             match wire::decode::<FromEdge>(&bytes) {
                 Ok(message) => {
-                    if events.blocking_send(EdgeEvent::Said(message, descriptors)).is_err() {
+                    if events.blocking_send(EdgeEvent::Said(generation, message, descriptors)).is_err() {
                         return;
                     }
                 }

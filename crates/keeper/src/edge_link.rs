@@ -1,5 +1,6 @@
 //! The loop's side of the edge: what it tells is folded in, listeners and snapshots are sent.
 
+use crate::beside::Role;
 use crate::edge_host::{Connected, EdgeEvent};
 use crate::keeper::{Edge, Keeper};
 use crate::log_folder;
@@ -8,7 +9,7 @@ use model::InstanceId;
 use model::observed::{Event, Phase};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use wire::edge::{FromEdge, ToEdge};
+use wire::edge::{FromEdge, Stats, ToEdge};
 
 /// Pause before an edge that could not be started is tried again.
 const EDGE_PAUSE: Duration = Duration::from_secs(1);
@@ -18,18 +19,26 @@ impl Keeper {
     pub(crate) fn edge_event(&mut self, event: EdgeEvent) {
         match event {
             EdgeEvent::Connected(connected) => self.edge_connected(connected),
-            EdgeEvent::Said(message, descriptors) => self.edge_said(message, descriptors),
+            EdgeEvent::Said(generation, message, descriptors) => {
+                self.edge_said(generation, message, descriptors)
+            }
+            EdgeEvent::Coming(connected) => self.coming_connected(connected),
+            EdgeEvent::ComingFailed(reason) => self.coming_failed(&reason),
             EdgeEvent::Late => self.answer_status(),
             EdgeEvent::LateMetrics => self.answer_metrics(""),
             EdgeEvent::Lost(generation) => {
                 if self.edge.as_ref().is_some_and(|edge| edge.generation == generation) {
                     self.edge = None;
-                    if self.ending.is_some() {
-                        self.all_drained();
-                    } else {
+                    if self.ending.is_none() {
                         tracing::warn!("the edge is gone; another one is started");
                         self.start_edge(Duration::ZERO);
                     }
+                    self.fold_drained();
+                } else if self.beside.as_ref().is_some_and(|beside| beside.edge.generation == generation) {
+                    self.beside_lost();
+                }
+                if self.ending.is_some() && self.edge.is_none() && self.beside.is_none() {
+                    self.all_drained();
                 }
             }
             EdgeEvent::Failed(reason) => {
@@ -39,8 +48,21 @@ impl Keeper {
         }
     }
 
-    pub(crate) fn edge_connected(&mut self, connected: Connected) {
-        let Connected { socket, generation, pid, revision, listeners, child } = connected;
+    pub(crate) fn edge_connected(&mut self, mut connected: Connected) {
+        let listeners = std::mem::take(&mut connected.listeners);
+        self.edge_is_new |= connected.child.is_some();
+        if self.sockets.addresses().is_empty() {
+            self.sockets.take_over(listeners);
+        }
+        let Some(edge) = self.edge_of(connected) else { return self.start_edge(EDGE_PAUSE) };
+        self.edge = Some(edge);
+        self.published = None;
+        self.send_listeners();
+    }
+
+    /// Begins to hear what an edge says; none: that cannot be.
+    pub(crate) fn edge_of(&self, connected: Connected) -> Option<Edge> {
+        let Connected { socket, generation, pid, revision, child, .. } = connected;
         if let Some(child) = child {
             // Reaped in a thread of its own: the keeper learns of its end through the connection.
             // Without a thread for it a zombie is left, no more.
@@ -49,28 +71,23 @@ impl Keeper {
                 tracing::warn!(%error, "the edge will not be reaped");
             }
         }
-        if self.sockets.addresses().is_empty() {
-            self.sockets.take_over(listeners);
-        }
         let events = self.edge_events.clone();
         let read =
             socket.try_clone().and_then(|reader| crate::edge_host::listen_to(reader, generation, events));
         if let Err(error) = read {
             tracing::error!(%error, "the edge's connection cannot be read; trying again");
-            return self.start_edge(EDGE_PAUSE);
+            return None;
         }
-        self.edge = Some(Edge { socket, generation, pid, revision, unanswered: Some(0) });
-        self.published = None;
-        self.send_listeners();
+        Some(Edge { socket, generation, pid, revision, unanswered: Some(0) })
     }
 
-    fn edge_said(&mut self, message: FromEdge, descriptors: Vec<OwnedFd>) {
+    fn edge_said(&mut self, generation: u64, message: FromEdge, descriptors: Vec<OwnedFd>) {
         match message {
             FromEdge::Applied { revision } => {
-                if let Some(edge) = &mut self.edge {
+                if let Some(edge) = self.edge_of_generation(generation) {
                     edge.revision = revision;
+                    edge.answered(revision);
                 }
-                self.answered(revision);
             }
             FromEdge::Rejected { revision, reason } => {
                 tracing::error!(
@@ -78,36 +95,37 @@ impl Keeper {
                     reason,
                     "the edge refused a snapshot and serves from the former one"
                 );
-                self.answered(revision);
-            }
-            FromEdge::Drained { instance, .. } => {
-                let known = self.observed.instances.keys().find(|id| id.to_string() == instance).cloned();
-                if let Some(instance) = known {
-                    let now = self.now();
-                    self.observed.apply(Event::Drained { instance }, now);
+                if let Some(edge) = self.edge_of_generation(generation) {
+                    edge.answered(revision);
                 }
             }
+            FromEdge::Drained { instance, .. } => self.drained(generation, instance),
             FromEdge::Metrics => self.edge_metrics(&descriptors),
             FromEdge::Banned(ban) => self.banned(ban),
-            FromEdge::Stats(stats) => {
-                self.stats = stats;
-                // What was sent after it was asked may not be served yet: then it is asked again.
-                let is_behind = self.edge.as_ref().is_some_and(|edge| edge.unanswered.is_some());
-                if is_behind && !self.waiting.is_empty() {
-                    self.tell_edge(&ToEdge::Stats);
-                } else {
-                    self.answer_status();
-                }
-            }
+            FromEdge::Stats(stats) => self.edge_figures(generation, stats),
             FromEdge::Wanted { upstream } => self.wake(&upstream),
             FromEdge::Hello { .. } => {}
         }
     }
 
-    /// The edge has done with this revision what it could.
-    fn answered(&mut self, revision: u64) {
-        if let Some(edge) = self.edge.as_mut().filter(|edge| edge.unanswered == Some(revision)) {
-            edge.unanswered = None;
+    fn edge_of_generation(&mut self, generation: u64) -> Option<&mut Edge> {
+        let beside = self.beside.as_mut().map(|beside| &mut beside.edge);
+        self.edge.as_mut().into_iter().chain(beside).find(|edge| edge.generation == generation)
+    }
+
+    fn edge_figures(&mut self, generation: u64, mut stats: Stats) {
+        if let Some(beside) = self.beside.as_mut().filter(|beside| beside.edge.generation == generation) {
+            (beside.stats, beside.heard) = (stats, true);
+            return;
+        }
+        self.add_stats_of_beside(&mut stats);
+        self.stats = stats;
+        // What was sent after it was asked may not be served yet: then it is asked again.
+        let is_behind = self.edge.as_ref().is_some_and(|edge| edge.unanswered.is_some());
+        if is_behind && !self.waiting.is_empty() {
+            self.tell_edge(&ToEdge::Stats);
+        } else {
+            self.answer_status();
         }
     }
 
@@ -129,12 +147,12 @@ impl Keeper {
         });
     }
 
-    /// Sends one message to the edge, if there is one. An edge that cannot be written to is noticed as lost.
+    /// Sends one message to the edge, if there is one, and to one beside it what concerns both. The one beside it comes first: its
+    /// figures are there when the other's are.
     pub(crate) fn tell_edge(&self, message: &ToEdge) {
-        let (Some(edge), Ok(bytes)) = (&self.edge, wire::encode(message)) else { return };
-        if let Err(error) = edge.socket.send(&bytes, &[]) {
-            tracing::warn!(%error, "the edge does not take messages");
-        }
+        let both = !matches!(message, ToEdge::Metrics);
+        self.beside.iter().filter(|_| both).for_each(|beside| beside.edge.tell(message));
+        self.edge.iter().for_each(|edge| edge.tell(message));
     }
 
     /// Listens where the active stacks want, and nowhere else. The edge gets the listeners when the loop has published.
@@ -156,19 +174,22 @@ impl Keeper {
         self.listeners_due = true;
     }
 
-    /// Sends the listeners, if they may have changed. The edge takes messages in order.
+    /// Sends the listeners, if they may have changed. The edge takes messages in order. One that is leaving gets none.
     pub(crate) fn hand_over_listeners(&mut self) {
-        if std::mem::take(&mut self.listeners_due)
-            && let Some(edge) = &self.edge
-            && let Err(error) = self.sockets.send(&edge.socket)
-        {
-            tracing::warn!(%error, "the edge did not take its listeners");
+        if !std::mem::take(&mut self.listeners_due) {
+            return;
+        }
+        let coming = self.beside.as_ref().filter(|beside| beside.role == Role::Coming);
+        for edge in self.edge.iter().chain(coming.map(|beside| &beside.edge)) {
+            if let Err(error) = self.sockets.send(&edge.socket) {
+                tracing::warn!(%error, "the edge did not take its listeners");
+            }
         }
     }
 
-    /// Sends the edge a snapshot if it would differ from the last one.
+    /// Sends each edge a snapshot if it would differ from the last one.
     pub(crate) fn publish(&mut self) {
-        if self.edge.is_none() || self.ending.is_some() {
+        if (self.edge.is_none() && self.beside.is_none()) || self.ending.is_some() {
             return;
         }
         let desired = self.desired();
@@ -177,7 +198,6 @@ impl Keeper {
             observed,
             facts,
             found,
-            edge,
             certificates,
             tickets,
             sticky_key,
@@ -185,7 +205,6 @@ impl Keeper {
             servers,
             ..
         } = self;
-        let Some(edge) = edge else { return };
         let parts = crate::publish::parts(&crate::publish::Sources {
             stacks,
             desired: &desired,
@@ -207,13 +226,18 @@ impl Keeper {
         if let Err(error) = &stored {
             tracing::error!(%error, "numbering a snapshot failed");
         }
-        snapshot.revision = following(edge.revision.max(edge.unanswered.unwrap_or(0)), stored.ok());
-        match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
-            Ok(()) => {
-                edge.unanswered = Some(snapshot.revision);
-                self.published = Some(parts);
+        let beside = self.beside.as_mut().map(|beside| &mut beside.edge);
+        let mut edges: Vec<&mut Edge> = self.edge.as_mut().into_iter().chain(beside).collect();
+        let sent = edges.iter().map(|edge| edge.revision.max(edge.unanswered.unwrap_or(0))).max();
+        snapshot.revision = following(sent.unwrap_or(0), stored.ok());
+        for edge in &mut edges {
+            match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
+                Ok(()) => {
+                    edge.unanswered = Some(snapshot.revision);
+                    self.published = Some(parts.clone());
+                }
+                Err(error) => tracing::warn!(%error, "the edge did not take a snapshot"),
             }
-            Err(error) => tracing::warn!(%error, "the edge did not take a snapshot"),
         }
     }
 
@@ -228,6 +252,23 @@ impl Keeper {
             .collect();
         let now = self.now();
         draining.into_iter().for_each(|instance| self.observed.apply(Event::Drained { instance }, now));
+    }
+}
+
+impl Edge {
+    /// It has done with this revision what it could.
+    fn answered(&mut self, revision: u64) {
+        if self.unanswered == Some(revision) {
+            self.unanswered = None;
+        }
+    }
+
+    /// Sends it one message. One that cannot be written to is noticed as lost.
+    pub(crate) fn tell(&self, message: &ToEdge) {
+        let sent = wire::encode(message).map_err(std::io::Error::other);
+        if let Err(error) = sent.and_then(|bytes| self.socket.send(&bytes, &[])) {
+            tracing::warn!(%error, "the edge does not take messages");
+        }
     }
 }
 

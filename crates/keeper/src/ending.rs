@@ -52,7 +52,12 @@ impl Keeper {
         match self.ending {
             None => false,
             Some(Ending::Alone) => self.builds.is_idle(),
-            Some(_) => self.builds.is_idle() && self.supervisor.is_empty() && self.edge.is_none(),
+            Some(_) => {
+                self.builds.is_idle()
+                    && self.supervisor.is_empty()
+                    && self.edge.is_none()
+                    && self.beside.is_none()
+            }
         }
     }
 
@@ -63,7 +68,9 @@ impl Keeper {
         if self.ending == Some(Ending::Alone) {
             return;
         }
-        let _ = std::fs::remove_file(home.edge_socket());
+        for socket in [home.edge_socket(), home.edge_coming_socket(), home.edge_leaving_socket()] {
+            let _ = std::fs::remove_file(socket);
+        }
         let data = home.run().join("data");
         let services = std::fs::read_dir(&data).into_iter().flatten().flatten().map(|entry| entry.path());
         let shared = [home.run().join("shim"), home.run().join("app"), data, home.run().to_owned()];

@@ -61,6 +61,9 @@ pub enum KeeperError {
     /// Somebody else changed the stack meanwhile, or a change is still under way.
     #[error("{0}")]
     Conflict(String),
+    /// A new program cannot take over.
+    #[error("{0}")]
+    Trial(String),
     /// A wish that makes no sense.
     #[error("{0}")]
     Wrong(String),
@@ -99,6 +102,7 @@ impl KeeperError {
             | Self::StackTaken { .. } => 1,
             Self::Unknown(_) | Self::Wrong(_) => 2,
             Self::Locked { .. } | Self::Conflict(_) => 5,
+            Self::Trial(_) => 4,
             Self::Store(_) | Self::Io(_) | Self::At { .. } => 3,
         }
     }
@@ -115,7 +119,7 @@ impl KeeperError {
             | Self::Listen { .. }
             | Self::Certificate(_)
             | Self::HostTaken { .. } => 422,
-            Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
+            Self::Trial(_) | Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
         }
     }
 

@@ -77,6 +77,8 @@ impl Keeper {
         let serves = self.edge.as_ref().is_some_and(|edge| edge.unanswered.is_none());
         let at_rest = serves && self.stacks.values().all(|stack| stack.candidate.is_none());
         match self.herald.told {
+            // It goes on under the same process id.
+            _ if self.hand_over.is_some() => {}
             _ if self.ending.is_some() => self.herald.tell(Told::Stopping, "STOPPING=1"),
             Told::Starting if serves => {
                 let lines = format!("READY=1\nMAINPID={}", std::process::id());

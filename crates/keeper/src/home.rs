@@ -163,6 +163,26 @@ impl Home {
     pub fn edge_socket(&self) -> PathBuf {
         self.run.join("edge.sock")
     }
+    /// Socket of an edge that is to take over.
+    pub fn edge_coming_socket(&self) -> PathBuf {
+        self.run.join("edge-new.sock")
+    }
+    /// Socket of an edge that was taken over from.
+    pub fn edge_leaving_socket(&self) -> PathBuf {
+        self.run.join("edge-old.sock")
+    }
+    /// Programs that this home was run by.
+    pub fn bin(&self) -> PathBuf {
+        self.home.join("bin")
+    }
+    /// What is known of them.
+    pub fn programs(&self) -> PathBuf {
+        self.bin().join("programs.json")
+    }
+    /// Copy of the state store, from before an upgrade.
+    pub fn store_copy(&self, schema: u32) -> PathBuf {
+        self.home.join(format!("state.db.{schema}"))
+    }
     /// An instance's shim.
     pub fn shim_socket(&self, id: &InstanceId) -> PathBuf {
         self.run.join("shim").join(format!("{}.sock", id.short()))

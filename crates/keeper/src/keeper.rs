@@ -3,6 +3,7 @@
 
 use crate::api;
 use crate::bans::Bans;
+use crate::beside::{Beside, Said};
 use crate::builds::Builds;
 use crate::certificates::Certificates;
 use crate::control::Call;
@@ -11,6 +12,7 @@ use crate::ending::Ending;
 use crate::herald::Herald;
 use crate::home::Home;
 use crate::load::Load;
+use crate::programs::Attempt;
 use crate::publish::Parts;
 use crate::recycle::{Look, Wear};
 use crate::resolve::Found;
@@ -71,6 +73,16 @@ pub(crate) struct Keeper {
     pub(crate) recipe: Recipe,
     pub(crate) lifetime: Option<Arc<OwnedFd>>,
     pub(crate) edge: Option<Edge>,
+    /// The second one, while one takes over from another.
+    pub(crate) beside: Option<Beside>,
+    /// What of it was not said by both yet.
+    pub(crate) said_drained: Said,
+    /// Time that connections of a leaving edge have.
+    pub(crate) drain: Duration,
+    /// The coming one is to be asked whether it serves.
+    pub(crate) ask_coming: bool,
+    /// The edge was started by this keeper.
+    pub(crate) edge_is_new: bool,
     pub(crate) edge_generation: u64,
     pub(crate) edge_events: mpsc::Sender<EdgeEvent>,
     pub(crate) sockets: Sockets,
@@ -104,6 +116,10 @@ pub(crate) struct Keeper {
     /// Calls for metrics that wait for the edge's.
     pub(crate) metrics_waiting: Vec<oneshot::Sender<String>>,
     pub(crate) ending: Option<Ending>,
+    /// What this keeper is to become when it has ended.
+    pub(crate) hand_over: Option<Attempt>,
+    /// How the trial went was said.
+    pub(crate) trial_told: bool,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -132,7 +148,8 @@ pub(crate) struct Inbox {
 
 impl Keeper {
     /// Runs until it is told to end and everything that has to end has ended.
-    pub(crate) async fn run(mut self, mut inbox: Inbox) {
+    /// Gives what it is to become then.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) -> Option<Attempt> {
         let mut look = tokio::time::interval(LOOK_AGAIN);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut files = tokio::time::interval(LOOK_AT_FILES);
@@ -148,7 +165,8 @@ impl Keeper {
                     // A file left behind would be a ghost that the next keeper adopts.
                     self.supervisor.finished().await;
                 }
-                return self.remove_sockets();
+                self.remove_sockets();
+                return self.hand_over;
             }
             tokio::select! {
                 Some(report) = inbox.reports.recv() => self.instance(report),
@@ -212,6 +230,7 @@ impl Keeper {
         self.publish();
         // After the snapshot: what is spoken on an address is known before its first connection is accepted.
         self.hand_over_listeners();
+        self.look_at_coming();
         next
     }
 

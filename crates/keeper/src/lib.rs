@@ -14,6 +14,8 @@
 //! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
 //! - [`herald`]: what a service manager is told; [`handed`]: listening sockets that it gave.
+//! - [`beside`]: the second edge, while one takes over from another; [`hand_over`]: the keeper becomes another program; [`trial`]: that
+//!   proves itself first; [`programs`]: the programs a home was run by.
 //! - [`bans`]: who is refused for a while. [`servers`]: health of servers that Mainstay does not run.
 //! - [`metrics`]: figures for Prometheus.
 //! - [`status`]: what `mainstay status` shows; [`service_status`]: of data services.
@@ -23,6 +25,7 @@
 pub mod api;
 mod bans;
 mod beat;
+mod beside;
 mod boot;
 mod builds;
 mod certificates;
@@ -33,6 +36,7 @@ mod edge_link;
 mod ending;
 mod error;
 mod execute;
+mod hand_over;
 mod handed;
 mod herald;
 pub mod home;
@@ -42,6 +46,7 @@ mod load;
 mod log_folder;
 mod merge;
 mod metrics;
+pub mod programs;
 mod publish;
 mod recycle;
 mod reports;
@@ -57,6 +62,7 @@ mod stack;
 mod status;
 mod task_status;
 mod tasks;
+pub mod trial;
 mod usage;
 mod user;
 mod verbs;
@@ -64,10 +70,13 @@ pub mod why;
 mod wish;
 
 pub use error::KeeperError;
+pub use hand_over::execute;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+pub use store::SCHEMA;
 use tokio::sync::{Notify, watch};
+pub use trial::Trial;
 
 /// How a keeper is to run.
 #[derive(Debug, Clone)]
@@ -82,6 +91,8 @@ pub struct Options {
     pub handed: Vec<Arc<TcpListener>>,
     /// Told to read all manifests again.
     pub hangup: Arc<Notify>,
+    /// It has to prove that it can take over from another program.
+    pub trial: Option<Trial>,
     /// Put up this stack first (`up`); otherwise what the store says is wanted.
     pub stack: Option<api::StackRequest>,
 }
@@ -100,12 +111,30 @@ pub enum Shutdown {
 /// Time that a thread for blocking work waits for the next: for good, there are a handful.
 const THREADS_STAY: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
-/// Runs a keeper until it is told to end. Blocks.
+/// Runs a keeper until it is told to end, or until it becomes another program (`mainstay upgrade`). Blocks.
 ///
 /// # Errors
 /// When it cannot begin: another keeper holds the home, the manifest has errors, an address is taken. After it has
 /// begun it does not give up.
-pub fn run(options: Options, shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
+pub fn run(options: Options, mut shutdown: watch::Receiver<Shutdown>) -> Result<(), KeeperError> {
+    if !options.foreground {
+        hand_over::reap_inherited();
+    }
+    let ended = run_loop(options.clone(), shutdown.clone());
+    if let (Err(error), Some(trial)) = (&ended, &options.trial) {
+        trial.say(&trial::Verdict::Failed(error.to_string()));
+    }
+    match ended? {
+        Some(attempt) => hand_over::run(&options, &attempt, &mut shutdown),
+        None => Ok(()),
+    }
+}
+
+/// Gives what the keeper is to become.
+fn run_loop(
+    options: Options,
+    shutdown: watch::Receiver<Shutdown>,
+) -> Result<Option<programs::Attempt>, KeeperError> {
     // It holds every private key: no app of the same user is to read them, and no core file to keep them.
     sys::process::close_memory()?;
     let mut builder = tokio::runtime::Builder::new_current_thread();

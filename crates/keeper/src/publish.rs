@@ -43,6 +43,7 @@ pub(crate) struct Made {
 }
 
 /// A snapshot without its revision, the sites apart.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) rest: Snapshot,
     sites: Vec<Arc<[Site]>>,

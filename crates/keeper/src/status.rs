@@ -112,6 +112,7 @@ impl Keeper {
             requests: self.stats.requests,
             log_lost: self.stats.log_lost,
             usage: None,
+            beside: self.beside_status(),
         })
     }
 

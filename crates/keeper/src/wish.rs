@@ -66,6 +66,7 @@ impl Keeper {
             Call::Bans(answer) => drop(answer.send(Ok(self.list_bans()))),
             Call::Ban(request, answer) => drop(answer.send(self.add_ban(request))),
             Call::Lift(request, answer) => drop(answer.send(self.lift_bans(request.net))),
+            Call::Upgrade(request, answer) => drop(answer.send(self.upgrade(request).await)),
             Call::Shutdown(answer) => {
                 self.end(Ending::Orderly);
                 let _ = answer.send(());

@@ -9,7 +9,7 @@ pub use spawn::{Credentials, Spawn, SpawnError, Stage};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,27 @@ pub fn wait(child: u32) -> io::Result<Exit> {
             Ok(Some((_, status))) => return Ok(Exit::of(status)),
             Ok(None) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Reaps these children, each when it has ended; gives back when all have. Who is no child of this process is left out.
+///
+/// # Errors
+/// When they cannot be waited for.
+pub fn reap(children: &[u32]) -> io::Result<()> {
+    let held = |child: &u32| Some((*child, pidfd(*child).ok()?));
+    let mut left: Vec<(u32, OwnedFd)> = children.iter().filter_map(held).collect();
+    loop {
+        left.retain(|(child, _)| matches!(try_wait(*child), Ok(None)));
+        if left.is_empty() {
+            return Ok(());
+        }
+        let polled = |(_, fd)| rustix::event::PollFd::from_borrowed_fd(fd, rustix::event::PollFlags::IN);
+        let mut fds: Vec<_> = left.iter().map(|(child, fd)| (child, fd.as_fd())).map(polled).collect();
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

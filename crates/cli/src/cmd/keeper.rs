@@ -1,17 +1,21 @@
 //! `mainstay keeper`: the background process of `start` and of the systemd unit. Ends on SIGTERM, and leaves apps and edge running then;
 //! reads all manifests again on SIGHUP.
 
+use crate::args::KeeperArgs;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exe;
 use keeper::home::Home;
-use keeper::{Options, Shutdown};
+use keeper::programs;
+use keeper::{Options, Shutdown, Trial};
 use std::sync::Arc;
 use std::time::Duration;
 use sys::signal::SignalReader;
 use telemetry::log::{self, Target};
 use tokio::sync::{Notify, watch};
 
+/// Where a program on trial finds the pipe for what it says of itself.
+const VERDICT: i32 = 3;
 /// Time between two looks for a signal.
 const LOOK: Duration = Duration::from_millis(100);
 /// Size at which the keeper's own log is rotated.
@@ -20,20 +24,26 @@ const LOG_SIZE: u64 = 10 << 20;
 const LOG_KEEP: u32 = 3;
 
 /// Runs until told to end.
-pub fn run(context: &Context) -> Result<(), Failure> {
+pub fn run(context: &Context, args: &KeeperArgs) -> Result<(), Failure> {
     // first of all: nothing else may be opened where these are
     let handed = sys::service_manager::handed_over();
+    let trial = if args.trial { Some(Trial::new(sys::descriptor::inherited(VERDICT)?)) } else { None };
     let signals = signals()?;
     let home = Home::open(&context.background_home())?;
+    let own = exe::path()?;
+    if let Some(program) = programs::stand_in(&home, &own) {
+        keeper::execute(&program)?;
+    }
     log_to(&home)?;
     handed.refused.iter().for_each(|refused| eprintln!("not used of what was handed over: {refused}"));
     let hangup = Arc::new(Notify::new());
     let options = Options {
         home: home.path().to_path_buf(),
-        exe: exe::path()?,
+        exe: own,
         foreground: false,
         handed: handed.listeners.into_iter().map(Arc::new).collect(),
         hangup: Arc::clone(&hangup),
+        trial,
         stack: None,
     };
     let (tell, told) = watch::channel(Shutdown::No);

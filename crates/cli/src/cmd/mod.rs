@@ -26,6 +26,7 @@ pub mod stop;
 pub mod task;
 pub mod top;
 pub mod up;
+pub mod upgrade;
 pub mod version;
 pub mod why;
 
@@ -80,9 +81,10 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Metrics => metrics::run(context),
         Verb::HashPassword => hash_password::run(context),
         Verb::Install(args) => install::run(context, &args),
+        Verb::Upgrade(args) => upgrade::run(context, args),
         Verb::Version => version::run(context),
         Verb::Completions(args) => completions::run(args.shell),
-        Verb::Keeper => keeper::run(context),
+        Verb::Keeper(args) => keeper::run(context, &args),
         Verb::Edge(args) => edge::run(args),
         Verb::Service(args) => service::run(&args),
     }

@@ -126,6 +126,7 @@ impl<'a> Up<'a> {
             foreground: true,
             handed: Vec::new(),
             hangup: Arc::default(),
+            trial: None,
             stack: Some(request),
         };
         let (ended, wait) = sync_channel(1);

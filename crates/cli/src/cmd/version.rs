@@ -11,9 +11,16 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn run(context: &Context) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     if context.json {
-        writeln!(out, "{}", serde_json::json!({ "version": VERSION, "wire": wire::VERSION }))?;
+        writeln!(out, "{}", description())?;
     } else {
         writeln!(out, "mainstay {VERSION}")?;
     }
     Ok(())
+}
+
+/// What `upgrade` of another version needs to know: it only ever gets more.
+fn description() -> serde_json::Value {
+    serde_json::json!({
+        "version": VERSION, "wire": wire::VERSION, "schema": keeper::SCHEMA, "hand_over": keeper::programs::HAND_OVER,
+    })
 }

@@ -63,15 +63,15 @@ fn client(port: u16, path: &str, keep_alive: bool, stop: &AtomicBool, answered: 
     let mut connection = None;
     while !stop.load(Ordering::Relaxed) && failures.len() < 100 {
         let result = match connection.take().map_or_else(|| connect(port), Ok) {
-            Ok(mut stream) => ask(&mut stream, path, keep_alive).map(|status| (status, stream)),
+            Ok(mut stream) => ask(&mut stream, path, keep_alive).map(|answer| (answer, stream)),
             Err(error) => Err(error),
         };
         match result {
-            Ok((200, stream)) => {
+            Ok(((200, kept), stream)) => {
                 answered.fetch_add(1, Ordering::Relaxed);
-                connection = Some(stream).filter(|_| keep_alive);
+                connection = Some(stream).filter(|_| keep_alive && kept);
             }
-            Ok((status, _)) => failures.push(format!("status {status}")),
+            Ok(((status, _), _)) => failures.push(format!("status {status}")),
             Err(error) => failures.push(format!("{:?}: {error}", error.kind())),
         }
         std::thread::sleep(PAUSE);
@@ -85,12 +85,12 @@ fn connect(port: u16) -> std::io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// One request; its status.
-fn ask(stream: &mut BufReader<TcpStream>, path: &str, keep_alive: bool) -> std::io::Result<u16> {
+/// One request; its status, and whether the connection is kept.
+fn ask(stream: &mut BufReader<TcpStream>, path: &str, keep_alive: bool) -> std::io::Result<(u16, bool)> {
     let connection = if keep_alive { "keep-alive" } else { "close" };
     let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: {connection}\r\n\r\n");
     stream.get_mut().write_all(request.as_bytes())?;
-    let (mut status, mut length) = (None, 0);
+    let (mut status, mut length, mut kept) = (None, 0, true);
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line)? == 0 {
@@ -103,10 +103,11 @@ fn ask(stream: &mut BufReader<TcpStream>, path: &str, keep_alive: bool) -> std::
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
         }
+        kept &= line != "connection: close";
         if line.is_empty() {
             break;
         }
     }
     stream.read_exact(&mut vec![0; length])?;
-    status.ok_or_else(|| ErrorKind::InvalidData.into())
+    status.map(|status| (status, kept)).ok_or_else(|| ErrorKind::InvalidData.into())
 }
