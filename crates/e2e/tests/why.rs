@@ -144,16 +144,17 @@ fn limits_timeouts_and_unknown_names_are_told_apart() {
 
 #[test]
 fn a_request_that_outlasts_the_drain_is_told_so() {
-    let stage = started(&format!("{WEB}stop = {{ drain = \"300ms\", timeout = \"5s\" }}\n"));
-    // Not by the route that is waited for only half a second.
-    stage.sandbox.write("mainstay.toml", manifest(WEB).replace("500ms", "60s"));
+    let stage = Stage::new("");
+    let patient =
+        manifest(&format!("{WEB}stop = {{ drain = \"300ms\", timeout = \"5s\" }}\n")).replace("500ms", "60s");
+    stage.sandbox.write("mainstay.toml", patient);
+    stage.sandbox.start_daemon(stage.port);
     let mut waits = post(&stage, "/wait/never");
     wait_until("it has it", || stage.home_file("logs/t/web.1.out.log").contains("waits").then_some(()));
     let restarting = stage.sandbox.start(stage.arguments(&["restart", "web"]));
     let answer = waits.response();
     restarting.wait().expect_code(0);
-    let cause = if answer.status == 504 { "read_timeout" } else { "drain_overrun" };
-    assert_eq!((answer.status, cause), (502, "drain_overrun"));
+    assert_eq!(answer.status, 502);
     let told = failed(&stage, &answer, "drain_overrun", "still had requests after 300ms");
     names_instance(&told);
     assert!(told["next"].as_str().unwrap().contains("drain"), "{told:#}");

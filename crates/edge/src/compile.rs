@@ -46,6 +46,9 @@ struct Leaving {
     instance: Arc<Instance>,
     revision: u64,
     reported: bool,
+    /// A snapshot says that it drains: the keeper waits for the word. One that only vanished, because it was unhealthy, may be
+    /// told to drain later, and then it is said again.
+    awaited: bool,
 }
 
 /// Why a snapshot cannot be served from.
@@ -176,7 +179,12 @@ impl Compiler {
         for key in leaving {
             let Some(instance) = self.instances.remove(&key) else { continue };
             instance.set_draining(true);
-            self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
+            self.draining.push(Leaving {
+                instance,
+                revision: snapshot.revision,
+                reported: false,
+                awaited: false,
+            });
         }
         self.adopt_unknown(snapshot);
         // Reported and no longer named: nobody will ask for it again.
@@ -189,12 +197,21 @@ impl Compiler {
     fn adopt_unknown(&mut self, snapshot: &Snapshot) {
         let draining = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
         for endpoint in draining.filter(|endpoint| endpoint.draining) {
-            if self.draining.iter().any(|leaving| *leaving.instance.name == *endpoint.instance) {
+            let mut known = self.draining.iter_mut();
+            if let Some(leaving) = known.find(|leaving| *leaving.instance.name == *endpoint.instance) {
+                if !std::mem::replace(&mut leaving.awaited, true) {
+                    (leaving.reported, leaving.revision) = (false, snapshot.revision);
+                }
                 continue;
             }
             let instance = self.made(endpoint, Arc::default(), None);
             instance.set_draining(true);
-            self.draining.push(Leaving { instance, revision: snapshot.revision, reported: false });
+            self.draining.push(Leaving {
+                instance,
+                revision: snapshot.revision,
+                reported: false,
+                awaited: true,
+            });
         }
     }
 

@@ -114,7 +114,7 @@ h1{{font-size:2rem;line-height:1.2;letter-spacing:-.02em;margin:.25rem 0 .75rem;
 footer{{margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8125rem}}\
 code{{font:.75rem/1.6 ui-monospace,monospace;overflow-wrap:anywhere;user-select:all}}\
 </style></head><body><main><p class=\"status\">{status}</p><h1>{title}</h1><p>{sentence}</p>\
-<footer>Request <code>{id}</code></footer></main></body></html>\n"
+<footer>Request <code>{id}</code><br>For the operator: <code>mainstay why {id}</code></footer></main></body></html>\n"
     )
 }
 

@@ -52,6 +52,20 @@ fn what_vanishes_drains_too() {
     assert_eq!(edge.get("a.test", "/").status, 502);
 }
 
+#[test]
+fn what_vanished_as_unhealthy_and_is_told_to_drain_afterwards_is_said_to_be_drained_again() {
+    let app = Backend::echoing();
+    let edge = Edge::start(&proxying(&[app.address]));
+    let mut gone = proxying(&[]);
+    gone.revision = 2;
+    edge.apply(&gone);
+    assert_eq!(edge.hear(), FromEdge::Drained { instance: "s/a.1#1".into(), revision: 2 });
+    let mut draining = proxying(&[app.address]);
+    (draining.revision, draining.upstreams[0].endpoints[0].draining) = (3, true);
+    edge.apply(&draining);
+    assert_eq!(edge.hear(), FromEdge::Drained { instance: "s/a.1#1".into(), revision: 3 });
+}
+
 // req: LB-10
 #[test]
 fn no_healthy_instance_is_said_at_once() {
