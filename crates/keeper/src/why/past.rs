@@ -105,8 +105,13 @@ impl Past {
             .collect();
         let records = telemetry::journal::tail(&sources, LOOKED).unwrap_or_default();
         let time = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-        // What it says as it dies is read from its pipe a moment later.
-        let (since, until) = (time(since_ms), time(until_ms.saturating_add(SLACK / 4)));
+        // What it says as it dies is read from its pipe a moment later; by then its successor may speak.
+        let next = self
+            .changes
+            .iter()
+            .find(|change| change.instance == label && change.state == "starting" && change.at_ms > since_ms);
+        let until_ms = next.map_or(u64::MAX, |next| next.at_ms).min(until_ms.saturating_add(SLACK / 4));
+        let (since, until) = (time(since_ms), time(until_ms));
         let mine =
             records.into_iter().filter(|record| (since..=until).contains(&record.time.as_millisecond()));
         let mut lines: Vec<String> = mine.map(|record| record.text).collect();
