@@ -193,18 +193,8 @@ impl Keeper {
             return;
         }
         let desired = self.desired();
-        let Self {
-            stacks,
-            observed,
-            facts,
-            found,
-            certificates,
-            tickets,
-            sticky_key,
-            bans,
-            servers,
-            ..
-        } = self;
+        let Self { stacks, observed, facts, found, certificates, tickets, sticky_key, bans, servers, .. } =
+            self;
         let parts = crate::publish::parts(&crate::publish::Sources {
             stacks,
             desired: &desired,

@@ -175,8 +175,7 @@ fn output(
     home: &Home,
 ) -> Vec<String> {
     let Some(Subject { past, label: Some(label), run }) = subject else { return Vec::new() };
-    let is_about =
-        !failure.tries.is_empty() || end.is_some() || run.last().is_some_and(past::is_end);
+    let is_about = !failure.tries.is_empty() || end.is_some() || run.last().is_some_and(past::is_end);
     let Some(begun) = run.first().filter(|_| is_about) else { return Vec::new() };
     let ended = end.or(run.last().filter(|change| past::is_end(change)));
     let until = ended.map_or(failure.ended_ms(), |end| end.at_ms);
