@@ -69,6 +69,14 @@ fn three_and_two_in_one_command_and_back_to_one_without_a_failed_request() {
     load.end();
 }
 
+// req: PROC-17
+#[test]
+fn two_instances_of_one_app_answer_behind_one_port() {
+    let stage = Stage::started(&format!("{WEB}instances = 2\n"));
+    let answered: BTreeSet<u32> = (0..40).map(|_| stage.answering()).collect();
+    assert_eq!((answered.len(), answered), (2, stage.pids("web").into_iter().collect()));
+}
+
 #[test]
 fn a_number_stays_over_reloads_and_keepers_until_the_manifest_says_another() {
     let stage = Stage::started(WEB);

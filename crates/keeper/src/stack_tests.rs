@@ -253,3 +253,50 @@ fn a_candidate_whose_slot_is_not_started_again_has_failed() {
     let (failed, end) = stack.failed_slot(&observed, Duration::ZERO).unwrap();
     assert_eq!((failed.slot, end), (3, End::Exited(7)));
 }
+
+/// A stack whose app `backup` is a task.
+fn with_task(run: &str) -> Arc<StackSpec> {
+    let task = app(run, Listen::Nothing);
+    let mut spec =
+        Arc::unwrap_or_clone(spec(&[("web", app("web", Listen::AnyPort)), ("backup", task.clone())]));
+    let (overlap, missed) = Default::default();
+    let task =
+        model::upkeep::TaskSpec { schedule: "@daily".into(), app: task, overlap, missed, timeout: None };
+    spec.tasks.insert("backup".parse().unwrap(), task);
+    Arc::new(spec)
+}
+
+#[test]
+fn of_a_task_one_is_wanted_while_a_run_goes_on_with_what_it_was_started_with() {
+    let mut stack = stack(with_task("old"));
+    assert_eq!(wanted(&stack, "backup").instances, 0);
+    let name: AppName = "backup".parse().unwrap();
+    let print = wanted(&stack, "backup").spec;
+    stack.runs.insert(name.clone(), Run { id: 1, print, begun_ms: 0, over: None });
+    assert_eq!((wanted(&stack, "backup").instances, wanted(&stack, "backup").spec), (1, print));
+    // prepared, committed: the run is not another one's
+    stack.prepare(candidate(with_task("new")));
+    let during = wanted(&stack, "backup");
+    assert_eq!((during.instances, during.spec, during.keep_outdated), (1, print, false));
+    stack.commit();
+    let after = wanted(&stack, "backup");
+    assert_eq!((after.instances, after.spec), (1, print));
+    stack.runs.get_mut(&name).unwrap().over = Some(crate::tasks::Over::Replaced);
+    assert_eq!(wanted(&stack, "backup").instances, 0);
+    stack.runs.clear();
+    assert_ne!(wanted(&stack, "backup").spec, print, "the next run has the new one");
+}
+
+#[test]
+fn a_change_does_not_wait_for_its_tasks() {
+    let mut stack = stack(spec(&[("web", app("web", Listen::AnyPort))]));
+    stack.prepare(candidate(with_task("new")));
+    let mut observed = Observed::default();
+    let print = wanted(&stack, "web").spec;
+    ready(&mut observed, id("web", 1, 1), print);
+    ready(&mut observed, id("web", 2, 2), print);
+    assert!(stack.candidate_is_ready(&observed));
+    let mut desired = Desired::default();
+    stack.desire(&mut desired);
+    assert!(!desired.apps.contains_key(&stack.app_id(&"backup".parse().unwrap())), "not before the commit");
+}

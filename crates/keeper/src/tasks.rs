@@ -191,7 +191,8 @@ impl Keeper {
         }
         let lines = tail(&self.app_logs(id, 1, Some(run.print)), Some(run.begun_ms), LAST_LINES);
         let mut detail = lines.iter().fold(how.to_owned(), |text, line| text + "\n" + line);
-        detail.truncate(detail.floor_char_boundary(MOST_OUTPUT));
+        let most = (0..=MOST_OUTPUT.min(detail.len())).rev().find(|end| detail.is_char_boundary(*end));
+        detail.truncate(most.unwrap_or(0));
         let recorded = self.store.end_task_run(run.id, epoch_ms(), result, &detail);
         report_failure("recording the end of a task's run", recorded);
         self.note_app(id, result, how);
