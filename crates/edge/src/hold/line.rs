@@ -99,7 +99,7 @@ type Ticket = (Instant, u64);
 struct Inner {
     /// As the last snapshot has it.
     upstream: Weak<Upstream>,
-    /// No snapshot names it any more.
+    /// Nothing will come as long as that is so: it is stopped, unhealthy, or no snapshot names it any more.
     closed: bool,
     waiters: BTreeMap<Ticket, Waiter>,
     /// What waiters were given and have not fetched yet.
@@ -217,23 +217,20 @@ impl Line {
         self.wanted.swap(false, Ordering::SeqCst)
     }
 
-    /// The upstream as a newer snapshot has it: who waits gets what it has.
+    /// The upstream as the snapshot has it that is about to be served from: who waits gets what it has.
     pub fn renew(&self, upstream: &Arc<Upstream>) {
-        let hopeless = matches!(upstream.state, UpstreamState::Unhealthy | UpstreamState::Down);
         let asleep = upstream.state == UpstreamState::Asleep;
         self.with(|inner| {
             inner.upstream = Arc::downgrade(upstream);
+            inner.closed = false;
             inner.serve();
-            if hopeless {
-                inner.give_up();
-            }
             if asleep && !inner.waiters.is_empty() {
                 self.wanted.store(true, Ordering::SeqCst);
             }
         });
     }
 
-    /// No snapshot names the upstream any more.
+    /// Nothing will come here. Said once the snapshot that says so is served from: whoever is sent away looks there.
     pub fn close(&self) {
         self.with(|inner| {
             inner.closed = true;

@@ -55,19 +55,19 @@ impl Lines {
         }
     }
 
-    /// It was published: who waits for what it does not name looks where his route leads now; so do all where routes may have changed.
+    /// It was published: who waits for what will not come looks where his route leads now; so do all where routes may have changed.
     pub fn settle(&mut self, table: &Table, moved: bool) {
-        let named: HashSet<&str> = table.upstreams.iter().map(|upstream| &*upstream.id).collect();
-        self.told.retain(|id| named.contains(id.as_str()));
+        let states: HashMap<&str, UpstreamState> =
+            table.upstreams.iter().map(|upstream| (&*upstream.id, upstream.state)).collect();
+        self.told.retain(|id| states.contains_key(id.as_str()));
         self.lasting.retain(|id, lasting| {
-            let line = &lasting.line;
-            let stays = named.contains(id.as_str());
-            if !stays {
-                line.close();
-            } else if moved {
-                line.look_anew();
+            let state = states.get(id.as_str());
+            match state {
+                None | Some(UpstreamState::Unhealthy | UpstreamState::Down) => lasting.line.close(),
+                Some(_) if moved => lasting.line.look_anew(),
+                Some(_) => {}
             }
-            stays
+            state.is_some()
         });
     }
 

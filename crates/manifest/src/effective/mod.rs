@@ -2,6 +2,7 @@
 //! specification, but for the secrets.
 
 mod build;
+mod hold;
 mod policy;
 mod service;
 mod site;
@@ -169,6 +170,7 @@ fn app(app: &AppSpec) -> Table {
     table["balance"] = value(site::balance(app.balance));
     traffic::entries(&app.traffic).for_each(|(key, own)| table[key] = value(own));
     table["http2"] = value(app.http2);
+    table["hold"] = hold::hold(&app.traffic.hold);
     table["health"] = value(site::health(&app.health));
     table["restart"] = restart(&app.restart);
     table["stop"] = stop(&app.stop);

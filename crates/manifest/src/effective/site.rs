@@ -1,6 +1,6 @@
 //! Sites, their routes, and what answers those.
 
-use super::{duration, inline, list, path, policy, size, text, traffic};
+use super::{duration, hold, inline, list, path, policy, size, text, traffic};
 use model::site::{Balance, StaticSpec, TlsSpec};
 use model::spec::{HandlerSpec, HealthSpec, Probe, ProxySpec, RouteSpec, ServerSpec, SiteSpec};
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value, value};
@@ -34,6 +34,9 @@ fn route(route: &RouteSpec, site: &SiteSpec, stack: &str) -> Table {
             table["redirect"] = inline([("to", text(&spec.to).into()), ("status", status.into())]);
         }
         HandlerSpec::Metrics => table["metrics"] = value(true),
+    }
+    if let Some(own) = &route.hold {
+        table["hold"] = hold::hold(own);
     }
     table["timeout"] = inline([
         ("connect", duration(route.timeouts.connect).into()),

@@ -1,7 +1,8 @@
 //! `[app.NAME]`: code of the user's.
 
 use super::{
-    BalanceFile, CircuitFile, DurationText, LogsFile, OneOrMany, RecycleFile, ResourcesFile, StickyFile,
+    BalanceFile, CircuitFile, DurationText, HoldFile, LogsFile, OneOrMany, RecycleFile, ResourcesFile,
+    StickyFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -52,6 +53,9 @@ pub struct AppFile {
     pub retries: Option<i64>,
     /// The app speaks HTTP/2 without TLS (h2c, with prior knowledge), gRPC for example. Default: `false`.
     pub http2: Option<bool>,
+    /// Where requests wait while no instance can take them: how many, or a table with the bounds; `0` or `false`: none waits.
+    /// Default: 1000 requests, 64 MiB of memory, 30 seconds.
+    pub hold: Option<HoldFile>,
     /// Folders below the manifest's that exist and belong to the app's user before it starts.
     pub writable: Option<OneOrMany>,
     /// Apps and services that must be ready before this one starts; they are stopped after it.

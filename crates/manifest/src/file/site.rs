@@ -1,7 +1,8 @@
 //! `[[site]]` and `[[site.route]]`: host names, certificates, and what answers a route.
 
 use super::{
-    BalanceFile, CircuitFile, DurationText, HealthFile, OneOrMany, PolicyKeys, StaticFile, StickyFile,
+    BalanceFile, CircuitFile, DurationText, HealthFile, HoldFile, OneOrMany, PolicyKeys, StaticFile,
+    StickyFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -77,6 +78,8 @@ pub struct RouteFile {
     pub redirect: Option<RedirectFile>,
     /// `true`: the edge's Prometheus metrics answer.
     pub metrics: Option<bool>,
+    /// Where its requests wait while no instance can take them, as an app's `hold`. Default: the app's; with `proxy` none waits.
+    pub hold: Option<HoldFile>,
     /// What applies beside that.
     #[serde(flatten)]
     pub policy: PolicyKeys,

@@ -2,7 +2,7 @@
 
 use super::reach::unreachable_folder;
 use super::{
-    Context, build, command, env, handler, instances, items, missing, recycle, run, script, traffic,
+    Context, build, command, env, handler, hold, instances, items, missing, recycle, run, script, traffic,
 };
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
@@ -11,6 +11,7 @@ use crate::place::Place;
 use model::AppName;
 use model::redact::RedactKind;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
+use model::traffic::TrafficSpec;
 use model::upkeep::ScaleSpec;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -81,6 +82,7 @@ pub fn app(
         circuit: file.circuit.as_ref(),
         retries: file.retries,
     };
+    let hold = hold::hold(context, place.key("hold"), file.hold.as_ref()).unwrap_or_default();
     Some(AppSpec {
         balance: handler::balance(file.balance),
         http2,
@@ -99,7 +101,7 @@ pub fn app(
         build,
         writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
         description: run::description(context, place.key("description"), file.description.as_deref()),
-        traffic: traffic::traffic(context, place, &keys),
+        traffic: TrafficSpec { hold, ..traffic::traffic(context, place, &keys) },
         recycle: fresh,
         resources,
         scale,

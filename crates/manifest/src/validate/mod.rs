@@ -9,6 +9,7 @@ mod door;
 mod env;
 mod files;
 mod handler;
+mod hold;
 mod host;
 mod instances;
 mod needs;

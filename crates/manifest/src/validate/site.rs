@@ -1,7 +1,7 @@
 //! Sites and their routes.
 
 use super::policy::{self, Keys};
-use super::{Context, files, handler, items, missing};
+use super::{Context, files, handler, hold, items, missing};
 use crate::file::{ManifestFile, RouteFile, SiteFile, TlsFile, TlsTable};
 use crate::place::Place;
 use crate::tree::Span;
@@ -105,6 +105,11 @@ fn routes(
         }
         let scope = Scope { path: path.as_deref(), ..*scope };
         let handler = handler::handler(context, place, file, &scope);
+        let hold = hold::hold(context, place.key("hold"), file.hold.as_ref());
+        if hold.is_some() && !matches!(handler, None | Some(HandlerSpec::App(_) | HandlerSpec::Proxy(_))) {
+            let found = context.report.error("hold::nowhere", "nothing of this route waits for an instance");
+            found.at(place.key("hold").name_span(), "only a route to an `app` or `proxy` has a `hold`");
+        }
         let keys = Keys::read(context, place, &file.policy, &scope);
         let (Some(path), Some(mut handler)) = (path, handler) else { continue };
         let (timeouts, body_limit, policy) = keys.over(&common, &defaults, &handler);
@@ -116,7 +121,7 @@ fn routes(
             found.at(place.key("metrics").name_span(), "open to all");
             found.help("add `allow = [\"10.0.0.0/8\"]` or `basic_auth`");
         }
-        routes.push(RouteSpec { path, handler, timeouts, body_limit, policy, hold: None });
+        routes.push(RouteSpec { path, handler, timeouts, body_limit, policy, hold });
     }
     routes
 }
