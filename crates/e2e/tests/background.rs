@@ -97,7 +97,7 @@ fn a_dead_edge_is_back_within_a_second_on_sockets_that_never_refuse() {
 
 #[test]
 fn a_start_under_way_survives_keeper_and_edge() {
-    let stage = Stage::new(&format!("{WEB}env = {{ START_GATE = \"go\" }}\n"));
+    let stage = Stage::new(&format!("{WEB}hold = 0\nenv = {{ START_GATE = \"go\" }}\n"));
     let starting = stage.starting();
     let web = wait_until("it is starting", || stage.find_app("web").filter(|web| !pids(web).is_empty()));
     let pid = pids(&web)[0];

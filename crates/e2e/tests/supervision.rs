@@ -18,7 +18,8 @@ fn worker(name: &str, script: &str) -> String {
 // req: PROC-03
 #[test]
 fn every_end_is_followed_by_a_start_but_a_stop_is_not() {
-    let stage = Stage::new(&format!("{WEB}{QUICK}{}{QUICK}", worker("loop", "sleep 0.02")));
+    // Nothing waits, and nothing is sent to the next one: a request that ends its instance ends one.
+    let stage = Stage::new(&format!("{WEB}hold = 0\n{QUICK}{}{QUICK}", worker("loop", "sleep 0.02")));
     drop(stage.starting().wait());
     let mut pid = pids(&stage.wait_ready("web"))[0];
     for (how, end) in [
