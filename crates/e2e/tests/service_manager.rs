@@ -1,6 +1,6 @@
 //! Under a service manager: a notify socket of the test's own stands for systemd's, and a listening socket is handed over. No more is shown
 //! where systemd is not process 1.
-#![allow(clippy::unwrap_used)] // helpers of tests too
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests too
 
 mod stage;
 

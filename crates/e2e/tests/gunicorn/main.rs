@@ -1,6 +1,6 @@
 //! Real Gunicorns under Mainstay, in a network of the test's own where their ports are free: what their configuration says stays theirs,
 //! Mainstay starts, watches, logs, reloads and stops them.
-#![allow(clippy::unwrap_used)] // helpers of tests too
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests too
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
