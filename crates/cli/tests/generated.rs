@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "check",
     "up",
     "start",
@@ -19,6 +19,7 @@ const VERBS: [&str; 14] = [
     "restart",
     "reload",
     "cleanup",
+    "upgrade",
     "version",
     "completions",
 ];

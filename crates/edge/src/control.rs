@@ -238,6 +238,7 @@ impl Control {
             }
         };
         match wire::decode(&bytes) {
+            Ok(ToEdge::Listen { .. }) if self.leaving.is_some() => {} // they are another edge's by now
             Ok(ToEdge::Listen { listeners }) => self.listen(&listeners, fds),
             Ok(ToEdge::Snapshot { revision }) => self.take_snapshot(revision, fds),
             Ok(ToEdge::Stats) => {
@@ -267,9 +268,6 @@ impl Control {
 
     /// Serves on exactly these: keeps what is the same socket, takes what is new, closes the rest.
     fn listen(&mut self, names: &[Listener], fds: Vec<OwnedFd>) {
-        if self.leaving.is_some() {
-            return; // they are another edge's by now
-        }
         if names.len() != fds.len() {
             tracing::error!(
                 listeners = names.len(),
