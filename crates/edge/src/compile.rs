@@ -231,8 +231,9 @@ impl Compiler {
         self.draining.iter_mut().for_each(|leaving| leaving.reported = false);
     }
 
-    /// Forgets policies nobody uses any more, and what their limits need not remember; not more often than every [`SWEEP`].
+    /// Looks after who waits. Forgets policies nobody uses any more, and what their limits need not remember; not more often than every [`SWEEP`].
     pub fn sweep(&mut self, now: Instant) {
+        self.lines.tick(now);
         if now.saturating_duration_since(self.swept) >= SWEEP {
             self.swept = now;
             self.policies.sweep();

@@ -135,7 +135,6 @@ impl Control {
             }
             self.report_drained();
             self.ban();
-            self.compiler.lines.tick(Instant::now());
             self.say_wanted();
             if woken.keeper {
                 self.hear();
@@ -366,12 +365,11 @@ impl Control {
         }
     }
 
-    /// Says which apps are to be woken up.
+    /// Says which apps are to be woken up; without a keeper, that is kept for the next one.
     fn say_wanted(&mut self) {
-        if self.keeper.is_none() {
-            return; // kept for the next one
-        }
-        for upstream in self.compiler.lines.newly_wanted(&self.table.load()) {
+        while self.keeper.is_some()
+            && let Some(upstream) = self.compiler.lines.wanted(&self.table.load())
+        {
             self.say(&FromEdge::Wanted { upstream });
         }
     }

@@ -95,11 +95,11 @@ impl Lines {
         }
     }
 
-    /// Upstreams that sleep and for which a request came; each once until it has woken up.
-    pub fn newly_wanted(&mut self, table: &Table) -> Vec<String> {
-        let asleep = table.upstreams.iter().filter(|upstream| upstream.state == UpstreamState::Asleep);
-        let wanted = asleep.filter(|upstream| upstream.lasting.line.take_wanted());
-        wanted.map(|upstream| upstream.id.to_string()).filter(|id| self.told.insert(id.clone())).collect()
+    /// The next upstream that sleeps and for which a request came; each once until it has woken up.
+    pub fn wanted(&mut self, table: &Table) -> Option<String> {
+        let mut asleep = table.upstreams.iter().filter(|upstream| upstream.state == UpstreamState::Asleep);
+        let wanted = asleep.find(|it| it.lasting.line.take_wanted() && self.told.insert(it.id.to_string()));
+        wanted.map(|upstream| upstream.id.to_string())
     }
 
     /// A new keeper has heard none of it.
