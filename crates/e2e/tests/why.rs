@@ -43,13 +43,12 @@ fn id(response: &Response) -> String {
 #[track_caller]
 fn why(stage: &Stage, id: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let mut last = String::new();
-    let told = wait_until("it is known", || {
+    wait_until("it is known", || {
         let output = stage.run(&["why", id, "--json"]);
         let told: Option<Value> = serde_json::from_str(&output.stdout).ok();
         last = output.stdout;
         told.filter(|told| told["found"] != "unknown" && fits(told))
-    });
-    told
+    })
 }
 
 /// As [`why`], of this cause, at the app's instance of the first release.

@@ -382,9 +382,8 @@ impl Control {
     }
 
     fn stats(&self) -> Stats {
-        let mut stats =
-            Stats { log_lost: self.log.lost(), instances: self.compiler.stats(), ..Stats::default() };
-        stats.upstreams = all_stats(&self.table.load());
+        let (instances, upstreams) = (self.compiler.stats(), all_stats(&self.table.load()));
+        let mut stats = Stats { log_lost: self.log.lost(), instances, upstreams, ..Stats::default() };
         self.metrics.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         stats
     }

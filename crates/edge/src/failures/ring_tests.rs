@@ -1,3 +1,5 @@
+//! The ring on a disk: begun anew, cut, foreign files left alone.
+
 use super::*;
 use std::collections::BTreeSet;
 use wire::failure::Cause;

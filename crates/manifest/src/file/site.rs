@@ -95,7 +95,7 @@ pub enum ProxyFile {
     /// Any number.
     Many(Vec<ServerFile>),
     /// All of it.
-    Table(ProxyTable),
+    Table(Box<ProxyTable>),
 }
 
 /// Servers that Mainstay does not run.

@@ -117,7 +117,7 @@ fn proxy(context: &mut Context<'_>, place: Place<'_>, file: &ProxyFile) -> Optio
                 "a table of `proxy`",
                 "write `servers = [\"localhost:3000\"]`",
             );
-            (place.key("servers"), table.clone())
+            (place.key("servers"), ProxyTable::clone(table))
         }
     };
     let files = table.servers?;
