@@ -1,8 +1,12 @@
 //! What `/proc` tells of processes. Everything may be gone by the time it is used: pids are guarded with
 //! [`start_time`] where it matters.
 
-use std::fs;
-use std::io;
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, Read};
+
+/// Bytes for which there is room at first: no `/proc/<pid>/stat` has more.
+pub(crate) const STAT: usize = 512;
 
 /// Name, parent and state of a process, from `/proc/<pid>/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +23,15 @@ pub struct Stat {
 
 /// Reads a process's [`Stat`]; `None` when it is gone.
 pub fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(&stat_text(pid, &mut Vec::with_capacity(STAT))?)
+}
+
+/// `/proc/<pid>/stat` as text, read into this buffer. A process may call itself what it likes, and the kernel cuts names within letters:
+/// what is no UTF-8 is replaced, so that nobody hides from us by his name.
+pub(crate) fn stat_text(pid: u32, buffer: &mut Vec<u8>) -> Option<Cow<'_, str>> {
+    buffer.clear();
+    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_end(buffer).ok()?;
+    Some(String::from_utf8_lossy(buffer))
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
@@ -108,6 +120,25 @@ mod tests {
         assert_eq!(stat.start_time, 4711);
         assert_eq!(parse_stat("rubbish"), None);
         assert_eq!(parse_stat(") ("), None);
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_text_is_seen_all_the_same() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        // As the kernel cuts a long name in the middle of its last letter.
+        let program = dir.path().join(std::ffi::OsStr::from_bytes(b"sleep-f\xc3\xbcr-imm\xc3"));
+        fs::copy("/bin/sleep", &program).unwrap();
+        let mut child = std::process::Command::new(&program).arg("60").spawn().unwrap();
+        let (pid, me) = (child.id(), std::process::id());
+        let seen = (stat(pid), descendants(me), crate::usage::process(pid), crate::usage::memory(&[pid]));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let stat = seen.0.expect("its stat");
+        assert!(stat.parent == me && stat.name.starts_with("sleep-für-imm"), "{stat:?}");
+        assert!(seen.1.unwrap().contains(&pid), "who ends all of a tree has to see it");
+        assert!(seen.2.is_some_and(|process| process.memory > 0));
+        assert!(seen.3.get(&pid).is_some_and(|usage| usage.memory > 0), "or its memory is without a limit");
     }
 
     #[test]

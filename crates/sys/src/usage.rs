@@ -15,8 +15,7 @@ mod group;
 
 use crate::proc;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -101,7 +100,7 @@ pub fn memory(roots: &[u32]) -> BTreeMap<u32, Usage> {
 /// One process alone, whatever it has started. None: it is gone.
 pub fn process(pid: u32) -> Option<Process> {
     let seen =
-        parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).filter(|seen| !seen.is_zombie)?;
+        parse(&proc::stat_text(pid, &mut Vec::with_capacity(proc::STAT))?).filter(|seen| !seen.is_zombie)?;
     Some(describe(pid, &seen, Detail::Files))
 }
 
@@ -203,17 +202,10 @@ struct Seen {
 
 /// Every process that can be seen.
 fn pass() -> BTreeMap<u32, Seen> {
-    let mut text = String::new();
-    let mut all = BTreeMap::new();
-    for pid in proc::pids().unwrap_or_default() {
-        text.clear();
-        let read =
-            File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read_to_string(&mut text));
-        if let Some(seen) = read.ok().and_then(|_| parse(&text)) {
-            all.insert(pid, seen);
-        }
-    }
-    all
+    let pids = proc::pids().unwrap_or_default();
+    let mut buffer = Vec::with_capacity(proc::STAT);
+    let see = |pid: u32| Some((pid, parse(&proc::stat_text(pid, &mut buffer)?)?));
+    pids.into_iter().filter_map(see).collect()
 }
 
 /// Fields by their numbers in proc(5); the name, which may hold anything, is between the first and the last parenthesis.

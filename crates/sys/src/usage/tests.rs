@@ -1,6 +1,7 @@
 //! Trees of real processes, and lines as the kernel writes them.
 
 use super::*;
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
 /// A shell with children of its own; killed with them at the end.
