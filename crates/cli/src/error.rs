@@ -1,6 +1,7 @@
 //! How a command fails: one cause, one next step, one exit code.
 
 use crate::context::Context;
+use crate::logs::printable;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -93,12 +94,17 @@ impl Failure {
 
     fn write(&self, out: &mut impl Write, context: &Context) -> io::Result<()> {
         let style = context.stderr_style();
+        // An app's last words may be among them.
+        let clean = |text: &str| {
+            let lines: Vec<String> = text.lines().map(|line| printable(line, style.is_on())).collect();
+            lines.join("\n")
+        };
         if !self.detail.is_empty() {
-            writeln!(out, "{}", self.detail.trim_end())?;
+            writeln!(out, "{}", clean(self.detail.trim_end()))?;
         }
-        writeln!(out, "{} {}", style.red("error:"), self.cause)?;
+        writeln!(out, "{} {}", style.red("error:"), clean(&self.cause))?;
         match &self.next {
-            Some(next) => writeln!(out, "{} {next}", style.bold(" next:")),
+            Some(next) => writeln!(out, "{} {}", style.bold(" next:"), clean(next)),
             None => Ok(()),
         }
     }

@@ -196,11 +196,12 @@ impl Tracker {
             _ => ("·", state),
         };
         let mark = self.style.state(colour, mark);
+        let shown = printable(detail, false);
         // these are sentences of their own: "exited with status 1"
         let sentence = matches!(state, "ended" | "waiting" | "slow" | "killed") && !detail.is_empty();
         let text = match sentence {
-            true => format!("{mark} {label} {detail}").replace("ready: within", "ready within"),
-            false => format!("{mark} {label} {state} {detail}").trim_end().to_owned(),
+            true => format!("{mark} {label} {shown}").replace("ready: within", "ready within"),
+            false => format!("{mark} {label} {state} {shown}").trim_end().to_owned(),
         };
         News { text, event: json!({ "event": state, "instance": label, "detail": detail }) }
     }

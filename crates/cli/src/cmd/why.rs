@@ -19,7 +19,7 @@ const WIDTH: usize = 48;
 /// Answers.
 pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
     let since = args.since.map(|since| {
-        let then = SystemTime::now() - since;
+        let then = SystemTime::now().checked_sub(since).unwrap_or(UNIX_EPOCH);
         let ms = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         u64::try_from(ms).unwrap_or(u64::MAX)
     });

@@ -6,5 +6,5 @@ mod table;
 pub mod words;
 
 pub use progress::Progress;
-pub use style::Style;
+pub use style::{Style, plain};
 pub use table::Table;

@@ -1,6 +1,6 @@
 //! Columns as wide as their widest cell. Colour is put on after widths are known, so that it never moves a column.
 
-use super::Style;
+use super::{Style, plain};
 
 /// Where text stands in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,10 @@ impl Table {
         Self { heads: heads.iter().map(head).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row of cells: the text, and the state whose colour it gets.
+    /// Adds a row of cells: the text, and the state whose colour it gets. A process may call itself what it likes: nothing in a cell is
+    /// left to move the cursor or to colour anything.
     pub fn row(&mut self, cells: Vec<(String, Option<String>)>) {
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(|(text, state)| (plain(&text), state)).collect());
     }
 
     /// Whether it has no rows.
@@ -105,6 +106,14 @@ mod tests {
         assert_eq!(plain, "  NAME       PID  STATE\n  käthe.1      7  ready\n  b        12345  failed\n");
         let coloured = table.render(Style::new(true), "  ");
         assert!(coloured.contains("\x1b[32mready\x1b[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn a_process_that_calls_itself_an_escape_sequence_does_nothing_to_the_terminal() {
+        let mut table = Table::new(&["PROGRAM", "OWNER"]);
+        table.row(vec![("\x1b]0;x\x07\x1b[2J".into(), None), ("a\nb\tc".into(), None)]);
+        let text = table.render(Style::new(false), "");
+        assert_eq!(text, "PROGRAM                   OWNER\n\\u{1b}]0;x\\u{7}\\u{1b}[2J  a\\nb\\tc\n");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::logs;
 use crate::target;
-use crate::ui::Style;
 use crate::ui::words::{duration, short_size};
+use crate::ui::{Style, plain};
 use keeper::api::{AppStatus, Status, Transition};
 use keeper::home::Home;
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub fn show(
 fn text(stack: &str, app: &AppStatus, lines: &[String], look: Look) -> String {
     let style = look.style;
     let name = style.bold(&format!("{stack}/{}", app.name));
-    let what = app.description.as_ref().map(|text| format!("  {text}")).unwrap_or_default();
+    let what = app.description.as_ref().map(|text| format!("  {}", plain(text))).unwrap_or_default();
     let mut out = format!("{name}  {}{what}\n\n", style.state(&app.state, &app.state));
     out += &table::render(std::iter::once(app), Look { workers: true, ..look });
     out += &trouble::of_app(app, style);
@@ -59,14 +59,14 @@ fn text(stack: &str, app: &AppStatus, lines: &[String], look: Look) -> String {
     facts.extend(seen(app));
     let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in facts {
-        out += &format!("  {}  {value}\n", style.dim(&format!("{name:<width$}")));
+        out += &format!("  {}  {}\n", style.dim(&format!("{name:<width$}")), plain(&value));
     }
     out += &section("latest changes", app.history.iter().rev().take(LAST_CHANGES).rev().map(change), style);
     out + &section("last lines", lines.iter().cloned(), style)
 }
 
 fn section(title: &str, lines: impl Iterator<Item = String>, style: Style) -> String {
-    let lines: String = lines.map(|line| format!("    {line}\n")).collect();
+    let lines: String = lines.map(|line| format!("    {}\n", plain(&line))).collect();
     if lines.is_empty() { lines } else { format!("\n  {}\n{lines}", style.dim(title)) }
 }
 

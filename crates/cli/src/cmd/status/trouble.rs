@@ -1,6 +1,6 @@
 //! What is wrong, and what to do about it: so that a 502 is explained by who is down, and why.
 
-use crate::ui::Style;
+use crate::ui::{Style, plain};
 use keeper::api::AppStatus;
 
 /// Why an app is not well, with what it said last; nothing where it is.
@@ -26,7 +26,7 @@ pub fn of(what: &str, state: &str, reason: &str, style: Style) -> String {
     let mut lines = reason.lines();
     let mut out = line(what, state, lines.next().unwrap_or_default(), style);
     for line in lines {
-        out += &format!("    {}\n", style.dim(line));
+        out += &format!("    {}\n", style.dim(&plain(line)));
     }
     if let Some(next) = after_build(reason) {
         out += &step(&next, style);
@@ -35,7 +35,7 @@ pub fn of(what: &str, state: &str, reason: &str, style: Style) -> String {
 }
 
 fn line(what: &str, state: &str, text: &str, style: Style) -> String {
-    format!("  {} {text}\n", style.state(state, &format!("{what}:")))
+    format!("  {} {}\n", style.state(state, &format!("{what}:")), plain(text))
 }
 
 fn step(next: &str, style: Style) -> String {
@@ -48,4 +48,15 @@ fn after_build(reason: &str) -> Option<String> {
     Some(format!(
         "put it right, then mainstay reload; mainstay logs {app}.build shows all that the steps printed"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_an_app_move_no_cursor() {
+        let text = of("a", "failed", "exited\x1b[2J\n\x1b]52;c;eA==\x07", Style::new(false));
+        assert_eq!(text, "  a: exited\\u{1b}[2J\n    \\u{1b}]52;c;eA==\\u{7}\n\n");
+    }
 }
