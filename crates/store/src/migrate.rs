@@ -95,6 +95,11 @@ pub fn copy(path: &Path, to: &Path) -> Result<(), StoreError> {
 /// When it cannot be read or written; done again, it does the rest.
 pub fn put_back(copy: &Path, path: &Path) -> Result<(), StoreError> {
     let put = || {
+        // First what takes room: on a full disk all stays as it is, the database's log of changes included.
+        let temporary = beside(path);
+        let mut file = fresh(&temporary)?;
+        io::copy(&mut File::open(copy)?, &mut file)?;
+        file.sync_all()?;
         for ending in ["-wal", "-shm"] {
             let mut name = path.as_os_str().to_owned();
             name.push(ending);
@@ -103,9 +108,6 @@ pub fn put_back(copy: &Path, path: &Path) -> Result<(), StoreError> {
                 _ => {}
             }
         }
-        let temporary = beside(path);
-        let mut file = fresh(&temporary)?;
-        io::copy(&mut File::open(copy)?, &mut file)?;
         settle(&file, &temporary, path)
     };
     put().map_err(|error| access(path, &error))
@@ -224,5 +226,16 @@ mod tests {
         assert_eq!(schema_of(&path).unwrap(), SCHEMA);
         assert_eq!(Store::open(&path).unwrap().next_snapshot().unwrap(), 2);
         assert!(kept.exists());
+    }
+
+    #[test]
+    fn a_copy_that_cannot_be_put_back_takes_nothing_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.next_snapshot().unwrap(), 1);
+        std::mem::forget(store); // its changes are in the log beside it
+        assert!(put_back(&dir.path().join("no copy"), &path).is_err());
+        assert_eq!(Store::open(&path).unwrap().next_snapshot().unwrap(), 2);
     }
 }
