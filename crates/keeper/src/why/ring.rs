@@ -87,10 +87,9 @@ impl Rings {
         let lost = |text: String| {
             text.lines()
                 .filter_map(|line| serde_json::from_str::<Lost>(line).ok())
-                .map(|it| it.lost)
-                .sum::<u64>()
+                .fold(0, |sum: u64, it| sum.saturating_add(it.lost))
         };
-        texts.map(lost).sum()
+        texts.map(lost).fold(0, u64::saturating_add)
     }
 }
 

@@ -138,14 +138,13 @@ fn timeline(failure: &Failure, run: &[&Transition]) -> Vec<Step> {
     let mut steps = vec![step(failure.at_ms, came)];
     if failure.held_ms > 0 {
         steps.push(step(
-            failure.at_ms + failure.held_ms,
+            failure.at_ms.saturating_add(failure.held_ms),
             format!("it had waited {} ms for an instance", failure.held_ms),
         ));
     }
-    let tries = failure
-        .tries
-        .iter()
-        .map(|tried| step(failure.at_ms + tried.after_ms, format!("{}: {}", tried.instance, tried.outcome)));
+    let tries = failure.tries.iter().map(|tried| {
+        step(failure.at_ms.saturating_add(tried.after_ms), format!("{}: {}", tried.instance, tried.outcome))
+    });
     steps.extend(tries);
     let near = failure.at_ms.saturating_sub(BEFORE)..=failure.ended_ms().saturating_add(AFTER);
     let changes = run.iter().filter(|change| near.contains(&change.at_ms));
