@@ -71,7 +71,7 @@ fn two_o_clock_in(seconds: i64) -> String {
 fn a_daily_task_runs_at_two_by_the_hosts_clock_and_what_was_missed_is_reported() {
     let often = task("often", "*/2 * * * * *", "0", "");
     let daily = task("daily", "0 2 * * *", "0", "");
-    let stage = started(&format!("{daily}{often}"), &two_o_clock_in(4));
+    let stage = started(&format!("{daily}{often}"), &two_o_clock_in(8));
     let run = wait_for(&stage, "daily", "ok");
     let due = run["due"].as_str().unwrap();
     assert!(due[10..].starts_with("T02:00:00"), "{due}");
@@ -124,6 +124,26 @@ fn a_run_goes_on_over_reloads_and_keepers_and_the_next_ones_are_left_out() {
         wait_until("its end", || runs(&stage, "long").into_iter().rev().find(|run| run["result"] == "ok"));
     assert!(ended["took_ms"].as_u64() > Some(2000), "the run that a former keeper began: {ended}");
     wait_until("the next one", || pid(&stage, "long").filter(|pid| *pid != first));
+}
+
+#[test]
+fn a_run_that_waits_is_begun_though_the_former_one_ended_while_no_keeper_lived() {
+    let waits = task("waits", "0 2 * * *", "0 gate", "overlap = \"wait\"\n");
+    let stage = started(&waits, &two_o_clock_in(8));
+    let _asked = Running::start(stage.sandbox.command(stage.arguments(&["task", "run", "waits"])));
+    let first = wait_until("it runs", || pid(&stage, "waits"));
+    let tasks = || stage.status()["stacks"][0]["tasks"][0].clone();
+    wait_until("the next one to wait", || (tasks()["waits"] == true).then_some(()));
+    stage.kill_keeper();
+    stage.signal("gate");
+    wait_until("its end", || (!is_alive(first)).then_some(()));
+    start(&stage, "UTC");
+    wait_until("the second run", || pid(&stage, "waits").filter(|pid| *pid != first));
+    let second = wait_until("its end", || {
+        let of_clock = runs(&stage, "waits").into_iter().find(|run| !run["due"].is_null());
+        of_clock.filter(|run| run["result"] == "ok")
+    });
+    assert!(second["due"].is_string() && tasks()["waits"] == false, "{second}");
 }
 
 #[test]

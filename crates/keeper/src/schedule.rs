@@ -116,6 +116,11 @@ impl Keeper {
             if self.schedule.tasks.get(&id).is_none_or(|entry| entry.record.schedule != text) {
                 self.learn(&id, &text, now);
             }
+            let is_running = self.stacks.get(&id.stack).is_some_and(|stack| stack.runs.contains_key(&id.app));
+            if !is_running {
+                // The run it waited for ended while no keeper was there.
+                self.begin_waiting(&id, "the former run has ended");
+            }
             let Some(entry) = self.schedule.tasks.get_mut(&id) else { continue };
             if timestamp(entry.record.seen_ms).duration_since(now) > WRONG {
                 (entry.record.seen_ms, entry.next) = (millis(now), None);

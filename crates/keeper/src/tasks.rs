@@ -146,13 +146,18 @@ impl Keeper {
             self.stacks.values().flat_map(|stack| self.ended_runs(stack)).collect();
         for (id, run, end) in ended {
             self.end_run(&id, &run, &end);
-            let Some(due) = self.schedule.take_waiting(&id) else { continue };
-            self.keep_task(&id);
-            let is_there =
-                self.stacks.get(&id.stack).is_some_and(|stack| !stack.removing && is_task(stack, &id.app));
-            if is_there && let Err(error) = self.begin_run(&id, Some(due), "the former run has ended") {
-                tracing::error!(task = %id, %error, "the run that waited cannot be begun");
-            }
+            self.begin_waiting(&id, "the former run has ended");
+        }
+    }
+
+    /// Begins the run that waited for the former one to end, if one did.
+    pub(crate) fn begin_waiting(&mut self, id: &AppId, why: &str) {
+        let Some(due) = self.schedule.take_waiting(id) else { return };
+        self.keep_task(id);
+        let is_there =
+            self.stacks.get(&id.stack).is_some_and(|stack| !stack.removing && is_task(stack, &id.app));
+        if is_there && let Err(error) = self.begin_run(id, Some(due), why) {
+            tracing::error!(task = %id, %error, "the run that waited cannot be begun");
         }
     }
 
