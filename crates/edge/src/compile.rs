@@ -197,11 +197,15 @@ impl Compiler {
     fn adopt_unknown(&mut self, snapshot: &Snapshot) {
         let draining = snapshot.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
         for endpoint in draining.filter(|endpoint| endpoint.draining) {
-            let mut known = self.draining.iter_mut();
-            if let Some(leaving) = known.find(|leaving| *leaving.instance.name == *endpoint.instance) {
+            let known = self.draining.iter_mut();
+            let mut is_known = false;
+            for leaving in known.filter(|leaving| *leaving.instance.name == *endpoint.instance) {
+                is_known = true;
                 if !std::mem::replace(&mut leaving.awaited, true) {
                     (leaving.reported, leaving.revision) = (false, snapshot.revision);
                 }
+            }
+            if is_known {
                 continue;
             }
             let instance = self.made(endpoint, Arc::default(), None);
@@ -215,10 +219,18 @@ impl Compiler {
         }
     }
 
-    /// Instances whose last claim has ended since this was asked last, with the revision in which they drain.
+    /// Instances whose last claim has ended since this was asked last, with the revision in which they drain. One that vanished as
+    /// unhealthy and came back stands here twice: it has drained when both have.
     pub fn newly_drained(&mut self) -> Vec<(String, u64)> {
-        let done =
-            self.draining.iter_mut().filter(|leaving| !leaving.reported && leaving.instance.is_drained());
+        let awaited = self.draining.iter().filter(|leaving| leaving.awaited);
+        let busy: HashSet<Box<str>> = awaited
+            .filter(|leaving| !leaving.instance.is_drained())
+            .map(|leaving| leaving.instance.name.clone())
+            .collect();
+        let done = self.draining.iter_mut().filter(|leaving| {
+            let is_busy = leaving.awaited && busy.contains(&leaving.instance.name);
+            !leaving.reported && !is_busy && leaving.instance.is_drained()
+        });
         done.map(|leaving| {
             leaving.reported = true;
             (leaving.instance.name.to_string(), leaving.revision)

@@ -66,6 +66,39 @@ fn what_vanished_as_unhealthy_and_is_told_to_drain_afterwards_is_said_to_be_drai
     assert_eq!(edge.hear(), FromEdge::Drained { instance: "s/a.1#1".into(), revision: 3 });
 }
 
+#[test]
+fn what_was_unhealthy_for_a_while_has_drained_when_its_requests_from_before_have_ended_too() {
+    for the_former_ends_first in [true, false] {
+        let (give, take) = sync_channel(4);
+        let app = Backend::start(move |stream| give.send(stream).unwrap());
+        let edge = Edge::start(&proxying(&[app.address]));
+        let begun = || {
+            let mut client = edge.client();
+            client.write_all(GET).unwrap();
+            let mut upstream = take.recv().unwrap();
+            next_head(&mut upstream).unwrap();
+            (client, upstream)
+        };
+        let mut requests = vec![begun()];
+        for revision in [2, 3, 4] {
+            let mut table = proxying(if revision == 2 { &[] } else { std::slice::from_ref(&app.address) });
+            table.revision = revision;
+            table.upstreams[0].endpoints.iter_mut().for_each(|endpoint| endpoint.draining = revision == 4);
+            edge.apply(&table);
+            if revision == 3 {
+                requests.insert(usize::from(the_former_ends_first), begun());
+            }
+        }
+        for (place, (client, upstream)) in requests.iter_mut().enumerate() {
+            // The next word would be `Drained`: here it is the answer to a question.
+            assert!(edge.stats().instances.iter().any(|seen| seen.in_flight == 1), "{place}");
+            upstream.write_all(ok("done").as_bytes()).unwrap();
+            read_until(client, b"done");
+        }
+        assert_eq!(edge.hear(), FromEdge::Drained { instance: "s/a.1#1".into(), revision: 4 });
+    }
+}
+
 // req: LB-10
 #[test]
 fn no_healthy_instance_is_said_at_once() {
