@@ -20,6 +20,8 @@ use wire::failure::{Cause, Failure, Try};
 
 /// Bytes that are kept of a path, and of a host.
 const LONGEST: usize = 1024;
+/// Tries that are kept of a request.
+const MOST_TRIES: usize = 16;
 
 /// What is to be said of a failed request beyond its line in the access log. Most requests have none.
 #[derive(Debug, Default)]
@@ -28,6 +30,14 @@ pub struct Story {
     pub tries: Vec<Tried>,
     /// How long it waited for one.
     pub held: Duration,
+}
+
+impl Story {
+    /// One more. Who waits long may try often: the first ones are kept, and the last.
+    pub fn add(&mut self, tried: Tried) {
+        self.tries.truncate(MOST_TRIES - 1);
+        self.tries.push(tried);
+    }
 }
 
 /// An instance that did not answer.
@@ -165,6 +175,22 @@ pub fn epoch_ms(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instance::Origin;
+    use crate::wake::Wake;
+
+    #[test]
+    fn a_request_that_tries_for_hours_keeps_few_of_its_tries() {
+        let address = model::observed::Address::Tcp(([127, 0, 0, 1], 1).into());
+        let wake = Wake::new().unwrap();
+        let instance = Instance::new("s/a.1#1", address, Origin::default(), wake, Arc::default(), None);
+        let mut story = Story::default();
+        for second in 0..10_000 {
+            let after = Duration::from_secs(second);
+            story.add(Tried { instance: Arc::clone(&instance), after, outcome: "connect: refused".into() });
+        }
+        let seconds: Vec<u64> = story.tries.iter().map(|tried| tried.after.as_secs()).collect();
+        assert_eq!(seconds, (0..15).chain([9_999]).collect::<Vec<_>>());
+    }
 
     #[test]
     fn a_long_path_is_cut_between_segments() {

@@ -179,7 +179,7 @@ impl Record {
         let Answerer::Instance(instance) = &self.answerer else { return };
         let tried =
             Tried { instance: Arc::clone(instance), after: self.started.elapsed(), outcome: outcome.into() };
-        self.story.get_or_insert_default().tries.push(tried);
+        self.story.get_or_insert_default().add(tried);
     }
 
     /// It has waited for an instance for so long.
