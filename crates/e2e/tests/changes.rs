@@ -18,7 +18,9 @@ fn untouched(stage: &Stage) -> Value {
     let mut stack = stage.status()["stacks"][0].clone();
     for app in stack["apps"].as_array_mut().unwrap() {
         for instance in app["instances"].as_array_mut().unwrap() {
-            for moving in ["uptime_ms", "requests", "in_flight", "memory"] {
+            for moving in
+                ["uptime_ms", "requests", "in_flight", "memory", "rate", "p50_us", "p99_us", "usage"]
+            {
                 instance[moving] = Value::Null;
             }
         }

@@ -126,7 +126,7 @@ fn a_command_says_how_healthy_an_app_is() {
 #[test]
 fn a_slow_start_is_waited_for_within_its_start_period() {
     let stage = Stage::new(&format!(
-        "{WEB}env = {{ START_GATE = \"go\" }}\nhealth = {{ path = \"/health\", interval = \"20ms\", retries = 1, start_period = \"30s\" }}\n"
+        "{WEB}hold = 0\nenv = {{ START_GATE = \"go\" }}\nhealth = {{ path = \"/health\", interval = \"20ms\", retries = 1, start_period = \"30s\" }}\n"
     ));
     let starting = stage.starting();
     wait_until("it begins", || stage.home_file("logs/t/web.1.out.log").contains("begins").then_some(()));

@@ -104,10 +104,12 @@ fn storm(port: u16, from: u64, to: u64) -> u64 {
     requests.into_inner()
 }
 
-/// Descriptors of the edge: pipes, of which each worker keeps a few for reuse, and all others.
+/// Descriptors of the edge: pipes, of which each worker keeps a few for reuse, and all others but the files it notes failures in, which
+/// are opened with the first of them.
 fn descriptors(pid: u32) -> (usize, usize) {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the edge's descriptors").flatten();
     let names = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let names = names.filter(|name| !name.to_string_lossy().contains("/edge/failures/"));
     let (pipes, others): (Vec<_>, Vec<_>) =
         names.partition(|name| name.to_string_lossy().starts_with("pipe:"));
     (pipes.len(), others.len())
