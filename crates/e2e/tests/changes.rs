@@ -28,10 +28,11 @@ fn untouched(stage: &Stage) -> Value {
     stack
 }
 
-// req: PROC-23
+// req: PROC-23, DEP-12
 #[test]
 fn instances_are_restarted_one_after_the_other_without_a_failed_request() {
-    let stage = Stage::started(&format!("{WEB}instances = 2\n"));
+    let stage = Stage::started(&format!("{WEB}instances = 2\nneeds = [\"other\"]\n{OTHER}"));
+    let others = (stage.pids("other"), stage.edge());
     let load = Load::begin(stage.port, "/");
     for _ in 0..2 {
         let before = stage.pids("web");
@@ -42,6 +43,7 @@ fn instances_are_restarted_one_after_the_other_without_a_failed_request() {
         load.more(20);
     }
     load.end();
+    assert_eq!((stage.pids("other"), stage.edge()), others, "nobody else is touched");
     // never fewer ready ones than wanted, never more than one beside them
     let (mut ready, mut most) = (0, 0);
     for step in stage.app("web")["history"].as_array().unwrap().iter().skip(4) {

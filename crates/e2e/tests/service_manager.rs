@@ -5,6 +5,7 @@
 mod stage;
 
 use stage::{Stage, WEB};
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -39,12 +40,12 @@ impl Manager {
     }
 
     /// As systemd starts the unit: the sockets from descriptor 3 on, `LISTEN_PID` that of the keeper.
-    fn start(&self, stage: &Stage, sockets: &[&TcpListener]) -> u32 {
+    fn start(&self, stage: &Stage, sockets: &[&TcpListener], patience: Duration) -> u32 {
         let mut spawn = Spawn::new("/bin/sh");
         let line = "LISTEN_PID=$$ exec \"$0\" keeper --home \"$1\"";
         let home = stage.sandbox.home();
         spawn.args = vec!["-c".into(), line.into(), testkit::binary().into(), home.into()];
-        let usec = PATIENCE.as_micros().to_string();
+        let usec = patience.as_micros().to_string();
         spawn.env = [
             ("PATH", "/usr/bin:/bin"),
             ("NOTIFY_SOCKET", &self.address),
@@ -81,7 +82,7 @@ fn a_service_manager_is_told_and_hands_over_its_socket() {
     let manager = Manager::at(&stage.sandbox.folder().join("notify"));
     // The test's own copy holds the address: nobody could bind it anew.
     let socket = TcpListener::bind(("127.0.0.1", stage.port)).unwrap();
-    let keeper = manager.start(&stage, &[&socket]);
+    let keeper = manager.start(&stage, &[&socket], PATIENCE);
     let at = manager.hear(0, "READY=1");
     let ready = manager.since(at - 1)[0].1.clone();
     assert!(ready.lines().any(|line| line == format!("MAINPID={keeper}")), "{ready}");
@@ -131,7 +132,7 @@ fn a_service_manager_is_told_and_hands_over_its_socket() {
     assert_eq!(sys::process::wait(keeper).unwrap(), Exit::Code(0));
     assert_eq!(stage.answering(), renewed, "its app runs on");
     stage.rewrite(&format!("{WEB}env = {{ NEW = \"1\" }}\n"));
-    let next = manager.start(&stage, &[&socket]);
+    let next = manager.start(&stage, &[&socket], PATIENCE);
     let at = manager.hear(at, "READY=1");
     assert_eq!(stage.answering(), renewed, "and on");
 
@@ -150,4 +151,54 @@ fn a_service_manager_is_told_and_hands_over_its_socket() {
     assert_eq!(stage.status()["stacks"].as_array().unwrap().len(), 0);
     stage.run(&["stop", "--all"]).expect_code(0);
     assert_eq!(sys::process::wait(next).unwrap(), Exit::Code(0));
+}
+
+/// Gaps between signs of life, from message number `from` on.
+fn gaps(manager: &Manager, from: usize) -> Vec<Duration> {
+    let said = manager.since(from);
+    let signs: Vec<Instant> =
+        said.iter().filter(|(_, text)| text == "WATCHDOG=1").map(|(at, _)| *at).collect();
+    signs.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn an_upgrade_keeps_the_service_manager_and_the_sockets() {
+    let patience = Duration::from_secs(4);
+    let stage = Stage::new(WEB);
+    let manager = Manager::at(&stage.sandbox.folder().join("notify"));
+    let socket = TcpListener::bind(("127.0.0.1", stage.port)).unwrap();
+    let keeper = manager.start(&stage, &[&socket], patience);
+    manager.hear(0, "READY=1");
+    stage.starting().wait().expect_code(0);
+    let app = stage.answering();
+    let other = stage.sandbox.folder().join("other");
+    std::fs::copy(testkit::binary(), &other).unwrap();
+    std::fs::OpenOptions::new().append(true).open(&other).unwrap().write_all(b"other").unwrap();
+
+    let begun = manager.said.lock().unwrap().len();
+    stage.run(&["upgrade", other.to_str().unwrap(), "--drain", "1s", "--wait"]).expect_code(0);
+    let at = manager.hear(begun, "READY=1");
+    let ready = manager.since(at - 1)[0].1.clone();
+    assert!(ready.lines().any(|line| line == format!("MAINPID={keeper}")), "{ready}");
+    assert!(manager.since(begun).iter().all(|(_, text)| !text.contains("STOPPING=1")), "it goes on");
+    manager.hear(begun, "STATUS=1 stack, 1 of 1 instances ready");
+    assert_eq!((stage.answering(), stage.keeper()), (app, keeper));
+    // and signs of life go on, none too late before, during and after
+    wait_until("three signs of life", || (gaps(&manager, at).len() >= 2).then_some(()));
+    let gaps = gaps(&manager, 0);
+    assert!(gaps.iter().all(|gap| *gap < patience), "{gaps:?}");
+
+    // what the manager asks for is done still
+    stage.rewrite(&format!("{WEB}env = {{ NEW = \"1\" }}\n"));
+    let at = manager.said.lock().unwrap().len();
+    signal(keeper, "HUP");
+    let reloading = manager.hear(at, "RELOADING=1");
+    manager.hear(reloading, "READY=1");
+    assert_ne!(stage.answering(), app);
+    signal(keeper, "TERM");
+    manager.hear(at, "STOPPING=1");
+    assert_eq!(sys::process::wait(keeper).unwrap(), Exit::Code(0));
+    // the edge of the upgrade has the manager's socket: what it serves is to be ended
+    stage.sandbox.start_daemon(stage.port);
+    stage.run(&["stop", "--all"]).expect_code(0);
 }

@@ -169,12 +169,13 @@ fn who_lived_long_enough_is_started_again_without_end() {
     stage.wait_for_app("hasty", "failed", |app| app["state"] == "failed");
 }
 
+// req: PROC-21
 #[test]
-fn after_too_many_unstable_ends_nothing_is_started_until_somebody_asks() {
-    let limits = "restart = { delay = \"10ms\", max_delay = \"10ms\", max_restarts = 3 }\n";
+fn after_ten_unstable_restarts_nothing_is_started_until_somebody_asks_and_an_alert_is_raised() {
+    let limits = "restart = { delay = \"10ms\", max_delay = \"10ms\", max_restarts = 10 }\n";
     let apps = format!(
         "{WEB}{}{limits}{}{QUICK}",
-        worker("bad", "echo begins; echo no database >&2; exit 7"),
+        worker("bad", "echo begins; test -e database && exec sleep 600; echo no database >&2; exit 7"),
         worker("loop", "sleep 0.02")
     );
     let stage = Stage::new(&apps);
@@ -184,19 +185,54 @@ fn after_too_many_unstable_ends_nothing_is_started_until_somebody_asks() {
     let bad = stage.wait_for_app("bad", "failed", |app| app["state"] == "failed");
     let reason = bad["reason"].as_str().unwrap();
     assert!(
-        reason.contains("bad.1 exited with status 7, the 4th time in a row")
+        reason.contains("bad.1 exited with status 7, the 11th time in a row")
             && reason.contains("no database"),
         "{reason}"
     );
-    assert_eq!((begun(), stage.status()["stacks"][0]["state"].clone()), (4, "failed".into()));
+    let status = stage.status();
+    assert_eq!((begun(), &status["stacks"][0]["state"]), (11, &"failed".into()));
     let text = stage.run(&["status"]).expect_code(0).stdout;
     assert!(text.contains("no database"), "the last lines are not shown:\n{text}");
 
+    let alert = &status["alerts"][0];
+    assert_eq!(status["alerts"].as_array().unwrap().len(), 1, "{status:#}");
+    assert_eq!(
+        (&alert["stack"], &alert["app"], &alert["instances"][0]),
+        (&"t".into(), &"bad".into(), &"bad.1".into())
+    );
+    let since = alert["since"].as_str().expect("its time");
+    assert_eq!(history(&bad).last().unwrap().0, "failed");
+    assert_eq!(bad["history"].as_array().unwrap().last().unwrap()["at"], since);
+    for part in [
+        &format!("alert since {since}: bad.1 exited with status 7, the 11th time in a row"),
+        "next: mainstay logs bad",
+        "mainstay restart bad",
+    ] {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+    let figure = |app: &str, count: u32| {
+        let line = format!("mainstay_app_failed{{stack=\"t\",app=\"{app}\"}} {count}");
+        let metrics = stage.run(&["metrics"]).expect_code(0).stdout;
+        assert!(metrics.lines().any(|own| own == line), "no {line} in:\n{metrics}");
+    };
+    figure("bad", 1);
+    figure("loop", 0);
+    let log = stage.home_file("logs/keeper.log");
+    assert_eq!(
+        log.lines().filter(|line| line.contains("alert: ") && line.contains("bad.1")).count(),
+        1,
+        "{log}"
+    );
+
     let other = restarts(&stage.app("loop"));
     stage.wait_for_app("loop", "started again and again", |app| restarts(app) > other + 5);
-    assert_eq!(begun(), 4, "it was started again");
+    assert_eq!(begun(), 11, "it was started again");
     assert_eq!(stage.run(&["restart", "bad"]).code, Some(4));
-    stage.wait_for_app("bad", "failed again", |app| app["state"] == "failed" && begun() == 8);
+    stage.wait_for_app("bad", "failed again", |app| app["state"] == "failed" && begun() == 22);
+    stage.signal("database");
+    stage.run(&["restart", "bad"]).expect_code(0);
+    assert_eq!(stage.status()["alerts"].as_array().unwrap().len(), 0, "it is over");
+    figure("bad", 0);
     assert_eq!(stage.answering(), stage.pids("web")[0], "nobody else is touched");
 }
 

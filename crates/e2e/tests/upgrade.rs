@@ -141,6 +141,22 @@ fn ask(stage: &Stage, head: &str) -> Connection {
     connection
 }
 
+/// Of the former front door people see who it is, what it still has, and until when.
+fn shown_beside(stage: &Stage, former: u32) {
+    let text = wait_until("its connections are known", || {
+        let text = stage.run(&["status"]).expect_code(0).stdout;
+        let line = text.lines().find(|line| line.contains(&format!("pid {former} is leaving since 20")));
+        let line = line.unwrap_or_else(|| panic!("{text}")).to_owned();
+        (!line.contains(" 0 connections")).then_some(line)
+    });
+    assert!(text.contains(" in flight, cut at 20") && text.contains("at the latest"), "{text}");
+    let top = stage.run(&["top", "--json"]).expect_code(0).json();
+    let row = top["rows"].as_array().unwrap().iter().find(|row| row["pid"] == former);
+    let row = row.unwrap_or_else(|| panic!("{top:#}"));
+    assert_eq!((&row["name"], &row["state"]), (&"mainstay second edge".into(), &"leaving".into()));
+    assert!(row["memory"].as_u64() > Some(0) && row["in_flight"].as_u64() > Some(0), "{row:#}");
+}
+
 // req: PROC-25, EDGE-22
 #[test]
 fn under_load_nothing_fails_and_streams_end_by_themselves() {
@@ -164,6 +180,7 @@ fn under_load_nothing_fails_and_streams_end_by_themselves() {
     let new = number(&status["edge"]["pid"]);
     assert!(new != edge && number(&done["former_edge"]) == edge);
     assert_eq!(number(&status["edge"]["beside"]["pid"]), edge, "{:#}", status["edge"]);
+    shown_beside(&stage, edge);
     let mut living = edges(&stage);
     living.sort_unstable();
     assert_eq!(living, if edge < new { [edge, new] } else { [new, edge] });

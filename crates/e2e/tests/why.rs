@@ -160,6 +160,35 @@ fn a_request_that_outlasts_the_drain_is_told_so() {
 }
 
 #[test]
+fn too_many_that_wait_are_told_so_with_what_they_waited_for() {
+    let stage = Stage::new("");
+    let gated =
+        format!("{WEB}env = {{ START_GATE = \"go\" }}\nhold = {{ requests = 1, wait = \"60s\" }}\n{QUICK}");
+    stage.sandbox.write("mainstay.toml", manifest(&gated));
+    stage.signal("go");
+    stage.sandbox.start_daemon(stage.port);
+    stage.unsignal("go");
+    stage.kill(stage.pids("web")[0]);
+    let mut waits = post(&stage, "/");
+    stage.wait_for_app("web", "waited for", |app| app["traffic"]["waiting"] == 1);
+    let refused = post(&stage, "/").response();
+    assert_eq!((refused.status, refused.header("Retry-After").is_some()), (503, true));
+    names_instance(&failed(&stage, &refused, "hold_full", "signal 9"));
+    let text = stage.run(&["why", &id(&refused)]).expect_code(0).stdout;
+    assert!(text.contains("too many requests waited for one already") && text.contains("web.1"), "{text}");
+    // people see who waits, in each of the views
+    let top = stage.run(&["top", "--once"]).expect_code(0).stdout;
+    assert!(top.lines().any(|line| line.split_whitespace().eq(["waiting", "t/web", "1"])), "{top}");
+    let text = stage.run(&["status"]).expect_code(0).stdout;
+    assert!(text.lines().any(|line| line.split_whitespace().eq(["web", "1", "0", "1", "0"])), "{text}");
+    let text = stage.run(&["status", "web"]).expect_code(0).stdout;
+    assert!(text.contains("1 wait now, 0 waited before, 1 too many or too long, 0 sent again"), "{text}");
+    stage.signal("go");
+    assert_eq!(waits.response().status, 200);
+    stage.wait_for_app("web", "counted", |app| app["traffic"]["held"] == 1 && app["traffic"]["waiting"] == 0);
+}
+
+#[test]
 fn failing_health_checks_are_named_with_the_check() {
     let stage =
         started(&format!("{WEB}health = {{ path = \"/health\", interval = \"50ms\", retries = 2 }}\n"));

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 pub use tasks::{TaskRunStatus, TaskStarted, TaskStatus};
 pub use upgrade::{SecondEdge, UpgradeAccepted, UpgradeRequest};
 pub use usage::{Detail, HostStatus, ProcessStatus, SpaceStatus, UsageStatus};
-pub use views::{HistoryEntry, HistoryQuery, StatusQuery, TrafficStatus, Transition};
+pub use views::{Alert, HistoryEntry, HistoryQuery, StatusQuery, TrafficStatus, Transition};
 
 /// Run this manifest, or let it take the place of what runs under the same stack name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,9 @@ pub struct Status {
     pub edge: Option<EdgeStatus>,
     /// By name.
     pub stacks: Vec<StackStatus>,
+    /// What a person has to see to.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
     /// Of all sites that have HTTPS.
     #[serde(default)]
     pub certificates: Vec<CertificateStatus>,

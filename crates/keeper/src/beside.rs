@@ -295,6 +295,7 @@ impl Keeper {
             until: until.map(rfc_3339),
             connections: stats.connections,
             in_flight: stats.in_flight,
+            usage: None,
         })
     }
 }

@@ -26,11 +26,12 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 use sys::process::{Exit, Spawn};
-use sys::service_manager::Notifier;
+use sys::service_manager::{self, Notifier};
 use tokio::sync::watch;
 
-/// Between two looks at the trial, and two signs of life for the service manager.
+/// Between two looks at the trial.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two signs of life for the service manager, at the most.
 const SIGN: Duration = Duration::from_secs(1);
 /// Longest time that a keeper which has proven itself takes to end.
 const ENDS: Duration = Duration::from_secs(10);
@@ -38,9 +39,6 @@ const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 /// Argument by which a keeper knows that it is on trial.
 const TRIAL: &str = "--trial";
-/// What is said to this process alone.
-const OWN_VARIABLES: [&str; 6] =
-    ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 impl Keeper {
     /// Records that this keeper is to become another program, and begins to end.
@@ -192,7 +190,9 @@ fn start(home: &Home, program: &Program) -> io::Result<(u32, Receiver<Option<Str
     let log = sys::folder::append_to(&home.keeper_log(), 0o640)?;
     let mut spawn = Spawn::new(&program.path);
     spawn.args = arguments().chain([OsString::from(TRIAL)]).collect();
-    spawn.env = std::env::vars_os().filter(|(name, _)| OWN_VARIABLES.iter().all(|own| name != own)).collect();
+    // what a service manager says is said to this process alone
+    let is_own = |name: &OsString| service_manager::VARIABLES.iter().any(|own| name == own);
+    spawn.env = std::env::vars_os().filter(|(name, _)| !is_own(name)).collect();
     spawn.stdout = Some(log.try_clone()?.into());
     spawn.stderr = Some(log.into());
     spawn.descriptors = vec![(3, write)];
@@ -213,6 +213,7 @@ fn wait(
     shutdown: &mut watch::Receiver<Shutdown>,
 ) -> Result<(), String> {
     let manager = Notifier::from_environment().ok().flatten();
+    let sign = service_manager::watchdog().map_or(SIGN, |patience| SIGN.min(patience / 2));
     let (begun, mut signed) = (Instant::now(), None::<Instant>);
     loop {
         match verdicts.recv_timeout(LOOK) {
@@ -230,7 +231,7 @@ fn wait(
         if begun.elapsed() > within {
             return Err(format!("it has not proven itself within {} s", within.as_secs()));
         }
-        if signed.is_none_or(|at| at.elapsed() > SIGN) {
+        if signed.is_none_or(|at| at.elapsed() > sign) {
             signed = Some(Instant::now());
             if let Some(manager) = &manager {
                 let _ = manager.say("WATCHDOG=1"); // its patience decides

@@ -87,7 +87,7 @@ impl Keeper {
     /// Once a run is forgotten: where it was the last one that was tried, that is said aloud and written down.
     pub(crate) fn note_failure(&self, id: &InstanceId) {
         if self.has_failed(&id.app, id.slot, &self.desired()) {
-            tracing::error!(instance = %id, "failed too often and is not started again");
+            tracing::error!(instance = %id, "alert: it failed too often and is not started again");
             self.note(id, "failed", "too many unstable ends in a row: it is not started again");
         }
     }

@@ -22,6 +22,7 @@
 //! - [`why`]: why a request failed.
 //! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
+mod alerts;
 pub mod api;
 mod bans;
 mod beat;

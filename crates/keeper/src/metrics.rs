@@ -80,6 +80,13 @@ impl Keeper {
             restarts.get_or_create(&of_slot(app, *slot)).inc_by(record.restarts.into());
         }
         registry.register("instances", "Instances by state", instances);
+        let help = "Places of an app that failed too often and are not started again: an alert";
+        let failed = Family::<[(&'static str, String); 2], Gauge>::default();
+        for (app, places) in self.failed_places() {
+            let labels = [("stack", app.stack.to_string()), ("app", app.app.to_string())];
+            failed.get_or_create(&labels).set(i64::try_from(places).unwrap_or(i64::MAX));
+        }
+        registry.register("app_failed", help, failed);
         let help = "Memory of an instance's processes, looked at every five seconds";
         registry.register_with_unit("instance_memory", help, Unit::Bytes, memory);
         let help = "Time on processors of an instance's processes since it started";

@@ -85,6 +85,7 @@ impl Keeper {
             },
             edge: self.edge_status(),
             stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired, query)).collect(),
+            alerts: self.alerts(&desired),
             certificates: self.certificates.status(SystemTime::now()),
             bans: self.bans.len(),
             host: None,

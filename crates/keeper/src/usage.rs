@@ -140,6 +140,7 @@ impl Sampler {
         status.keeper.usage = own(status.keeper.pid);
         if let Some(edge) = &mut status.edge {
             edge.usage = own(edge.pid);
+            edge.beside.iter_mut().for_each(|it| it.usage = own(it.pid));
         }
         status.host = Some(show_host(&status.keeper.home, before.as_ref().map(|look| look.host)));
     }

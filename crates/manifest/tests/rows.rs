@@ -239,3 +239,15 @@ fn a_reload_signal_and_a_description_are_kept_without_touching_the_fingerprint()
         assert!(worker(wrong).load().is_err(), "{wrong}");
     }
 }
+
+// req: WSGI-16
+#[test]
+fn presets_are_offered_for_what_computes_waits_or_holds_much_memory() {
+    let cores = u32::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    let number = |word: &str| app(&worker(&format!("instances = '{word}'")).load().unwrap(), "web").instances;
+    assert_eq!((number("cpu"), number("auto")), (cores * 2 + 1, cores * 2 + 1));
+    assert_eq!(number("io"), cores * 4);
+    assert_eq!(number("memory"), cores.clamp(2, 4));
+    let loaded = worker("instances = 'io'").load().unwrap();
+    assert!(manifest::effective(&loaded.spec).contains(&format!("{}", cores * 4)));
+}

@@ -52,7 +52,7 @@ fn counts(tally: &BTreeMap<String, usize>) -> Vec<usize> {
     tally.values().copied().collect()
 }
 
-// req: LB-07
+// req: LB-07, LB-15
 #[test]
 fn requests_one_after_the_other_go_to_each_in_turn() {
     let (backends, _) = three();

@@ -252,7 +252,7 @@ fn logs(stage: &Stage) {
     assert!(stage.file(folder.join("error.log").to_str().unwrap()).contains("Booting worker"));
 }
 
-// req: WSGI-07, WSGI-13, WSGI-20, PROC-12
+// req: WSGI-07, WSGI-13, WSGI-20, PROC-12, LB-14
 #[test]
 fn gunicorn_recycles_and_reloads_its_workers_without_a_failed_request() {
     let Some(network) = Network::new().filter(|network| network.ip("link set lo up")) else {
@@ -263,6 +263,7 @@ fn gunicorn_recycles_and_reloads_its_workers_without_a_failed_request() {
         recycled(&stage);
         reloaded(&stage);
         as_many_as_workers(&stage);
+        each_worker_answers(&stage);
         stage.up.signal("INT");
         stage.up.wait().expect_code(0);
     });
@@ -326,6 +327,22 @@ fn as_many_as_workers(stage: &Stage) {
     for answer in [&mut image, &mut second, &mut third].map(Connection::response) {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
+}
+
+/// A worker does one thing at a time: eight at a time are done by all eight, on the one socket.
+fn each_worker_answers(stage: &Stage) {
+    let mut all: Vec<Connection> = (0..8)
+        .map(|_| {
+            let mut connection = Connection::open(("127.0.0.1", DOOR));
+            connection.send("GET /wait/all HTTP/1.1\r\nHost: eight.localhost\r\n\r\n");
+            connection
+        })
+        .collect();
+    wait_until("all are being worked on", || (stage.arrived("all") == 8).then_some(()));
+    stage.sandbox.write("all", "");
+    let answered: BTreeSet<u32> =
+        all.iter_mut().map(|connection| pid_of(&connection.response().text())).collect();
+    assert_eq!(answered, stage.workers("eight"));
 }
 
 // req: PROC-04, PROC-05

@@ -1,5 +1,6 @@
 //! Words about an upgrade, and about the second edge that it brings.
 
+use super::ProcessStatus;
 use crate::programs::Program;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ pub struct UpgradeAccepted {
 }
 
 /// An edge that is to take over, or was taken over from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SecondEdge {
     /// Process id.
     pub pid: u32,
@@ -40,4 +41,7 @@ pub struct SecondEdge {
     pub connections: u64,
     /// Exchanges under way now.
     pub in_flight: u64,
+    /// What it uses; none: nobody asked, or it is not known.
+    #[serde(default)]
+    pub usage: Option<ProcessStatus>,
 }

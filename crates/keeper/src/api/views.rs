@@ -39,6 +39,23 @@ pub struct HistoryEntry {
     pub change: Transition,
 }
 
+/// Mainstay tries no more: a person has to see to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The stack.
+    pub stack: String,
+    /// The app.
+    pub app: String,
+    /// `app.slot` of each place that is not started again.
+    pub instances: Vec<String>,
+    /// Since when the last of them is not: RFC 3339, UTC.
+    pub since: Option<String>,
+    /// What happened.
+    pub text: String,
+    /// What to do.
+    pub next: String,
+}
+
 /// Requests for an app that met no instance at once. Counted since the front door started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

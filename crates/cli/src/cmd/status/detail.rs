@@ -8,7 +8,7 @@ use crate::logs;
 use crate::target;
 use crate::ui::words::{duration, short_size};
 use crate::ui::{Style, plain};
-use keeper::api::{AppStatus, Status, Transition};
+use keeper::api::{AppStatus, Status, TrafficStatus, Transition};
 use keeper::home::Home;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -119,6 +119,14 @@ fn enforced(app: &AppStatus) -> Vec<(String, String)> {
 /// What is known of its instances beyond the table.
 fn seen(app: &AppStatus) -> Vec<(String, String)> {
     let mut facts = Vec::new();
+    let it = app.traffic;
+    if it != TrafficStatus::default() {
+        let text = format!(
+            "{} wait now, {} waited before, {} too many or too long, {} sent again",
+            it.waiting, it.held, it.overflowed, it.retried
+        );
+        facts.push(("requests".to_owned(), text));
+    }
     for instance in &app.instances {
         let mut fact = |name: &str, text: String| facts.push((format!("{} {name}", instance.label), text));
         if let Some(address) = &instance.address {

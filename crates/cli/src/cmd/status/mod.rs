@@ -11,7 +11,9 @@ use crate::error::Failure;
 use crate::logs;
 use crate::ui::words::{count, duration};
 use crate::ui::{Style, Table};
-use keeper::api::{AppStatus, Detail, EdgeStatus, KeeperStatus, StackStatus, Status, StatusQuery};
+use keeper::api::{
+    Alert, AppStatus, Detail, EdgeStatus, KeeperStatus, SecondEdge, StackStatus, Status, StatusQuery,
+};
 use keeper::home::Home;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -37,7 +39,8 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
         return Ok(());
     }
     for stack in &status.stacks {
-        write!(out, "{}", show_stack(stack, &home, look))?;
+        let alerts = status.alerts.iter().filter(|alert| alert.stack == stack.name);
+        write!(out, "{}", show_stack(stack, alerts, &home, look))?;
     }
     if status.stacks.is_empty() {
         writeln!(out, "no stack runs")?;
@@ -47,6 +50,9 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
         writeln!(out, "{} {what}", style.state("failed", "✗"))?;
     }
     writeln!(out, "{}", show_edge(status.edge.as_ref(), style))?;
+    if let Some(second) = status.edge.as_ref().and_then(|edge| edge.beside.as_ref()) {
+        writeln!(out, "{}", style.yellow(&show_second(second)))?;
+    }
     if !status.certificates.is_empty() || status.bans > 0 {
         writeln!(out, "{}", show_doors(&status, style))?;
     }
@@ -54,7 +60,12 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_stack(stack: &StackStatus, home: &Home, look: Look) -> String {
+fn show_stack<'a>(
+    stack: &StackStatus,
+    alerts: impl Iterator<Item = &'a Alert>,
+    home: &Home,
+    look: Look,
+) -> String {
     let style = look.style;
     let state = style.state(&stack.state, &stack.state);
     let mut out = format!("{}  {state}  {}\n", style.bold(&stack.name), stack.urls.join("  "));
@@ -63,6 +74,7 @@ fn show_stack(stack: &StackStatus, home: &Home, look: Look) -> String {
     for problem in &stack.problems {
         out += &format!("{} {problem}\n", style.state("failed", "✗"));
     }
+    alerts.for_each(|alert| out += &trouble::alert(alert, style));
     out.push('\n');
     out += &table::render(stack.apps.iter(), look);
     for notes in [descriptions(stack), queues(stack), services(stack)] {
@@ -150,6 +162,17 @@ fn show_edge(edge: Option<&EdgeStatus>, style: Style) -> String {
         count(usize::try_from(edge.connections).unwrap_or(usize::MAX), "connection"),
         edge.in_flight,
         edge.requests,
+    )
+}
+
+/// While one front door takes over from another.
+fn show_second(edge: &SecondEdge) -> String {
+    let connections = count(usize::try_from(edge.connections).unwrap_or(usize::MAX), "connection");
+    let since = edge.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
+    let until = edge.until.as_ref().map(|at| format!(", cut at {at} at the latest")).unwrap_or_default();
+    format!(
+        "  and   pid {} is {}{since}, {connections}, {} in flight{until}",
+        edge.pid, edge.state, edge.in_flight
     )
 }
 

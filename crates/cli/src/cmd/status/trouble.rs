@@ -1,7 +1,15 @@
 //! What is wrong, and what to do about it: so that a 502 is explained by who is down, and why.
 
 use crate::ui::{Style, plain};
-use keeper::api::AppStatus;
+use keeper::api::{Alert, AppStatus};
+
+/// What Mainstay tries no more, since when, and what to do.
+pub fn alert(alert: &Alert, style: Style) -> String {
+    let since = alert.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
+    let what = plain(alert.text.lines().next().unwrap_or_default());
+    let text = format!("alert{since}: {what} ({})", alert.instances.join(", "));
+    format!("{} {text}\n{}", style.state("failed", "✗"), step(&alert.next, style))
+}
 
 /// Why an app is not well, with what it said last; nothing where it is.
 pub fn of_app(app: &AppStatus, style: Style) -> String {

@@ -3,7 +3,7 @@
 use crate::args::Sort;
 use crate::ui::words::{latency, percent, rate, short_size};
 use crate::ui::{Style, Table};
-use keeper::api::{HostStatus, InstanceStatus, ProcessStatus, SpaceStatus, Status};
+use keeper::api::{AppStatus, HostStatus, InstanceStatus, ProcessStatus, SpaceStatus, Status};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct View {
     host_cpu_percent: Option<f64>,
     host_read_per_second: f64,
     host_write_per_second: f64,
+    /// Requests that wait for an instance, by app; without those for which none does.
+    waiting: BTreeMap<String, u64>,
     rows: Vec<Row>,
 }
 
@@ -49,12 +51,25 @@ impl View {
             Row::of(key.0.clone(), instance, former.get(&key).copied(), passed)
         };
         let mut rows: Vec<Row> = instances(now).map(row).collect();
+        rows.extend(apps(now).filter(|(_, app)| app.instances.is_empty()).map(|(name, app)| Row {
+            state: Some(app.state.clone()),
+            ..Row::own(&name, None, None, passed)
+        }));
         let edge = |status: &Status| status.edge.as_ref().and_then(|edge| edge.usage.clone());
         let mut edge_row = Row::own("mainstay edge", edge(now), edge(before), passed);
         let requests = |status: &Status| status.edge.as_ref().map_or(0, |edge| edge.requests);
         edge_row.requests_per_second = per_second(requests(now), requests(before), passed);
         edge_row.in_flight = now.edge.as_ref().map(|edge| edge.in_flight);
         rows.push(edge_row);
+        let second = |status: &Status| status.edge.as_ref()?.beside.clone();
+        if let Some(beside) = second(now) {
+            let usage = |status: &Status| second(status)?.usage;
+            rows.push(Row {
+                state: Some(beside.state),
+                in_flight: Some(beside.in_flight),
+                ..Row::own("mainstay second edge", usage(now), usage(before), passed)
+            });
+        }
         let keeper = |status: &Status| status.keeper.usage.clone();
         rows.push(Row::own("mainstay keeper", keeper(now), keeper(before), passed));
         let host = now.host.clone();
@@ -71,6 +86,10 @@ impl View {
             host_read_per_second: rate(|host| host.read_bytes),
             host_write_per_second: rate(|host| host.write_bytes),
             host,
+            waiting: apps(now)
+                .map(|(name, app)| (name, app.traffic.waiting))
+                .filter(|(_, waiting)| *waiting > 0)
+                .collect(),
             rows,
         }
     }
@@ -103,12 +122,16 @@ impl View {
         ]);
         rows.iter().for_each(|row| table.row(row.cells()));
         table.fit(columns, "", &DISPENSABLE);
-        self.host_text(style) + "\n" + &table.render(style, "")
+        let waiting = self.waiting.iter().map(|(app, count)| format!("{app} {count}"));
+        let waiting = waiting.collect::<Vec<_>>().join(", ");
+        let waiting =
+            if waiting.is_empty() { waiting } else { format!("{}{waiting}\n", head("waiting", style)) };
+        self.host_text(style) + &waiting + "\n" + &table.render(style, "")
     }
 
     fn host_text(&self, style: Style) -> String {
         let Some(host) = &self.host else { return String::new() };
-        let name = |text: &str| style.dim(&format!("{text:<8}"));
+        let name = |text: &str| head(text, style);
         let cpu = self.host_cpu_percent.map_or_else(|| "-".to_owned(), percent);
         let [one, five, fifteen] = host.load;
         let bytes = |each_second: f64| short_size(each_second as u64);
@@ -129,8 +152,21 @@ impl View {
     }
 }
 
+/// What a line above the table is about.
+fn head(text: &str, style: Style) -> String {
+    style.dim(&format!("{text:<8}"))
+}
+
 fn space(space: SpaceStatus) -> String {
     format!("{} of {}", short_size(space.used), short_size(space.total))
+}
+
+/// By name.
+fn apps(status: &Status) -> impl Iterator<Item = (String, &AppStatus)> {
+    status
+        .stacks
+        .iter()
+        .flat_map(|stack| stack.apps.iter().map(|app| (format!("{}/{}", stack.name, app.name), app)))
 }
 
 /// By name and run.
