@@ -31,19 +31,13 @@ const ELSEWHERE: [(&str, &str); 18] = [
 ];
 
 /// What later versions will have, and people may have read about.
-const LATER: [&str; 12] = [
-    "backup",
-    "image",
-    "resources",
-    "recycle",
-    "acme",
-    "hold",
-    "queue",
-    "job",
-    "waf",
-    "sign_in",
-    "release",
-    "tunnel",
+const LATER: [&str; 9] = ["backup", "image", "acme", "queue", "job", "waf", "sign_in", "release", "tunnel"];
+
+/// What people mean by a 0 where none is possible: key, what to write.
+const ZERO: [(&str, &str); 3] = [
+    ("`instances`", "write `{ min = 0 }` to have none while nobody asks; `mainstay stop` stops an app"),
+    ("`concurrency`", "leave it out: then there is no bound"),
+    ("`failures`", "write `circuit = false`: then none is left alone"),
 ];
 
 /// Tables whose keys are easily put elsewhere: name in the schema, how it is written.
@@ -260,9 +254,11 @@ impl<'a> Shape<'a> {
             (Some(low), None) => format!("at least {low}"),
             (_, high) => format!("at most {}", high.unwrap_or(i64::MAX)),
         };
-        self.report
-            .error("number::range", format!("{name} has to be {range}"))
-            .at(node.span.clone(), "out of range");
+        let found = self.report.error("number::range", format!("{name} has to be {range}"));
+        found.at(node.span.clone(), "out of range");
+        if let Some((_, help)) = ZERO.iter().find(|(key, _)| number == 0 && *key == name) {
+            found.help(*help);
+        }
         false
     }
 

@@ -221,12 +221,14 @@ pub fn signal(text: &str) -> Result<i32, Wrong> {
     if matches!(&*name, "SIGKILL" | "SIGSTOP") {
         return wrong(
             format!("{name} cannot be handled by a program"),
-            Some("SIGKILL is sent after `timeout` anyway"),
+            Some(
+                "name one that it can handle, such as `SIGTERM`; SIGKILL is what `stop.timeout` ends with anyway",
+            ),
         );
     }
     let near = crate::diagnostic::nearest(&name, SIGNALS.iter().map(|(name, _)| *name));
     wrong(
-        "not a signal a program can be stopped with",
+        "not a signal that a program can handle",
         near.map(|name| format!("did you mean `{name}`?")).as_deref(),
     )
 }

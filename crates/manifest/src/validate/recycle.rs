@@ -21,11 +21,13 @@ pub fn recycle(context: &mut Context<'_>, place: Place<'_>, file: Option<&Recycl
         memory: limit(context, place.key("memory"), file.memory.as_ref()),
         age,
     };
-    if !spec.is_on() {
+    // Who wrote one of them wrongly is told so already.
+    let is_said = ["requests", "memory", "age"].iter().any(|key| place.key(key).given());
+    if !spec.is_on() && !is_said {
         let found = context.report.error("recycle::never", "`recycle` does not say when");
         found.at(place.span(), "one of `requests`, `memory` and `age` is missing");
         found.help("write for example `recycle = { requests = 1000, jitter = 50 }`");
-    } else if file.jitter.is_some() && file.requests.is_none() {
+    } else if file.jitter.is_some() && file.requests.is_none() && !place.key("requests").given() {
         let found =
             context.report.error("recycle::jitter", "`jitter` is a number of requests, without `requests`");
         found.at(place.key("jitter").span(), "of how many?");
