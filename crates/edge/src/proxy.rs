@@ -31,7 +31,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wire::failure::Cause;
+use wire::failure::{BUSY, Cause};
 use wire::snapshot::UpstreamState;
 
 /// Seconds a client is asked to wait for an app that starts.
@@ -233,9 +233,13 @@ async fn held(
             Waited::Over if reload(client, record, job) => pick = claim(job, tried),
             Waited::Over => break Refusal::new(502, Cause::Down, "the app is not there any more"),
             Waited::ClientGone => return Err(Stop::ClientGone),
-            Waited::Full => break later(Cause::HoldFull, "too many requests wait for an instance"),
+            Waited::Full => {
+                let cause = why_held(client, record, job, "too many requests wait for an instance");
+                break later(Cause::HoldFull, cause);
+            }
             Waited::TimedOut => {
-                break later(Cause::HoldTimeout, "no instance took the request while it waited");
+                let cause = why_held(client, record, job, "no instance took the request while it waited");
+                break later(Cause::HoldTimeout, cause);
             }
         }
     };
@@ -243,6 +247,11 @@ async fn held(
         record.answerer = Answerer::Upstream(Arc::clone(&job.upstream));
     }
     Err(Stop::Refused(closing(job, refusal)))
+}
+
+/// What those wait for who wait now: a free place at an instance, or an instance at all.
+fn why_held(client: &Client, record: &Record, job: &mut Job, absent: &'static str) -> &'static str {
+    if reload(client, record, job) && job.upstream.is_there() { BUSY } else { absent }
 }
 
 /// Whether an instance may take it sooner or later.
@@ -303,7 +312,7 @@ fn unreachable(job: &Job, pick: &Pick, failed: Option<&ConnectError>) -> Refusal
             Refusal::new(504, Cause::ConnectTimeout, "connect: timed out")
         }
         (Pick::Cut(wait), None, _) => cut(*wait),
-        (Pick::Busy, ..) => later(Cause::Busy, "all instances are busy"),
+        (Pick::Busy, ..) => later(Cause::Busy, BUSY),
         (_, Some(_), _) => Refusal::new(502, Cause::Refused, "no instance could be reached"),
         (_, None, UpstreamState::Starting | UpstreamState::Asleep) => {
             later(Cause::Starting, "the app is starting")

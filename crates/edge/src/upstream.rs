@@ -180,6 +180,11 @@ impl Upstream {
         self.traffic.concurrency.unwrap_or(u32::MAX)
     }
 
+    /// Whether there are instances to send requests to, were they not full.
+    pub fn is_there(&self) -> bool {
+        self.state == UpstreamState::Ready && self.instances.iter().any(|instance| !self.is_open(instance))
+    }
+
     /// Whether connections wait for the next request: not where an instance takes one at a time, for a synchronous worker would
     /// listen to nobody else meanwhile.
     pub fn keeps_connections(&self) -> bool {

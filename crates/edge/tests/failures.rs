@@ -214,5 +214,29 @@ fn who_waited_in_vain_and_who_found_no_room_to_wait_are_told_apart() {
     assert_eq!((second.status, of(&second).cause), (503, Cause::HoldFull));
     let waited = of(&read_reply(&mut first));
     assert_eq!(waited.cause, Cause::HoldTimeout);
+    assert!(!waited.was_held_busy(), "{waited:?}");
     assert!(waited.held_ms >= 600 && waited.took_ms >= waited.held_ms, "{waited:?}");
+}
+
+// `why` blamed the last crash, though the instance was there and had no room.
+#[test]
+fn who_waited_for_a_place_at_a_busy_instance_is_not_told_that_none_was_ready() {
+    let (silent, held) = driven();
+    let site = site(1, &["a.test"], vec![route("/*", "s/a")]);
+    let mut table = snapshot(1, vec![site], vec![upstream("s/a", silent.address)]);
+    let wait = std::time::Duration::from_millis(300);
+    let traffic = &mut table.upstreams[0].traffic;
+    traffic.concurrency = Some(1);
+    traffic.hold = model::traffic::HoldSpec { requests: 1, wait, ..Default::default() };
+    let edge = Edge::start(&table);
+    let mut first = edge.client();
+    first.write_all(b"GET /first HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").unwrap();
+    until(|| {
+        edge.stats().upstreams.iter().any(|upstream| upstream.instances.iter().any(|it| it.in_flight == 1))
+    });
+    let reply = edge.get("a.test", "/second");
+    let failure = of_id(&edge, &reply.header("X-Request-Id").unwrap()).1;
+    assert_eq!((reply.status, failure.cause), (503, Cause::HoldTimeout));
+    assert!(failure.was_held_busy(), "{failure:?}");
+    drop(held);
 }

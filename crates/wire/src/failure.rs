@@ -107,7 +107,15 @@ pub struct Failure {
     pub took_ms: u64,
 }
 
+/// [`Failure::detail`] where instances were there, and each had as many requests as it may have at a time.
+pub const BUSY: &str = "all instances are busy";
+
 impl Failure {
+    /// It waited in vain, or found no room to wait, and not because the app was not there.
+    pub fn was_held_busy(&self) -> bool {
+        matches!(self.cause, Cause::HoldFull | Cause::HoldTimeout) && self.detail == BUSY
+    }
+
     /// Where it is kept.
     pub fn ring(&self) -> Ring {
         if self.cause.is_clients() && !self.cut { Ring::Refused } else { Ring::Errors }

@@ -1,7 +1,7 @@
 //! What each cause means and what to do about it: one table, so that none is without. In the texts stand `{app}`, `{stack}`, `{host}`,
 //! `{route}`, `{instance}`, `{detail}` for what the failure has.
 
-use wire::failure::Cause;
+use wire::failure::{Cause, Failure};
 
 /// Of a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,23 @@ const fn advice(what: &'static str, next: &'static str) -> Advice {
     Advice { what, next }
 }
 
+/// Of this failure.
+pub fn of(failure: &Failure) -> Advice {
+    match failure.cause {
+        Cause::HoldFull if failure.was_held_busy() => advice(
+            "all instances of {app} had as many requests as they may have at a time, and too many waited already",
+            "raise instances or concurrency of [app.{app}], or hold = { requests, bytes }, so that more may wait",
+        ),
+        Cause::HoldTimeout if failure.was_held_busy() => advice(
+            "all instances of {app} had as many requests as they may have at a time, as long as the request may wait",
+            "raise instances or concurrency of [app.{app}], or hold = { wait }; mainstay logs edge shows what takes so long",
+        ),
+        cause => of_cause(cause),
+    }
+}
+
 /// Of this cause.
-pub fn of(cause: Cause) -> Advice {
+fn of_cause(cause: Cause) -> Advice {
     match cause {
         Cause::NoSite => advice(
             "no site has the host name {host}",
@@ -213,7 +228,7 @@ mod tests {
     #[test]
     fn every_cause_says_what_happened_and_what_to_do() {
         for cause in Cause::ALL {
-            let Advice { what, next } = of(cause);
+            let Advice { what, next } = of_cause(cause);
             assert!(what.len() > 5 && next.len() > 5, "{cause:?}");
             assert!(!what.ends_with('.') && !next.ends_with('.'), "{cause:?}");
         }

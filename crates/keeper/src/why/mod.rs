@@ -17,6 +17,7 @@ mod ring;
 mod story;
 
 pub use answer::{Question, Row, Step, Why};
+pub use id::time as made_ms;
 
 use crate::home::Home;
 

@@ -34,7 +34,7 @@ pub fn tell(failure: Failure, home: &Home) -> Why {
         .iter()
         .find(|change| change.state == "stopping" && end.is_some_and(|end| change.at_ms <= end.at_ms));
     let words = Words::of(&failure, subject.as_ref());
-    let advice = advice::of(failure.cause);
+    let advice = advice::of(&failure);
     let (because, next) = because(&failure, subject.as_ref(), end, told.copied(), &words);
     let tried = failure.tries.last();
     let release = tried.map(|tried| tried.release).filter(|release| *release > 0);
@@ -71,6 +71,8 @@ fn subject(failure: &Failure, home: &Home) -> Option<Subject> {
     }
     let past = Past::of(home, &past::app_of(failure.upstream.as_deref()?)?);
     let states: &[&str] = match failure.cause {
+        // No instance's fault.
+        _ if failure.was_held_busy() => &[],
         Cause::Unhealthy => &["unhealthy"],
         Cause::Down | Cause::HoldFull | Cause::HoldTimeout | Cause::CircuitOpen => &["ended"],
         Cause::Starting => &["starting"],
