@@ -56,7 +56,14 @@ impl From<CallError> for Failure {
                     StatusCode::UNPROCESSABLE_ENTITY => Code::Configuration,
                     _ => Code::Unclean,
                 };
-                Self::new(code, failure.error).detail(failure.diagnostics)
+                let is_taken = failure.error.starts_with("cannot listen on");
+                let found = Self::new(code, failure.error).detail(failure.diagnostics);
+                match is_taken {
+                    true => {
+                        found.next("write another address below [listen]; mainstay ports shows who has which")
+                    }
+                    false => found,
+                }
             }
         }
     }
@@ -77,6 +84,12 @@ impl Client {
     /// Whether somebody listens.
     pub fn is_alive(&self) -> bool {
         std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+    }
+
+    /// Whether its socket lies where we may not go.
+    pub fn is_forbidden(&self) -> bool {
+        let found = std::os::unix::net::UnixStream::connect(&self.socket);
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
     }
 
     /// `GET /v1/status`, without what is used.

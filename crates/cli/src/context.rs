@@ -134,6 +134,10 @@ impl Context {
     /// When none lives: the places that were looked at, and what to do.
     pub fn keeper(&self) -> Result<(Home, Client), Failure> {
         self.find_keeper().ok_or_else(|| {
+            if let Some(home) = self.homes().iter().find(|home| is_of_another(home)) {
+                let cause = format!("the keeper of {} is asked by its own user only", home.display());
+                return Failure::new(Code::Unclean, cause).next("the same with sudo, or as the user who started it");
+            }
             let homes: Vec<String> = self.homes().iter().map(|home| home.display().to_string()).collect();
             if let Some(left) = self.left() {
                 let cause = format!("no keeper in {}; {left}", homes.join(" nor in "));
@@ -143,6 +147,12 @@ impl Context {
                 .next("mainstay up (foreground) or mainstay start (background) in the stack's folder; --home names another place")
         })
     }
+}
+
+/// Whether this home's keeper, if it has one, cannot be asked by us: it is another user's.
+fn is_of_another(home: &Path) -> bool {
+    let home = Some(home).filter(|path| path.is_dir()).and_then(|path| Home::open(path).ok());
+    home.is_some_and(|home| Client::new(home.control_socket()).is_forbidden())
 }
 
 /// The living keeper of this home. Makes no folder.

@@ -160,11 +160,9 @@ impl Tracker {
             let meant =
                 before.is_some_and(|(_, state)| matches!(state.as_str(), "draining" | "stopping" | "ended"));
             lines.push(match app.and_then(|app| app.reason.as_deref()).filter(|_| !meant) {
-                // the reason begins with the label as well
                 Some(reason) => {
                     let reason = reason.lines().next().unwrap_or_default();
-                    let named = reason.strip_prefix(label.as_str()).map_or(reason, str::trim_start);
-                    self.line(&label, "ended", named)
+                    self.line(&label, "ended", own_words(reason, &label))
                 }
                 None => self.line(&label, "stopped", ""),
             });
@@ -204,5 +202,29 @@ impl Tracker {
             false => format!("{mark} {label} {state} {shown}").trim_end().to_owned(),
         };
         News { text, event: json!({ "event": state, "instance": label, "detail": detail }) }
+    }
+}
+
+/// What an app's reason, which begins with the label of the instance that it is about, says of this one: nothing if it is about another.
+fn own_words<'r>(reason: &'r str, label: &str) -> &'r str {
+    let app = label.rsplit_once('.').map_or(label, |(app, _)| app);
+    match reason.split_once(' ') {
+        Some((about, words)) if about == label => words.trim_start(),
+        Some((about, _)) if about.rsplit_once('.').is_some_and(|(name, _)| name == app) => "",
+        _ => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // "✗ web.1 web.2 exited with status 7" was what `scale` said.
+    #[test]
+    fn an_instance_is_not_told_what_happened_to_another_one() {
+        assert_eq!(own_words("web.1 exited with status 7", "web.1"), "exited with status 7");
+        assert_eq!(own_words("web.2 exited with status 7", "web.1"), "");
+        assert_eq!(own_words("web.11 exited with status 7", "web.1"), "");
+        assert_eq!(own_words("python3 is not found", "web.1"), "python3 is not found");
     }
 }

@@ -20,12 +20,12 @@ impl Keeper {
         let spec = active.spec.apps.get(&name).ok_or_else(unknown)?;
         let number = match &request.signal {
             Some(text) => sys::signal::number(text)
-                .ok_or_else(|| KeeperError::Conflict(format!("{text:?} is no signal; write HUP or USR1")))?,
+                .ok_or_else(|| KeeperError::Wrong(format!("{text:?} is no signal; write HUP or USR1")))?,
             None => spec.reload_signal.ok_or_else(|| {
                 let how = format!(
                     "name one: mainstay signal {app} HUP, or write `reload = \"HUP\"` below [app.{app}]"
                 );
-                KeeperError::Conflict(format!("{app} has no signal to reload with; {how}"))
+                KeeperError::Wrong(format!("{app} has no signal to reload with; {how}"))
             })?,
         };
         let (revision, id) = (active.number, found.app_id(&name));

@@ -40,7 +40,9 @@ fn list(context: &Context, status: &Status) -> Result<(), Failure> {
         if several && !stack.tasks.is_empty() {
             writeln!(out, "{}", context.style().bold(&stack.name))?;
         }
-        write!(out, "{}", show(stack, context.style()))?;
+        let shown = show(stack, context.style());
+        // The empty line between two stacks ends no list.
+        write!(out, "{}", if several { shown.as_str() } else { shown.strip_suffix('\n').unwrap_or(&shown) })?;
     }
     if status.stacks.iter().all(|stack| stack.tasks.is_empty()) {
         writeln!(out, "no task")?;

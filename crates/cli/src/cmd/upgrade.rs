@@ -91,7 +91,8 @@ fn former(known: &Programs) -> Result<Program, Failure> {
 fn given(home: &Home, named: Option<PathBuf>) -> Result<Program, Failure> {
     let file = match named {
         Some(named) => named.canonicalize().map_err(|error| {
-            Failure::new(Code::Usage, format!("there is no {}: {error}", named.display()))
+            let found = Failure::new(Code::Usage, format!("there is no {}: {error}", named.display()));
+            found.next("name the new program's file: mainstay upgrade ./mainstay")
         })?,
         None => PathBuf::from("/proc/self/exe"),
     };
@@ -139,6 +140,7 @@ fn told(program: &Path) -> Result<Vec<u8>, String> {
     command.args(["version", "--json"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| match error.raw_os_error() {
         Some(8) => "it is no program for this machine (exec format error)".to_owned(),
+        _ if program.is_dir() => "it is a folder".to_owned(),
         _ => format!("it cannot be executed: {error}"),
     })?;
     let output = child.stdout.take();

@@ -11,10 +11,16 @@ use keeper::home::Home;
 use keeper::why::{self, Question, Row, Why};
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longest text in a column of the list.
 const WIDTH: usize = 48;
+/// After so long a failure is written down.
+const WRITTEN: Duration = Duration::from_millis(700);
+/// A request is new for so long.
+const LATELY: Duration = Duration::from_secs(5);
+/// Columns that the list can do without, the first of them first: what is copied is the id.
+const DISPENSABLE: [&str; 2] = ["AT", "REQUEST"];
 
 /// Answers.
 pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
@@ -32,9 +38,24 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
             writeln!(out, "{}", serde_json::to_string_pretty(&rows).unwrap_or_default())?;
             return Ok(());
         }
-        return Ok(write!(out, "{}", list(&rows, context.style()))?);
+        if rows.is_empty() {
+            let is_asked = args.app.is_some() || args.since.is_some();
+            return Ok(writeln!(
+                out,
+                "{}",
+                if is_asked { "no such request has failed" } else { "no request has failed" }
+            )?);
+        }
+        return Ok(write!(out, "{}", list(&rows, context.style(), context.columns()))?);
     };
-    let told: Why = ask(context, |home| why::of(home, id), |client| client.why(&question))?;
+    let look = || -> Result<Why, Failure> {
+        Ok(ask(context, |home| why::of(home, id), |client| client.why(&question))?)
+    };
+    let mut told = look()?;
+    if told.found == "unknown" && is_of_now(id) {
+        std::thread::sleep(WRITTEN);
+        told = look()?;
+    }
     if context.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&told).unwrap_or_default())?;
     } else {
@@ -44,6 +65,12 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
         "failed" | "answered" => Ok(()),
         found => Err(Failure::new(Code::Usage, format!("{found}: {}", told.what)).next(told.next)),
     }
+}
+
+/// Whether a request of this id may have failed so lately that it is about to be written down.
+fn is_of_now(id: &str) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    why::made_ms(id).is_some_and(|made| now.abs_diff(Duration::from_millis(made)) < LATELY)
 }
 
 /// The keeper, or the files of a home in which one was.
@@ -124,10 +151,7 @@ fn place(told: &Why) -> String {
     words.join(", ")
 }
 
-fn list(rows: &[Row], style: Style) -> String {
-    if rows.is_empty() {
-        return "no request has failed\n".to_owned();
-    }
+fn list(rows: &[Row], style: Style, columns: usize) -> String {
     let mut table = Table::new(&["TIME", ">STATUS", "CAUSE", "REQUEST", "AT", "ID"]);
     for row in rows {
         let cause = serde_json::to_value(row.cause).ok();
@@ -138,6 +162,7 @@ fn list(rows: &[Row], style: Style) -> String {
         let cells = [time, row.status.to_string(), cause, short(request.trim()), at, row.id.clone()];
         table.row(cells.into_iter().map(|text| (printable(&text, false), None)).collect());
     }
+    table.fit(columns, "", &DISPENSABLE);
     table.render(style, "") + "\nmainstay why ID says more\n"
 }
 
@@ -146,4 +171,22 @@ fn short(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().take(WIDTH - 1).collect::<String>() + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_eighty_columns_the_list_has_the_whole_id_on_one_line() {
+        let row = serde_json::json!({
+            "id": "01a2001e-b7ed-79c2-ba8b-7bb420c2b92c", "at": "2026-11-21T21:59:02.715Z", "method": "GET", "host": "shop.localhost",
+            "path": "/orders/of/today", "status": 503, "cause": "hold_timeout", "upstream": "shop/web", "instance": null, "detail": "",
+        });
+        let rows: Vec<Row> = vec![serde_json::from_value(row).unwrap()];
+        let narrow = list(&rows, Style::new(false), 80);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("01a2001e-b7ed-79c2-ba8b-7bb420c2b92c"), "{narrow}");
+        assert!(list(&rows, Style::new(false), 200).contains("/orders/of/today"));
+    }
 }

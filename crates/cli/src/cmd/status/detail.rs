@@ -61,7 +61,9 @@ fn text(stack: &str, app: &AppStatus, lines: &[String], look: Look) -> String {
     for (name, value) in facts {
         out += &format!("  {}  {}\n", style.dim(&format!("{name:<width$}")), plain(&value));
     }
-    out += &section("latest changes", app.history.iter().rev().take(LAST_CHANGES).rev().map(change), style);
+    let changes = || app.history.iter().rev().take(LAST_CHANGES).rev();
+    let width = changes().map(|change| change.instance.chars().count()).max().unwrap_or(0);
+    out += &section("latest changes", changes().map(|it| change(it, width)), style);
     out + &section("last lines", lines.iter().cloned(), style)
 }
 
@@ -70,9 +72,10 @@ fn section(title: &str, lines: impl Iterator<Item = String>, style: Style) -> St
     if lines.is_empty() { lines } else { format!("\n  {}\n{lines}", style.dim(title)) }
 }
 
-fn change(change: &Transition) -> String {
+/// One line; `width`: of the names above each other.
+fn change(change: &Transition, width: usize) -> String {
     let reason = change.reason.lines().next().unwrap_or_default();
-    format!("{}  {}  {}: {reason}", change.at, change.instance, change.state)
+    format!("{}  {:<width$}  {}: {reason}", change.at, change.instance, change.state)
 }
 
 /// As the manifest would say it: what is run first, the others by name.
