@@ -231,9 +231,7 @@ fn who_waited_for_a_place_at_a_busy_instance_is_not_told_that_none_was_ready() {
     let edge = Edge::start(&table);
     let mut first = edge.client();
     first.write_all(b"GET /first HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").unwrap();
-    until(|| {
-        edge.stats().instances.iter().any(|it| it.in_flight == 1)
-    });
+    until(|| edge.stats().instances.iter().any(|it| it.in_flight == 1));
     let reply = edge.get("a.test", "/second");
     let failure = of_id(&edge, &reply.header("X-Request-Id").unwrap()).1;
     assert_eq!((reply.status, failure.cause), (503, Cause::HoldTimeout));
