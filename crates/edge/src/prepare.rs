@@ -138,7 +138,7 @@ pub fn finish(
     let rest = rest.or_else(|| client.pending.take()).unwrap_or_else(Buffer::small);
     let step = match prepared {
         Prepared::Proxy(upstream, limits, wish) => {
-            return match begin_body(client, record, limits.body, head, rest) {
+            return match begin_body(client, record, &upstream, limits.body, head, rest) {
                 Ok(body) => Step::Proxy(Job { upstream, limits, body, wish }),
                 Err(refusal) => Step::refuse(refusal, false),
             };
@@ -170,6 +170,7 @@ pub fn origin_form(buf: &[u8], head: &RequestHead) -> Vec<u8> {
 fn begin_body(
     client: &mut Client,
     record: &Record,
+    upstream: &Upstream,
     limit: u64,
     head: &RequestHead,
     buffer: Buffer,
@@ -178,7 +179,9 @@ fn begin_body(
         give_back(client, buffer);
         return Ok(None);
     }
-    let mut body = Box::new(Pump::new(head.body, Form::Raw, limit));
+    let repeatable = record.facts.method.is_idempotent();
+    let kept = repeatable.then(|| upstream.keep(head.body)).flatten();
+    let mut body = Box::new(Pump::new(head.body, Form::Raw, limit).keeping(kept));
     match body.feed(buffer) {
         Ok(()) => {
             body.lead(record.head());

@@ -1,8 +1,8 @@
 //! The proxy handler: claim an instance, get a connection to it, relay; again with another instance or a fresh connection
 //! where that is safe.
 //!
-//! Safe to send twice is only what was not sent at all, or a request of an idempotent method without a body (RFC 9110,
-//! section 9.2.2) to which not a byte was answered: again to the same instance where the connection was a *reused* one, which the
+//! Safe to send twice is only what was not sent at all, or a request of an idempotent method (RFC 9110, section 9.2.2), without a body or
+//! with one that was kept ([`crate::body::kept`]), to which not a byte was answered: again to the same instance where the connection was a *reused* one, which the
 //! instance may have closed at the same moment; else once more to *another* instance, as this one may have died. Once:
 //! a request that kills whoever gets it must not go round.
 //!
@@ -101,6 +101,7 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
             }
             End::Repeat => counts(job).retried.fetch_add(1, Ordering::Relaxed),
         };
+        rewind(record, job);
         if leg.reused {
             // The instance itself did not refuse: it may be asked again, on a connection of this request's own.
             record.note_try("the connection was closed; sent again");
@@ -112,6 +113,14 @@ pub async fn run(client: &mut Client, record: &mut Record, job: &mut Job) -> Nex
         }
     };
     fail(client, record, refusal).await
+}
+
+/// The body goes from its begin again, where any of it went; what came is counted once.
+fn rewind(record: &mut Record, job: &mut Job) {
+    let Some(body) = job.body.as_mut().filter(|body| body.written() > 0) else { return };
+    let led = record.head_len as u64;
+    record.received = record.received.saturating_sub(body.written().saturating_sub(led));
+    body.rewind(record.head());
 }
 
 fn counts(job: &Job) -> &Counts {

@@ -6,6 +6,7 @@
 //! ([`crate::warm`]) they get their part by lot, or miss turns. Passed over is an instance that was tried for this
 //! request, that has as many requests as it may have (`concurrency`), or whose circuit is open ([`crate::circuit`]).
 
+use crate::body::kept::{Account, Kept};
 use crate::budget::Budget;
 use crate::circuit::Failed;
 use crate::hold::line::Line;
@@ -13,8 +14,9 @@ use crate::instance::{Claim, Instance, Refused};
 use crate::schedule::schedule;
 use crate::sticky::Tag;
 use crate::warm::{self, Shares};
+use http1::BodyFraming;
 use model::site::Balance;
-use model::traffic::TrafficSpec;
+use model::traffic::{HoldSpec, TrafficSpec};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -83,6 +85,8 @@ pub struct Lasting {
     budget: Budget,
     /// Held by who opens a circuit: two at once would open more than may be.
     opening: Mutex<()>,
+    /// Bodies of requests that may have to be sent again.
+    pub kept: Arc<Account>,
     /// Where requests wait for a claim.
     pub line: Line,
 }
@@ -354,6 +358,13 @@ impl Upstream {
                 "left alone after failures in a row"
             );
         }
+    }
+
+    /// A copy of a body framed so, for a request that may be sent again; none where it is large, or others take the room. What is kept
+    /// takes no more than what waits may.
+    pub fn keep(&self, framing: BodyFraming) -> Option<Box<Kept>> {
+        let hold = if self.traffic.hold.is_on() { self.traffic.hold } else { HoldSpec::default() };
+        Kept::within(&self.lasting.kept, framing, hold.bytes)
     }
 
     /// Whether one more request may be sent again; counts it.

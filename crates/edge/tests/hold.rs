@@ -6,78 +6,14 @@ mod support;
 
 use model::traffic::HoldSpec;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::hold::*;
 use support::*;
-use wire::edge::{FromEdge, UpstreamStats};
+use wire::edge::FromEdge;
 use wire::snapshot::{Snapshot, UpstreamState};
-
-const WAIT: Duration = Duration::from_secs(20);
-
-/// Proxying to these addresses, with this hold.
-fn holding(addresses: &[SocketAddr], requests: u32, wait: Duration) -> Snapshot {
-    let mut table = proxying(addresses);
-    table.upstreams[0].traffic.hold = HoldSpec { requests, wait, ..HoldSpec::default() };
-    table
-}
-
-/// The same of an app that has no instance yet.
-fn absent(state: UpstreamState, requests: u32, wait: Duration) -> Snapshot {
-    let mut table = holding(&[], requests, wait);
-    table.upstreams[0].state = state;
-    table
-}
-
-/// The next snapshot: the app's instance is up, as the run of this number.
-fn up(revision: u64, address: SocketAddr) -> Snapshot {
-    let mut table = Snapshot { revision, ..holding(&[address], 100, WAIT) };
-    table.upstreams[0].endpoints[0].instance = format!("s/a.1#{revision}");
-    table
-}
-
-fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-fn stats(edge: &Edge) -> UpstreamStats {
-    edge.stats().upstreams.into_iter().find(|stats| stats.upstream == "s/a").unwrap()
-}
-
-fn waiting(edge: &Edge, count: u64) {
-    until(|| stats(edge).waiting == count);
-}
-
-/// A client that has sent this request.
-fn sent(edge: &Edge, request: &str) -> TcpStream {
-    let mut client = edge.client();
-    client.write_all(request.as_bytes()).unwrap();
-    client
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
-}
-
-fn post(path: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "POST {path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-/// Answers with the path that was asked for, and notes it.
-fn noting() -> (Backend, Arc<Mutex<Vec<String>>>) {
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let note = Arc::clone(&asked);
-    let backend = Backend::answering(move |head| {
-        let path = head.split(' ').nth(1).unwrap().to_owned();
-        note.lock().unwrap().push(path.clone());
-        ok(&path)
-    });
-    (backend, asked)
-}
 
 // req: EDGE-22
 #[test]
@@ -319,28 +255,6 @@ fn one_at_a_time_and_all_are_answered() {
     let stats = stats(&edge);
     assert_eq!((stats.waiting, stats.overflowed, stats.requests), (0, 0, 800));
     assert!(stats.held > 0);
-}
-
-/// A request that was sent when the instance died.
-#[test]
-fn what_was_sent_is_sent_again_only_if_that_changes_nothing() {
-    let (old, take) = driven();
-    let (new, asked) = noting();
-    let edge = Edge::start(&holding(&[old.address], 100, WAIT));
-    let (mut safe, mut unsafe_one) = (sent(&edge, &get("/safe")), sent(&edge, &post("/unsafe", "x")));
-    let mut streams = [take.recv().unwrap(), take.recv().unwrap()];
-    for stream in &mut streams {
-        next_head(stream).unwrap();
-    }
-    edge.apply(&Snapshot { revision: 2, ..absent(UpstreamState::Restarting, 100, WAIT) });
-    drop(streams);
-    assert_eq!(edge.hear(), FromEdge::Drained { instance: "s/a.1#1".into(), revision: 2 });
-    assert_eq!(read_reply(&mut unsafe_one).status, 502);
-    waiting(&edge, 1);
-    edge.apply(&up(3, new.address));
-    assert_eq!(read_reply(&mut safe).text(), "/safe");
-    assert_eq!(*asked.lock().unwrap(), ["/safe"]);
-    assert_eq!(stats(&edge).retried, 1);
 }
 
 #[test]

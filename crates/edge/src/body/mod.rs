@@ -12,6 +12,7 @@
 //! HTTP/1.1 client ([`Form::Chunked`]), a chunked one is unwrapped for an HTTP/1.0 client ([`Form::Unwrapped`]).
 
 pub mod encode;
+pub mod kept;
 
 use crate::LIMITS;
 use crate::buffer::{Buffer, SMALL};
@@ -19,6 +20,7 @@ use crate::pipe::Pipe;
 use crate::stream::Stream;
 use encode::Encoding;
 use http1::{BodyDecoder, BodyFraming, LAST_CHUNK, Reject, write_chunk_header};
+use kept::Kept;
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -74,6 +76,8 @@ pub struct Pump {
     pipe: Option<Pipe>,
     /// Compresses it; then the buffer holds what is still to be encoded, and the prefix all that is ready to go.
     encoding: Option<Box<Encoding>>,
+    /// Copies what is read.
+    kept: Option<Box<Kept>>,
 }
 
 impl Pump {
@@ -96,6 +100,7 @@ impl Pump {
             splicing: false,
             pipe: None,
             encoding: None,
+            kept: None,
         }
     }
 
@@ -166,7 +171,8 @@ impl Pump {
 
     /// Bytes of memory that it takes now.
     pub fn memory(&self) -> usize {
-        self.buffer.as_ref().map_or(0, Buffer::memory) + self.prefix.capacity()
+        let kept = self.kept.as_ref().map_or(0, |kept| kept.memory());
+        self.buffer.as_ref().map_or(0, Buffer::memory) + self.prefix.capacity() + kept
     }
 
     /// All of it was written.
@@ -335,6 +341,9 @@ impl Pump {
                 self.read_done = progress.done;
                 self.ready = progress.consumed;
                 self.left = self.left.saturating_sub(progress.consumed as u64);
+                if let Some(kept) = &mut self.kept {
+                    kept.add(buffer.filled().get(..self.ready).unwrap_or_default());
+                }
             }
             Form::Unwrapped => self.unwrap(buffer)?,
             Form::Chunked => {

@@ -64,7 +64,8 @@ pub async fn wait(
     let since = record.started;
     let mut joining = Some(Joining { since, tried: tried.clone(), bytes: bytes as u64, hold });
     let mut place = None;
-    let watched = body.is_none_or(Pump::is_read);
+    // Else what is read of the client comes before what came already.
+    let watched = body.is_none_or(|body| body.is_read() && !body.has_rest());
     let mut look = began + LOOK;
     let next = |look: Instant| if watched { until } else { until.min(look) };
     client.timer.set(began, millis(next(look), began));

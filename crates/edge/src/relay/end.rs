@@ -127,10 +127,13 @@ impl Relay<'_> {
         if self.reused {
             self.unanswered();
         }
+        let unkept = self.record.facts.method.is_idempotent()
+            && self.job.body.as_ref().is_some_and(|body| !body.is_kept());
+        let why_once = if unkept { "; its body was not kept for another try" } else { "" };
         self.refused(
             502,
             Cause::BrokenOff,
-            format!("the instance closed the connection before its answer: {kind}"),
+            format!("the instance closed the connection before its answer: {kind}{why_once}"),
         )
     }
 

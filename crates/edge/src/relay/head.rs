@@ -97,6 +97,7 @@ impl Relay<'_> {
             return Err(self.bad_answer("switched protocols before the request's end".to_owned()));
         }
         self.count_answer();
+        self.job.body.iter_mut().for_each(|body| body.forget());
         let framing = if head.upgrade { BodyFraming::UntilClose } else { head.body };
         self.keep_upstream = head.keep_alive && framing != BodyFraming::UntilClose;
         if self.is_replaced(head.status) {

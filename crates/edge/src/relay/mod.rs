@@ -98,7 +98,8 @@ impl<'a> Relay<'a> {
         let relay = Self {
             // With a body the head goes before it, in one write.
             head_sent: if job.body.is_some() { record.head_len } else { 0 },
-            may_repeat: job.body.is_none() && record.facts.method.is_idempotent(),
+            may_repeat: record.facts.method.is_idempotent()
+                && job.body.as_ref().is_none_or(|body| body.is_kept()),
             client,
             record,
             job,
@@ -203,7 +204,8 @@ impl<'a> Relay<'a> {
         if let Some(body) = self.job.body.as_mut().filter(|body| !body.is_finished()) {
             match body.poll(cx, &self.client.stream, self.upstream.as_ref()?) {
                 Poll::Pending => return None,
-                Poll::Ready(Ok(())) => self.client.pending = body.take_rest(),
+                // Without any there may be what came while it waited, or when it was sent before.
+                Poll::Ready(Ok(())) => self.client.pending = body.take_rest().or(self.client.pending.take()),
                 Poll::Ready(Err(PumpError::Sink(kind))) => return self.sink_failed(kind),
                 Poll::Ready(Err(PumpError::Source(_))) => return Some(self.client_gone()),
                 Poll::Ready(Err(PumpError::Rejected(reject))) => return Some(self.body_refused(reject)),

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod folder;
+pub mod hold;
 pub mod http2;
 pub mod tls;
 
