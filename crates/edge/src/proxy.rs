@@ -34,6 +34,8 @@ use std::time::{Duration, Instant};
 use wire::failure::{BUSY, Cause};
 use wire::snapshot::UpstreamState;
 
+/// The shortest wait of who has waited for connections already.
+const LEAST: Duration = Duration::from_millis(1);
 /// Seconds a client is asked to wait for an app that starts.
 const RETRY_AFTER: u32 = 2;
 
@@ -155,6 +157,7 @@ async fn reach(
 ) -> Result<Leg, Stop> {
     let mut reloaded = false;
     let mut failed = None;
+    let mut spent = Duration::ZERO;
     loop {
         let mut claim = match claim(job, tried) {
             Pick::Claimed(claim) => claim,
@@ -163,7 +166,7 @@ async fn reach(
                 reload(client, record, job);
                 continue;
             }
-            pick => Box::pin(held(client, record, job, tried, pick, failed.as_ref())).await?,
+            pick => Box::pin(held(client, record, job, tried, pick, failed.as_ref(), spent)).await?,
         };
         let now = Instant::now();
         record.upstream_started = Some(now);
@@ -185,6 +188,9 @@ async fn reach(
             Err(error) => {
                 if error.is_of_the_instance() {
                     job.upstream.failed(&mut claim, Failed::Unreachable);
+                }
+                if matches!(error, ConnectError::TimedOut) {
+                    spent += now.elapsed();
                 }
                 record.upstream_ended(Instant::now());
                 let text = explain(&error);
@@ -213,6 +219,7 @@ async fn held(
     tried: &mut Tried,
     mut pick: Pick,
     failed: Option<&ConnectError>,
+    spent: Duration,
 ) -> Result<Claim, Stop> {
     let closing = |job: &Job, refusal| Refusal { close: job.body.is_some(), ..refusal };
     let refusal = loop {
@@ -222,7 +229,11 @@ async fn held(
         if job.upstream.state == UpstreamState::Asleep {
             job.upstream.lasting.line.want();
         }
-        let hold = hold_of(client, record, job);
+        let mut hold = hold_of(client, record, job);
+        // Time in which instances did not accept the connection was waited, too.
+        if hold.is_on() && !spent.is_zero() {
+            hold.wait = hold.wait.saturating_sub(spent).max(LEAST);
+        }
         if !hold.is_on() {
             // Who may not wait does not stand behind those who do.
             match job.upstream.claim(tried) {
@@ -230,7 +241,7 @@ async fn held(
                 pick => break unreachable(job, &pick, failed),
             }
         }
-        if !is_worth_waiting(job, &pick, failed) {
+        if !is_worth_waiting(job, &pick) {
             break unreachable(job, &pick, failed);
         }
         let (upstream, body) = (Arc::clone(&job.upstream), job.body.as_deref());
@@ -245,6 +256,9 @@ async fn held(
             Waited::Full => {
                 let cause = why_held(client, record, job, "too many requests wait for an instance");
                 break later(Cause::HoldFull, cause);
+            }
+            Waited::TimedOut if matches!(failed, Some(ConnectError::TimedOut)) => {
+                break unreachable(job, &Pick::Exhausted, failed);
             }
             Waited::TimedOut => {
                 let cause = why_held(client, record, job, "no instance took the request while it waited");
@@ -264,14 +278,12 @@ fn why_held(client: &Client, record: &Record, job: &mut Job, absent: &'static st
 }
 
 /// Whether an instance may take it sooner or later.
-fn is_worth_waiting(job: &Job, pick: &Pick, failed: Option<&ConnectError>) -> bool {
-    match (pick, failed, job.upstream.state) {
-        (Pick::Busy, ..) => true,
-        // It has waited for as long as the route lets it.
-        (_, Some(ConnectError::TimedOut), _) => false,
-        (_, _, UpstreamState::Unhealthy | UpstreamState::Down) => false,
-        (_, _, UpstreamState::Ready | UpstreamState::Starting) => true,
-        (_, _, UpstreamState::Restarting | UpstreamState::Asleep) => true,
+fn is_worth_waiting(job: &Job, pick: &Pick) -> bool {
+    match (pick, job.upstream.state) {
+        (Pick::Busy, _) => true,
+        (_, UpstreamState::Unhealthy | UpstreamState::Down) => false,
+        (_, UpstreamState::Ready | UpstreamState::Starting) => true,
+        (_, UpstreamState::Restarting | UpstreamState::Asleep) => true,
     }
 }
 

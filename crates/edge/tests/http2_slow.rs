@@ -8,6 +8,7 @@ use edge::Deadlines;
 use http::{Method, Request};
 use std::io::Write;
 use std::time::Duration;
+use support::deaf::Deaf;
 use support::http2::*;
 use support::*;
 use wire::snapshot::Snapshot;
@@ -97,30 +98,6 @@ fn a_client_that_takes_nothing_is_cut_beside_a_long_running_stream() {
         drop((connection, answers));
     });
     assert_eq!(edge.log(41).len(), 41);
-}
-
-/// Accepts no connection and has no room for one more: who connects waits.
-struct Deaf {
-    _listener: socket2::Socket,
-    _filling: Vec<socket2::Socket>,
-}
-
-impl Deaf {
-    fn new() -> (Self, std::net::SocketAddr) {
-        use socket2::{Domain, Socket, Type};
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        listener.listen(0).unwrap();
-        let address = listener.local_addr().unwrap();
-        let filling = (0..4).map(|_| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            drop(socket.connect(&address));
-            socket
-        });
-        let filling = filling.collect();
-        (Self { _listener: listener, _filling: filling }, address.as_socket().unwrap())
-    }
 }
 
 fn deaf(connect_ms: u64) -> (Deaf, Edge) {

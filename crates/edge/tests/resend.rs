@@ -8,6 +8,8 @@ use model::traffic::HoldSpec;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+use support::deaf::Deaf;
 use support::hold::*;
 use support::*;
 use wire::edge::FromEdge;
@@ -178,4 +180,33 @@ fn no_more_bodies_are_kept_than_the_hold_has_room_for() {
     assert_eq!(text, body(20_000));
     again.write_all(ok("put").as_bytes()).unwrap();
     assert_eq!(read_reply(&mut { kept }).text(), "put");
+}
+
+/// Not a byte of it was sent.
+#[test]
+fn whom_nobody_accepts_goes_on_as_if_refused() {
+    let (_deaf, address) = Deaf::new();
+    let (app, _) = noting();
+    let impatient = |addresses: &[_], wait| {
+        let mut table = holding(addresses, 100, wait);
+        table.sites[0].routes[0].connect_ms = 100;
+        table
+    };
+    // Another instance takes it, also what may not run twice.
+    let edge = Edge::start(&impatient(&[address, app.address], WAIT));
+    for _ in 0..2 {
+        assert_eq!(edge.request(&post("/x", "")).status, 200);
+    }
+    // There is none: it waits for one.
+    let edge = Edge::start(&impatient(&[address], WAIT));
+    let mut client = sent(&edge, &post("/y", ""));
+    waiting(&edge, 1);
+    edge.apply(&up(2, app.address));
+    assert_eq!(read_reply(&mut client).text(), "/y");
+    // And none comes. The time of all that is bounded together.
+    let edge = Edge::start(&impatient(&[address], Duration::from_millis(500)));
+    let begun = Instant::now();
+    assert_eq!(edge.get("a.test", "/z").status, 504);
+    assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
+    assert!(edge.log(1)[0]["error"].as_str().unwrap().contains("connect: timed out"));
 }

@@ -1,6 +1,7 @@
 //! An edge in a thread of the test, driven over its real socket by a keeper made for tests; backends are plain threads.
 #![allow(dead_code)]
 
+pub mod deaf;
 pub mod folder;
 pub mod hold;
 pub mod http2;
