@@ -168,6 +168,7 @@ pub struct Backend {
     address: SocketAddr,
     ledger: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -178,6 +179,8 @@ impl Backend {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let (ledger, connections) = (Arc::default(), Arc::<AtomicUsize>::default());
+        let closed = Arc::<AtomicUsize>::default();
+        let ended = Arc::clone(&closed);
         let stop = Arc::<AtomicBool>::default();
         let (own, opened, stopped) = (Arc::clone(&ledger), Arc::clone(&connections), Arc::clone(&stop));
         let handler = Arc::new(handler);
@@ -189,10 +192,14 @@ impl Backend {
                 let Ok(stream) = stream else { continue };
                 opened.fetch_add(1, Ordering::SeqCst);
                 let (ledger, handler) = (Arc::clone(&own), Arc::clone(&handler));
-                std::thread::spawn(move || serve(stream, ledger, &*handler));
+                let ended = Arc::clone(&ended);
+                std::thread::spawn(move || {
+                    serve(stream, ledger, &*handler);
+                    ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, ledger, connections, stop, accepting: Some(accepting) }
+        Self { address, ledger, connections, closed, stop, accepting: Some(accepting) }
     }
 
     /// One that answers 200 with what it saw: the head's lines, an empty line, the body (which a `HEAD` does not get).
@@ -230,6 +237,11 @@ impl Backend {
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many of them it has closed, by its handler's error or because the other side did.
+    pub fn closed(&self) -> usize {
+        self.closed.load(Ordering::SeqCst)
     }
 }
 

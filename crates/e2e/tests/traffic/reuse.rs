@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use testkit::backend::Backend;
-use testkit::{FrontDoor, HOST};
+use testkit::{FrontDoor, HOST, wait_until};
 
 /// A backend that closes each connection right after its answer, without a word about it: requests meet connections that
 /// are being closed, and none may fail or run twice. (Where a request that may not run twice comes in the same
-/// instant as the close, nobody can know: so these come a little later.)
+/// instant as the close, nobody can know: so these come after it.)
 #[test]
 fn a_connection_gone_stale_costs_no_request() {
     let backend = Backend::start(|request, peer| {
@@ -20,11 +20,11 @@ fn a_connection_gone_stale_costs_no_request() {
     });
     let door = FrontDoor::to(&[&proxy(&backend)]);
     let mut connection = door.connect();
-    for number in 0..300 {
+    for number in 0..300usize {
         let (method, body) =
             if number % 2 == 0 { ("GET", "") } else { ("POST", "Content-Length: 4\r\n\r\nbody") };
         if method == "POST" {
-            std::thread::sleep(Duration::from_millis(3)); // the time between two requests of a user
+            wait_until("the last connection is closed", || (backend.closed() == number).then_some(()));
         }
         let end = if body.is_empty() { "\r\n" } else { body };
         connection.send(format!("{method} /{number} HTTP/1.1\r\nHost: {HOST}\r\n{end}"));
