@@ -4,10 +4,11 @@
 
 mod support;
 
-use model::policy::{AccessSpec, ConcurrencySpec, KeySpec, MaintenanceSpec, RateSpec};
+use model::policy::{AccessSpec, ConcurrencySpec, ForwardAuthSpec, KeySpec, MaintenanceSpec, RateSpec};
 use model::redact::RedactKind;
 use model::site::StaticSpec;
 use std::io::Write;
+use support::deaf::Deaf;
 use support::*;
 use wire::failure::{Cause, FOLDER, Failure, Ring};
 use wire::snapshot::{Handler, LogPlace, Route, Snapshot, Upstream, UpstreamState};
@@ -40,6 +41,11 @@ fn with(path: &str, change: impl FnOnce(&mut Route)) -> Route {
     made
 }
 
+/// This one is asked first.
+fn asking(upstream: &str) -> ForwardAuthSpec {
+    ForwardAuthSpec { upstream: upstream.into(), path: "/".into(), copy: Vec::new(), timeout_ms: 5_000 }
+}
+
 fn table() -> Snapshot {
     let fine = Backend::answering(|head| {
         if head.contains("/sick") { "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".into() } else { ok("") }
@@ -48,6 +54,9 @@ fn table() -> Snapshot {
     let babbles = Backend::answering(|_| "what?\r\n\r\n".into());
     let (silent, held) = driven();
     std::mem::forget(held); // its connections stay open
+    let no = Backend::answering(|_| "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n".into());
+    let (deaf, unheard) = Deaf::new();
+    std::mem::forget(deaf); // nobody accepts
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let routes = vec![
         route("/fine", "s/fine"),
@@ -78,6 +87,11 @@ fn table() -> Snapshot {
                 Some(MaintenanceSpec { page: None, retry_after: 1, allow: Vec::new() });
         }),
         with("/small", |route| route.body_limit = 4),
+        with("/signed-in", |route| route.policy.forward_auth = Some(asking("s/no"))),
+        with("/unasked", |route| route.policy.forward_auth = Some(asking("s/closed"))),
+        with("/deaf", |route| {
+            (route.handler, route.connect_ms) = (Handler::Proxy { upstream: "s/deaf".into() }, 100)
+        }),
         handled(
             "/files/*",
             Handler::Static(StaticSpec {
@@ -95,6 +109,8 @@ fn table() -> Snapshot {
             upstream("s/babbles", babbles.address),
             upstream("s/silent", silent.address),
             upstream("s/closed", closed),
+            upstream("s/no", no.address),
+            upstream("s/deaf", unheard),
             down("s/down", UpstreamState::Down),
             down("s/unhealthy", UpstreamState::Unhealthy),
         ],
@@ -134,6 +150,9 @@ fn each_cause_is_noted_with_route_instance_and_release() {
         (get("a.test", "/down"), 502, Cause::Down, None),
         (get("a.test", "/unhealthy"), 503, Cause::Unhealthy, None),
         (post("/closed"), 502, Cause::Refused, Some("s/closed.1#1")),
+        (post("/signed-in"), 403, Cause::SignIn, None),
+        (post("/unasked"), 502, Cause::AuthServer, None),
+        (post("/deaf"), 504, Cause::ConnectTimeout, Some("s/deaf.1#1")),
         (post("/silent"), 504, Cause::ReadTimeout, Some("s/silent.1#1")),
         (post("/ends"), 502, Cause::BrokenOff, Some("s/ends.1#1")),
         (post("/babbles"), 502, Cause::BadAnswer, Some("s/babbles.1#1")),
@@ -159,7 +178,7 @@ fn each_cause_is_noted_with_route_instance_and_release() {
         assert!(!serde_json::to_string(&failure).unwrap().contains("secret=1"), "{failure:?}");
     }
     assert_eq!(edge.get("a.test", "/fine").status, 200);
-    assert_eq!(failures(&edge).len(), 17, "what did not fail is not in it");
+    assert_eq!(failures(&edge).len(), 20, "what did not fail is not in it");
 }
 
 #[test]
@@ -237,4 +256,20 @@ fn who_waited_for_a_place_at_a_busy_instance_is_not_told_that_none_was_ready() {
     assert_eq!((reply.status, failure.cause), (503, Cause::HoldTimeout));
     assert!(failure.was_held_busy(), "{failure:?}");
     drop(held);
+}
+
+#[test]
+fn an_app_that_is_left_alone_is_told_from_one_that_refuses() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut table = proxying(&[closed]);
+    table.upstreams[0].traffic.circuit.failures = 2;
+    let edge = Edge::start(&table);
+    let asked = || {
+        let reply = edge.get("a.test", "/x");
+        (reply.status, of_id(&edge, &reply.header("X-Request-Id").unwrap()).1.cause)
+    };
+    assert_eq!([asked(), asked()], [(502, Cause::Refused); 2]);
+    // Tried again each second, so maybe not the very next one.
+    let (status, _) = wait_for(|| Some(asked()).filter(|(_, cause)| *cause == Cause::CircuitOpen));
+    assert_eq!(status, 503);
 }
