@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use testkit::backend::Backend;
 use testkit::http::Connection;
-use testkit::{FrontDoor, HOST};
+use testkit::{FrontDoor, HOST, Sandbox, descendants, free_port, wait_until};
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -255,4 +255,52 @@ fn light_load() {
     eprintln!("{count} requests in {took:?}: {used} ms of processor time, {memory} KiB");
     assert!(u128::from(used) < took.as_millis() / 5, "{used} ms in {took:?}");
     assert!(memory < 100_000, "{memory} KiB");
+}
+
+/// Says who answers; what is asked for `/silent` never is.
+const WSGI: &str = "import os, time
+def app(environ, start_response):
+    if environ['PATH_INFO'] == '/silent':
+        time.sleep(1000)
+    body = str(os.getpid()).encode()
+    start_response('200 OK', [('Content-Length', str(len(body)))])
+    return [body]
+";
+
+// req: WSGI-04
+#[test]
+fn gunicorn_replaces_a_worker_that_is_silent_for_two_minutes_and_the_others_answer() {
+    let sandbox = Sandbox::with_manifest(
+        "stack = \"t\"\n[[site]]\nhosts = [\"t.localhost\"]\ntimeout = { read = \"200s\" }\n[[site.route]]\napp = \"web\"\n\
+         [app.web]\nrun = \"gunicorn --bind unix:$SOCKET --workers 2 --timeout 120 wsgi:app\"\n",
+    );
+    sandbox.write("wsgi.py", WSGI);
+    let port = free_port();
+    sandbox.start_daemon(port);
+    let main =
+        u32::try_from(sandbox.status()["stacks"][0]["apps"][0]["instances"][0]["pid"].as_u64().unwrap())
+            .unwrap();
+    let before =
+        wait_until("both workers are there", || Some(descendants(main)).filter(|all| all.len() == 2));
+    let begun = Instant::now();
+    let mut silent = Connection::open(("127.0.0.1", port));
+    silent.socket().set_read_timeout(Some(seconds(150))).unwrap();
+    silent.send(format!("POST /silent HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n"));
+    let waiting = std::thread::spawn(move || (silent.response().status, begun.elapsed()));
+    let mut answered = std::collections::BTreeSet::new();
+    while !waiting.is_finished() {
+        let answer = testkit::http::get(port, HOST, "/");
+        assert_eq!(answer.status, 200, "after {:?}: {}", begun.elapsed(), answer.text());
+        answered.insert(answer.text().parse::<u32>().unwrap());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let (status, took) = waiting.join().unwrap();
+    assert!(status == 502 && took > seconds(118) && took < seconds(130), "{status} after {took:?}");
+    let killed = *before.iter().find(|pid| !answered.contains(pid)).expect("the silent one");
+    let after = wait_until("another one takes its place", || {
+        Some(descendants(main)).filter(|all| all.len() == 2 && !all.contains(&killed))
+    });
+    assert!(after.iter().any(|pid| before.contains(pid)), "the other one stays: {before:?}, {after:?}");
+    let log = std::fs::read_to_string(sandbox.home().join("logs/t/web.1.err.log")).unwrap();
+    assert!(log.contains(&format!("WORKER TIMEOUT (pid:{killed})")), "{log}");
 }
