@@ -86,12 +86,6 @@ impl Client {
         std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
     }
 
-    /// Whether its socket lies where we may not go.
-    pub fn is_forbidden(&self) -> bool {
-        let found = std::os::unix::net::UnixStream::connect(&self.socket);
-        found.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
-    }
-
     /// `GET /v1/status`, without what is used.
     pub fn status(&self) -> Result<Status, CallError> {
         self.call(Method::GET, "/v1/status", &())

@@ -149,10 +149,11 @@ impl Context {
     }
 }
 
-/// Whether this home's keeper, if it has one, cannot be asked by us: it is another user's.
+/// Whether this home is another user's. Its keeper's socket is not looked for then: each user's lie in a folder of their own.
 fn is_of_another(home: &Path) -> bool {
     let home = Some(home).filter(|path| path.is_dir()).and_then(|path| Home::open(path).ok());
-    home.is_some_and(|home| Client::new(home.control_socket()).is_forbidden())
+    let lock = home.map(|home| std::fs::File::open(home.lock()));
+    lock.is_some_and(|file| file.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied))
 }
 
 /// The living keeper of this home. Makes no folder.

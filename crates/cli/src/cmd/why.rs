@@ -48,9 +48,8 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
         }
         return Ok(write!(out, "{}", list(&rows, context.style(), context.columns()))?);
     };
-    let look = || -> Result<Why, Failure> {
-        Ok(ask(context, |home| why::of(home, id), |client| client.why(&question))?)
-    };
+    let look =
+        || -> Result<Why, Failure> { ask(context, |home| why::of(home, id), |client| client.why(&question)) };
     let mut told = look()?;
     if told.found == "unknown" && is_of_now(id) {
         std::thread::sleep(WRITTEN);
