@@ -66,9 +66,12 @@ pub fn master(stage: &Stage) -> String {
     // nobody who asks while the new master starts is sent away: a read that a worker had begun is asked again
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     assert_eq!(stage.get("/").status, 200);
+    let count = workers.len();
     for worker in workers {
         wait_until("the former master's workers have ended", || (!testkit::is_alive(worker)).then_some(()));
     }
+    // the first answer comes from the first worker
+    wait_until("all workers are there again", || (stage.workers().len() == count).then_some(()));
     let restarts = stage.app("web")["instances"][0]["restarts"].clone();
     format!("{statuses:?} within {took:.1?}; no orphan; restarts: {restarts}")
 }
