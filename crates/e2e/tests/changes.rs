@@ -28,7 +28,7 @@ fn untouched(stage: &Stage) -> Value {
     stack
 }
 
-// req: PROC-23, DEP-12
+// req: PROC-23, DEP-12, DEP-34
 #[test]
 fn instances_are_restarted_one_after_the_other_without_a_failed_request() {
     let stage = Stage::started(&format!("{WEB}instances = 2\nneeds = [\"other\"]\n{OTHER}"));
@@ -133,6 +133,7 @@ fn new_routes_need_no_new_process() {
     assert_eq!((stage.pids("web"), stage.pids("other")), (web, other));
 }
 
+// req: DEP-34
 #[test]
 fn a_removed_app_ends_when_its_last_request_has() {
     let stage = Stage::started(&format!("{WEB}{OTHER}"));

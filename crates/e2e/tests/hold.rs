@@ -33,7 +33,6 @@ http.server.ThreadingHTTPServer((os.environ['HOST'], int(os.environ['PORT'])), H
 const CLIENTS: u64 = 4;
 const KILLS: u64 = 2;
 
-// req: EDGE-22
 #[test]
 fn a_crash_fails_no_request_that_was_not_sent_and_does_none_twice() {
     let stage = Stage::new(&format!("[app.web]\nrun = \"python3 -S held.py\"\n{QUICK}"));

@@ -15,7 +15,6 @@ use support::*;
 use wire::edge::FromEdge;
 use wire::snapshot::{Snapshot, UpstreamState};
 
-// req: EDGE-22
 #[test]
 fn what_came_while_none_was_there_goes_to_the_one_that_a_newer_snapshot_names() {
     let (app, _) = noting();
@@ -61,7 +60,6 @@ fn one_that_refuses_for_a_moment_is_asked_again() {
     assert_eq!(read_reply(&mut client).text(), "back");
 }
 
-// req: DEP-34
 #[test]
 fn who_comes_while_the_only_one_drains_waits_for_its_successor() {
     let (old, take) = driven();
@@ -194,7 +192,6 @@ fn next_path(take: &Receiver<TcpStream>) -> (String, TcpStream) {
     (head.split(' ').nth(1).unwrap().to_owned(), stream)
 }
 
-// req: WSGI-20
 #[test]
 fn a_place_goes_to_who_has_waited_longest_whichever_worker_he_is_on() {
     let (app, take) = driven();
