@@ -85,7 +85,8 @@ pub fn find<'a>(status: &'a Status, name: &str) -> Option<&'a StackStatus> {
 /// For a stack that was not there before: it is ready, or an instance that was started since `begun` ended or turned
 /// unhealthy before it was ready. The keeper may still be trying; whoever waits at a terminal wants to know at the first failure.
 pub fn first_start(stack: &StackStatus, begun: jiff::Timestamp) -> Verdict {
-    for app in stack.apps.iter().filter(|app| app.ready < app.wanted) {
+    // A program that did its work has ended too, and well.
+    for app in stack.apps.iter().filter(|app| app.ready < app.wanted && app.state != "complete") {
         let failed =
             if app.state == "failed" { Some(None) } else { failed_since(&app.history, begun).map(Some) };
         if let Some(transition) = failed {

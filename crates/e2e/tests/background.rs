@@ -377,3 +377,24 @@ fn up_again_right_after_it_was_killed() {
     up.signal("INT");
     up.wait().expect_code(0);
 }
+
+/// Once, nothing of it was kept: what had crashed looked as if it never had, and a program that had done its work did it again.
+#[test]
+fn what_is_known_of_restarts_outlives_the_keeper() {
+    let once = "[app.once]\nrun = \"python3 -S once.py\"\nlisten = false\nrestart = \"never\"\n";
+    let stage = Stage::new(&format!("{WEB}{QUICK}{once}"));
+    stage.sandbox.write("once.py", "print('did its work', flush=True)");
+    stage.sandbox.start_daemon(stage.port);
+    stage.wait_for_app("once", "done", |app| app["state"] == "complete");
+    stage.kill(stage.pids("web")[0]);
+    stage.wait_for_app("web", "restarted", |app| restarts(app) == 1 && app["state"] == "ready");
+    let before = stage.app("web");
+    stage.kill_keeper();
+    stage.sandbox.start_daemon(stage.port);
+    let after = stage.wait_ready("web");
+    assert_eq!((restarts(&after), pids(&after)), (1, pids(&before)), "{after}");
+    assert_eq!(instances(&after)[0]["last_end"], instances(&before)[0]["last_end"]);
+    stage.wait_for_app("once", "done as before", |app| app["state"] == "complete");
+    let said = stage.home_file("logs/t/once.1.out.log");
+    assert_eq!(said.matches("did its work").count(), 1, "{said}");
+}

@@ -79,6 +79,9 @@ pub(crate) async fn run(
         keeper.commit_proposed(|_| true); // nothing of a former `up` runs: there is nothing to protect
         keeper.bind_all()?;
     }
+    if !keeper.options.foreground {
+        keeper.recall_slots();
+    }
     keeper.prepare_log_folders();
     keeper.adopt(&mut inbox).await?;
     beside::settle_names(&keeper.home);
@@ -175,6 +178,7 @@ fn assemble(
         stacks: BTreeMap::new(),
         observed: Observed { runs, ..Observed::default() },
         facts: HashMap::new(),
+        kept_slots: BTreeMap::new(),
         supervisor: Supervisor::new(report),
         recipe,
         lifetime,

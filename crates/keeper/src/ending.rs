@@ -68,8 +68,9 @@ impl Keeper {
         if self.ending == Some(Ending::Alone) {
             return;
         }
-        for socket in [home.edge_socket(), home.edge_coming_socket(), home.edge_leaving_socket()] {
-            let _ = std::fs::remove_file(socket);
+        for file in [home.edge_socket(), home.edge_coming_socket(), home.edge_leaving_socket(), home.slots()]
+        {
+            let _ = std::fs::remove_file(file);
         }
         let data = home.run().join("data");
         let services = std::fs::read_dir(&data).into_iter().flatten().flatten().map(|entry| entry.path());

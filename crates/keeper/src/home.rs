@@ -155,6 +155,11 @@ impl Home {
     pub fn instance_meta(&self, id: &InstanceId) -> PathBuf {
         self.instances().join(format!("{}.meta.json", id.short()))
     }
+    /// What is remembered of slots ([`crate::slots`]).
+    pub fn slots(&self) -> PathBuf {
+        self.run.join("slots.json")
+    }
+
     /// The control API's socket.
     pub fn control_socket(&self) -> PathBuf {
         self.run.join("control.sock")

@@ -22,7 +22,7 @@ use crate::stack::Stack;
 use crate::usage::Sampler;
 use crate::{Options, Shutdown};
 use certs::ticket::Tickets;
-use model::observed::{Address, End, Moment, Observed};
+use model::observed::{Address, End, Moment, Observed, SlotId, SlotRecord};
 use model::plan::{Desired, plan};
 use model::{InstanceId, StackName};
 use std::collections::{BTreeMap, HashMap};
@@ -69,6 +69,8 @@ pub(crate) struct Keeper {
     pub(crate) stacks: BTreeMap<StackName, Stack>,
     pub(crate) observed: Observed,
     pub(crate) facts: HashMap<InstanceId, Facts>,
+    /// What was written down of `observed.slots`.
+    pub(crate) kept_slots: BTreeMap<SlotId, SlotRecord>,
     pub(crate) supervisor: Supervisor,
     pub(crate) recipe: Recipe,
     pub(crate) lifetime: Option<Arc<OwnedFd>>,
@@ -223,6 +225,7 @@ impl Keeper {
             plan.steps.into_iter().for_each(|step| self.execute(step));
         }
         self.tidy();
+        self.keep_slots();
         self.certificates.keep(self.stacks.values(), SystemTime::now());
         let active = self.stacks.values().filter(|stack| !stack.removing).flat_map(|stack| &stack.active);
         let tried = active.flat_map(|active| crate::publish::tried(active, &self.found));

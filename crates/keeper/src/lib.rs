@@ -59,6 +59,7 @@ mod servers;
 mod service_status;
 mod services;
 mod signal;
+mod slots;
 mod stack;
 mod status;
 mod task_status;
