@@ -167,7 +167,6 @@ fn settings_and_last_lines_of_a_service_are_in_its_status() {
 
 const TWO: &str = "[app.other]\nrun = \"python3 -S app.py\"\nenv = { NAME = \"other\" }\n";
 
-// req: PROC-02
 #[test]
 fn each_service_is_stopped_started_and_shown_by_itself() {
     let stage = Stage::started(&format!("{WEB}{TWO}"));

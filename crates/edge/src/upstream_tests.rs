@@ -200,27 +200,22 @@ fn without_a_bound_on_failures_nothing_is_left_alone() {
     claimed(upstream.claim(&mut Tried::default()));
 }
 
+/// Instances with a slow start of 100 s, which became ready then; none: nobody knows when.
+fn slow(balance: Balance, ready: &[Option<Instant>]) -> Upstream {
+    let (wake, lasting) = (Wake::new().unwrap(), Arc::<Lasting>::default());
+    let spec = of(balance, TrafficSpec { slow_start: Duration::from_secs(100), ..TrafficSpec::default() });
+    let made = |(n, ready): (u16, &Option<Instant>)| {
+        let address = Address::Tcp(([127, 0, 0, 1], n).into());
+        let (name, wake, lasting) = (n.to_string(), Arc::clone(&wake), Arc::clone(&lasting));
+        (Instance::new(&name, address, Origin::default(), wake, lasting, *ready), 1)
+    };
+    let endpoints = (1..).zip(ready).map(made).collect();
+    Upstream::new(&spec, endpoints, lasting, &StickyKey::default())
+}
+
 /// Of so many requests in a row those that the first instance got, which became ready at `ready`, at `now`.
 fn of_the_new(balance: Balance, ready: Instant, now: Instant, in_flight: bool) -> usize {
-    let wake = Wake::new().unwrap();
-    let lasting = Arc::<Lasting>::default();
-    let spec = of(balance, TrafficSpec { slow_start: Duration::from_secs(100), ..TrafficSpec::default() });
-    let made = |(n, ready): (u16, Option<Instant>)| {
-        let address = Address::Tcp(([127, 0, 0, 1], n).into());
-        (
-            Instance::new(
-                &n.to_string(),
-                address,
-                Origin::default(),
-                Arc::clone(&wake),
-                Arc::clone(&lasting),
-                ready,
-            ),
-            1,
-        )
-    };
-    let endpoints = [(1, Some(ready)), (2, None), (3, None)].into_iter().map(made).collect();
-    let upstream = Upstream::new(&spec, endpoints, lasting, &StickyKey::default());
+    let upstream = slow(balance, &[Some(ready), None, None]);
     let mut held = Vec::new();
     let first = |pick: Pick| {
         let claim = claimed(pick);
@@ -251,31 +246,10 @@ fn a_new_instance_gets_its_share_by_and_by() {
 
 #[test]
 fn instances_of_the_same_age_share_alike_and_a_single_one_has_all() {
-    let wake = Wake::new().unwrap();
-    let now = Instant::now();
     for count in [1, 2, 5] {
-        let lasting = Arc::<Lasting>::default();
-        let spec = of(
-            Balance::LeastRequests,
-            TrafficSpec { slow_start: Duration::from_secs(100), ..TrafficSpec::default() },
-        );
-        let made = |n: u16| {
-            let address = Address::Tcp(([127, 0, 0, 1], n).into());
-            (
-                Instance::new(
-                    &n.to_string(),
-                    address,
-                    Origin::default(),
-                    Arc::clone(&wake),
-                    Arc::clone(&lasting),
-                    Some(now),
-                ),
-                1,
-            )
-        };
-        let upstream = Upstream::new(&spec, (1..=count).map(made).collect(), lasting, &StickyKey::default());
-        let all: Vec<usize> = (1..=usize::from(count)).collect();
-        assert_eq!(turns(&upstream, 10 * usize::from(count)), all.repeat(10));
+        let upstream = slow(Balance::LeastRequests, &vec![Some(Instant::now()); count]);
+        let all: Vec<usize> = (1..=count).collect();
+        assert_eq!(turns(&upstream, 10 * count), all.repeat(10));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::edge_host::{self, Connected, EdgeEvent};
 use crate::home::Home;
 use crate::keeper::{Edge, Keeper, epoch_ms};
 use crate::programs::{Programs, Stage};
-use model::observed::Event;
+use model::observed::{Event, Phase};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -233,18 +233,24 @@ impl Keeper {
         self.fold_drained();
     }
 
-    /// What all edges have let go of has drained.
+    /// What all edges have let go of has drained. Only of one that drains is kept what a first edge said: of one that was merely unhealthy
+    /// it would count for a drain that comes later, when it has requests again.
     pub(crate) fn fold_drained(&mut self) {
         let edges = [self.edge.as_ref(), self.beside.as_ref().map(|beside| &beside.edge)];
         let living: Vec<u64> = edges.into_iter().flatten().map(|edge| edge.generation).collect();
-        let known = &self.observed.instances;
-        let id = |name: &str| known.keys().find(|id| id.to_string() == name).cloned();
+        let draining = self
+            .observed
+            .instances
+            .values()
+            .filter(|instance| matches!(instance.phase, Phase::Draining { .. }));
         let (mut drained, mut kept) = (Vec::new(), Said::new());
-        for (name, said) in std::mem::take(&mut self.said_drained) {
-            match id(&name) {
-                Some(instance) if living.iter().all(|edge| said.contains(edge)) => drained.push(instance),
-                Some(_) => drop(kept.insert(name, said)),
-                None => {}
+        for instance in draining {
+            let name = instance.id.to_string();
+            let Some(said) = self.said_drained.remove(&name) else { continue };
+            if living.iter().all(|edge| said.contains(edge)) {
+                drained.push(instance.id.clone());
+            } else {
+                kept.insert(name, said);
             }
         }
         self.said_drained = kept;

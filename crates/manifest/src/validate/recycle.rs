@@ -9,6 +9,9 @@ use std::time::Duration;
 /// A limit below this is a slip of the pen: no program runs in it.
 const LEAST: u64 = 1_000_000;
 
+/// Instances of a lower age would be replaced without end.
+const YOUNGEST: Duration = Duration::from_secs(10);
+
 /// When an instance in good health is replaced.
 pub fn recycle(context: &mut Context<'_>, place: Place<'_>, file: Option<&RecycleFile>) -> RecycleSpec {
     let Some(file) = file else { return RecycleSpec::default() };
@@ -21,6 +24,11 @@ pub fn recycle(context: &mut Context<'_>, place: Place<'_>, file: Option<&Recycl
         memory: limit(context, place.key("memory"), file.memory.as_ref()),
         age,
     };
+    if age.is_some_and(|age| age < YOUNGEST) {
+        let found = context.report.error("recycle::young", "instances would be replaced without end");
+        found.at(place.key("age").span(), "less than ten seconds");
+        found.help("is a unit wrong? `12h`, `1d`");
+    }
     // Who wrote one of them wrongly is told so already.
     let is_said = ["requests", "memory", "age"].iter().any(|key| place.key(key).given());
     if !spec.is_on() && !is_said {
