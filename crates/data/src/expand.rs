@@ -234,6 +234,12 @@ fn app(
         resources: Default::default(),
         scale: None,
         reload_signal: None,
+        container: None,
+        confine: Default::default(),
+        mounts: Vec::new(),
+        files: Vec::new(),
+        networks: Vec::new(),
+        needs_how: Default::default(),
         preset: None,
     })
 }

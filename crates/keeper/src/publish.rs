@@ -143,6 +143,7 @@ fn route(stack: &StackName, spec: &RouteSpec) -> Route {
     let app = |name: &AppName| AppId { stack: stack.clone(), app: name.clone() }.to_string();
     let handler = match &spec.handler {
         HandlerSpec::App(name) => Handler::Proxy { upstream: app(name) },
+        HandlerSpec::Port(name, port) => Handler::Proxy { upstream: format!("{}:{port}", app(name)) },
         HandlerSpec::Proxy(proxy) => Handler::Proxy { upstream: server_id(stack, proxy) },
         HandlerSpec::Static(files) => Handler::Static(files.clone()),
         HandlerSpec::Redirect(target) => Handler::Redirect(target.clone()),

@@ -44,6 +44,12 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
         resources: Default::default(),
         scale: None,
         reload_signal: None,
+        container: None,
+        confine: Default::default(),
+        mounts: Vec::new(),
+        files: Vec::new(),
+        networks: Vec::new(),
+        needs_how: Default::default(),
         preset: None,
     }
 }
@@ -56,11 +62,13 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         body_limit: 1,
         policy: Default::default(),
         hold: None,
+        when: None,
     };
     let apps: BTreeMap<AppName, AppSpec> =
         apps.iter().map(|(name, app)| (name.parse().unwrap(), app.clone())).collect();
     let site = |name: &AppName| SiteSpec {
         hosts: vec![format!("{name}.test")],
+        listen: Vec::new(),
         tls: Default::default(),
         https_redirect: true,
         routes: vec![route(name)],
@@ -79,6 +87,9 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         services: Default::default(),
         logs: Default::default(),
         cleanup: Default::default(),
+        networks: Default::default(),
+        volumes: Default::default(),
+        forwards: Vec::new(),
     })
 }
 

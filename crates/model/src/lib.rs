@@ -9,14 +9,20 @@
 //! - [`service`]: data services, which become apps.
 //! - [`redact`]: what logs do not show.
 //! - [`lifecycle`], [`traffic`], [`upkeep`]: health and ends of an app's instances; how requests meet them; recycling, limits, scaling, tasks.
+//! - [`container`], [`confine`], [`network`]: what an app runs in, what it is kept from, whom it meets.
+//! - [`condition`]: when a route answers.
 //! - [`schedule`]: when a task is due.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance; [`end`]: how one ended.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
 
+pub mod condition;
+pub mod confine;
+pub mod container;
 pub mod end;
 pub mod id;
 pub mod lifecycle;
+pub mod network;
 pub mod observed;
 pub mod plan;
 pub mod policy;

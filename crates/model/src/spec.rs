@@ -1,7 +1,11 @@
 //! The desired state, as a valid manifest gives it. Paths are absolute, durations and sizes parsed, names
 //! resolved, defaults filled in: nobody downstream has to decide anything about it again.
 
+use crate::condition::Condition;
+use crate::confine::ConfineSpec;
+use crate::container::{ContainerSpec, FileSpec, MountSpec, VolumeSpec};
 pub use crate::lifecycle::{HealthSpec, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec};
+use crate::network::{ForwardSpec, JoinSpec, NeedCondition, NetworkSpec};
 use crate::policy::PolicySpec;
 use crate::redact::RedactKind;
 use crate::service::ServiceSpec;
@@ -46,6 +50,12 @@ pub struct StackSpec {
     pub logs: StackLogs,
     /// What `mainstay cleanup` removes.
     pub cleanup: CleanupSpec,
+    /// Private networks by name.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Volumes by name.
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    /// Ports that lead to apps beside the sites.
+    pub forwards: Vec<ForwardSpec>,
 }
 
 /// What a stack does not own any more. Names and patterns are relative to its `root`; `/` parts folders, a `/` at the end means a folder.
@@ -77,6 +87,9 @@ impl Default for StackLogs {
 pub struct SiteSpec {
     /// Host names, lower case, without port; `*.example.com` stands for one more label; `*` for any name.
     pub hosts: Vec<String>,
+    /// Where it is reached, beside or instead of the stack's own `http` and `https`; empty: there. The same name may be a site of several
+    /// addresses.
+    pub listen: Vec<SocketAddr>,
     /// Where its certificate comes from.
     pub tls: TlsSpec,
     /// Plain HTTP is led to HTTPS (301) where the site has it.
@@ -90,6 +103,8 @@ pub struct SiteSpec {
 pub struct RouteSpec {
     /// Path to match: `/exact`, or `/prefix/*` for `/prefix` and everything below it; `/*` matches all.
     pub path: String,
+    /// When it answers, beside the path; none: always.
+    pub when: Option<Condition>,
     /// What answers.
     pub handler: HandlerSpec,
     /// How long each stage may take.
@@ -108,6 +123,8 @@ pub struct RouteSpec {
 pub enum HandlerSpec {
     /// An app of this stack.
     App(AppName),
+    /// Another port of an app whose instances have addresses of their own (containers, private networks).
+    Port(AppName, u16),
     /// Servers that Mainstay does not run.
     Proxy(ProxySpec),
     /// Files below a folder.
@@ -254,6 +271,18 @@ pub struct AppSpec {
     pub scale: Option<ScaleSpec>,
     /// Signal that has its main process load its configuration anew, as a number of signal(7).
     pub reload_signal: Option<i32>,
+    /// It runs in a container; none: as processes of the host's.
+    pub container: Option<ContainerSpec>,
+    /// What it is kept from.
+    pub confine: ConfineSpec,
+    /// What of the host's, and which volumes, it sees.
+    pub mounts: Vec<MountSpec>,
+    /// Secrets and configurations that it sees as files.
+    pub files: Vec<FileSpec>,
+    /// Private networks it is on; empty, and no container: the host's own.
+    pub networks: Vec<JoinSpec>,
+    /// Of `needs`: what is waited for; of one that is not named: [`NeedCondition::Healthy`].
+    pub needs_how: BTreeMap<AppName, NeedCondition>,
 }
 
 /// Steps that make what an app runs from: a virtual environment, a bundle. They run once for the same steps and inputs.
@@ -279,6 +308,7 @@ impl AppSpec {
     /// Mainstay: a field that is added later must not be serialised while it has its default.
     pub fn fingerprint(&self, restarts: u64) -> u64 {
         let Self { argv, dir, env, listen, health, stop, user, logs, build, writable, .. } = self;
+        let Self { container, confine, mounts, files, networks, .. } = self;
         let values: Vec<(&str, &str)> =
             env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         // Serialising plain structs of text and numbers to memory does not fail.
@@ -286,6 +316,10 @@ impl AppSpec {
         let mut text = text.unwrap_or_default();
         text.extend(build.iter().flat_map(|build| build.hash.to_le_bytes()));
         text.extend(writable.iter().flat_map(|folder| folder.as_os_str().as_encoded_bytes()));
+        let inside = (container, confine, mounts, files, networks);
+        if inside != (&None, &ConfineSpec::default(), &Vec::new(), &Vec::new(), &Vec::new()) {
+            text.extend(serde_json::to_vec(&inside).unwrap_or_default());
+        }
         crate::id::fnv1a(&text)
     }
 }

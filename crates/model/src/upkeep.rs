@@ -31,6 +31,14 @@ impl RecycleSpec {
 pub struct ResourcesSpec {
     /// Bytes of memory; beyond it, it is ended at once.
     pub memory: Option<u64>,
+    /// Thousandths of a core: 1000 is one.
+    pub cpus: Option<u32>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// Bytes of memory that are counted for it when a stack starts; none: nothing is.
+    pub reserve_memory: Option<u64>,
+    /// Thousandths of a core, the same.
+    pub reserve_cpus: Option<u32>,
 }
 
 /// How many instances there are, where that is not one number.

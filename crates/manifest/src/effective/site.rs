@@ -27,6 +27,10 @@ fn route(route: &RouteSpec, site: &SiteSpec, stack: &str) -> Table {
     table["path"] = value(text(&route.path));
     match &route.handler {
         HandlerSpec::App(name) => table["app"] = value(name.as_str()),
+        HandlerSpec::Port(name, port) => {
+            table["app"] = value(name.as_str());
+            table["port"] = value(i64::from(*port));
+        }
         HandlerSpec::Proxy(spec) => table["proxy"] = proxy(spec),
         HandlerSpec::Static(spec) => table["static"] = files(spec),
         HandlerSpec::Redirect(spec) => {

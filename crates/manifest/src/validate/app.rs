@@ -106,6 +106,12 @@ pub fn app(
         resources,
         scale,
         reload_signal: run::reload(context, place.key("reload"), file.reload.as_deref()),
+        container: None,
+        confine: Default::default(),
+        mounts: Vec::new(),
+        files: Vec::new(),
+        networks: Vec::new(),
+        needs_how: Default::default(),
     })
 }
 

@@ -230,6 +230,9 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         tasks,
         logs,
         cleanup: upkeep::cleanup(context, place.key("cleanup"), &file.cleanup),
+        networks: Default::default(),
+        volumes: Default::default(),
+        forwards: Vec::new(),
     })
 }
 

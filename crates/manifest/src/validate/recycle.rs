@@ -48,7 +48,10 @@ pub fn recycle(context: &mut Context<'_>, place: Place<'_>, file: Option<&Recycl
 
 /// What an instance may use.
 pub fn resources(context: &mut Context<'_>, place: Place<'_>, file: &ResourcesFile) -> ResourcesSpec {
-    ResourcesSpec { memory: limit(context, place.key("memory"), file.memory.as_ref()) }
+    ResourcesSpec {
+        memory: limit(context, place.key("memory"), file.memory.as_ref()),
+        ..ResourcesSpec::default()
+    }
 }
 
 /// Who is killed at a limit is never replaced in time at a higher one.

@@ -48,7 +48,7 @@ pub fn sites(
         let redirect = https_redirect(context, place, site, &tls);
         let scope = Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
-        SiteSpec { tls, https_redirect: redirect, routes, hosts }
+        SiteSpec { tls, https_redirect: redirect, routes, hosts, listen: Vec::new() }
     });
     let sites: Vec<SiteSpec> = sites.collect();
     zones(context, place.key("site"), &sites);
@@ -106,7 +106,12 @@ fn routes(
         let scope = Scope { path: path.as_deref(), ..*scope };
         let handler = handler::handler(context, place, file, &scope);
         let hold = hold::hold(context, place.key("hold"), file.hold.as_ref());
-        if hold.is_some() && !matches!(handler, None | Some(HandlerSpec::App(_) | HandlerSpec::Proxy(_))) {
+        if hold.is_some()
+            && !matches!(
+                handler,
+                None | Some(HandlerSpec::App(_) | HandlerSpec::Port(..) | HandlerSpec::Proxy(_))
+            )
+        {
             let found = context.report.error("hold::nowhere", "nothing of this route waits for an instance");
             found.at(place.key("hold").name_span(), "only a route to an `app` or `proxy` has a `hold`");
         }
@@ -121,7 +126,7 @@ fn routes(
             found.at(place.key("metrics").name_span(), "open to all");
             found.help("add `allow = [\"10.0.0.0/8\"]` or `basic_auth`");
         }
-        routes.push(RouteSpec { path, handler, timeouts, body_limit, policy, hold });
+        routes.push(RouteSpec { path, when: None, handler, timeouts, body_limit, policy, hold });
     }
     routes
 }

@@ -50,6 +50,12 @@ fn app(dir: &Path, steps: &[&str], inputs: &[&str]) -> AppSpec {
         resources: Default::default(),
         scale: None,
         reload_signal: None,
+        container: None,
+        confine: Default::default(),
+        mounts: Vec::new(),
+        files: Vec::new(),
+        networks: Vec::new(),
+        needs_how: Default::default(),
         preset: None,
     }
 }

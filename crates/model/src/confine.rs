@@ -1,0 +1,42 @@
+//! What an instance is kept from, native or in a container. What a host cannot enforce is said by `check` and `status`, never passed over.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What an instance may not do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfineSpec {
+    /// Group it runs as, instead of its user's own.
+    pub group: Option<String>,
+    /// Its root is read-only: what is `writable`, its state folder, volumes and `tmpfs` are not.
+    pub read_only: bool,
+    /// Folders in memory.
+    pub tmpfs: Vec<TmpfsSpec>,
+    /// Capabilities of capabilities(7), without `CAP_`, upper case; `ALL`.
+    pub cap_add: Vec<String>,
+    /// The same.
+    pub cap_drop: Vec<String>,
+    /// It may gain privileges by executing a set-user-id program. A native app with a user of its own may not unless this is said;
+    /// a container may, as the engine has it, unless [`Self::no_new_privileges`].
+    pub new_privileges: Option<bool>,
+    /// Landlock and seccomp of native apps: on, off, or (none) on where the app says anything about confinement.
+    pub sandbox: Option<bool>,
+}
+
+/// A folder in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TmpfsSpec {
+    /// Absolute.
+    pub target: PathBuf,
+    /// Bytes; none: as the system has it.
+    pub size: Option<u64>,
+    /// Permissions; none: 01777.
+    pub mode: Option<u32>,
+    /// Nothing in it can be executed.
+    pub noexec: bool,
+    /// Set-user-id has no effect.
+    pub nosuid: bool,
+    /// Devices have no effect.
+    pub nodev: bool,
+}
