@@ -15,6 +15,7 @@ mod dotenv;
 mod effective;
 mod file;
 mod glob;
+mod import;
 mod interpolate;
 mod load;
 mod place;

@@ -130,6 +130,7 @@ impl<'a> Shape<'a> {
                 let text = text.clone();
                 self.is_word(node, &text, &matching, name).then_some(Value::String(text))
             }
+            Kind::Null => Some(Value::Null),
             Kind::Broken => None,
         }
     }
@@ -317,7 +318,7 @@ fn json_type(kind: &Kind) -> &'static str {
         Kind::Datetime(_) => "datetime",
         Kind::Array(_) => "array",
         Kind::Table(_) => "object",
-        Kind::Broken => "null",
+        Kind::Null | Kind::Broken => "null",
     }
 }
 

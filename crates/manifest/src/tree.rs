@@ -1,6 +1,7 @@
 //! The document as a tree that remembers where each key and value stands. Everything that complains points into it;
 //! serde never sees a span. Built once from `toml_edit`, then interpolated in place ([`crate::interpolate`]).
 
+use std::borrow::Cow;
 use std::ops::Range;
 use toml_edit::{Document, Item, TableLike, Value};
 
@@ -21,6 +22,22 @@ pub struct Node {
     pub key: Option<Span>,
     /// What interpolation did to it.
     pub origin: Origin,
+    /// How a scalar was written, where the value no longer shows it: the text before variables were replaced in it, the digits of a number.
+    pub raw: Option<String>,
+    /// What an overlay wants done with what was there before. Only YAML can say it.
+    pub overlay: Overlay,
+}
+
+/// How a value of a later file meets the one of an earlier file (Compose Specification, "Merge and override").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlay {
+    /// As the kind of value says.
+    #[default]
+    Merge,
+    /// `!override`: it takes the other's place.
+    Replace,
+    /// `!reset`: there is none any more.
+    Remove,
 }
 
 /// Where a text came from.
@@ -53,6 +70,8 @@ pub enum Kind {
     Array(Vec<Node>),
     /// A table, in the document's order.
     Table(Vec<(String, Node)>),
+    /// No value: `key:` in YAML. TOML has none.
+    Null,
     /// A string that could not be interpolated; that was reported.
     Broken,
 }
@@ -68,12 +87,49 @@ impl Kind {
             Self::Datetime(_) => "a date",
             Self::Array(_) => "a list",
             Self::Table(_) => "a table",
-            Self::Broken => "nothing",
+            Self::Null | Self::Broken => "nothing",
         }
     }
 }
 
 impl Node {
+    /// A value as it stands there, without a key.
+    pub fn new(kind: Kind, span: Span) -> Self {
+        Self { kind, span, key: None, origin: Origin::Written, raw: None, overlay: Overlay::Merge }
+    }
+
+    /// It with a key that stands there.
+    pub fn keyed(self, key: Option<Span>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The text of a scalar, numbers as they were written; none of anything else.
+    pub fn scalar(&self) -> Option<Cow<'_, str>> {
+        match &self.kind {
+            Kind::Text(text) | Kind::Datetime(text) | Kind::Float(_, text) => Some(text.into()),
+            Kind::Integer(number) => {
+                Some(self.raw.as_deref().map_or_else(|| number.to_string().into(), Cow::Borrowed))
+            }
+            Kind::Bool(flag) => Some(if *flag { "true" } else { "false" }.into()),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a table, to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        match &mut self.kind {
+            Kind::Table(entries) => entries.iter_mut().find(|(name, _)| name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// Takes the value of a key out of a table.
+    pub fn take(&mut self, key: &str) -> Option<Self> {
+        let Kind::Table(entries) = &mut self.kind else { return None };
+        let at = entries.iter().position(|(name, _)| name == key)?;
+        Some(entries.remove(at).1)
+    }
+
     /// The value of a key of a table.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
@@ -99,7 +155,7 @@ impl Node {
             Kind::Bool(flag) => (*flag).into(),
             Kind::Array(items) => items.iter().map(Self::to_json).collect(),
             Kind::Table(entries) => entries.iter().map(|(key, node)| (key.clone(), node.to_json())).collect(),
-            Kind::Broken => serde_json::Value::Null,
+            Kind::Null | Kind::Broken => serde_json::Value::Null,
         }
     }
 
@@ -142,7 +198,7 @@ impl Node {
 /// The tree of a parsed document.
 pub fn build(document: &Document<&str>) -> Node {
     let builder = Builder { text: document.raw() };
-    Node { kind: builder.entries(document.as_table(), 0), span: 0..0, key: None, origin: Origin::Written }
+    Node::new(builder.entries(document.as_table(), 0), 0..0)
 }
 
 struct Builder<'a> {
@@ -168,17 +224,14 @@ impl Builder<'_> {
             Item::Value(value) => return Some(self.value(value, key, depth)),
             Item::Table(table) => self.entries(table, depth),
             Item::ArrayOfTables(tables) => {
-                let items = tables.iter().map(|table| Node {
-                    kind: self.entries(table, depth + 1),
-                    span: table.span().or(key.clone()).unwrap_or(0..0),
-                    key: None,
-                    origin: Origin::Written,
+                let items = tables.iter().map(|table| {
+                    Node::new(self.entries(table, depth + 1), table.span().or(key.clone()).unwrap_or(0..0))
                 });
                 Kind::Array(items.collect())
             }
         };
         let span = item.span().or(key.clone()).unwrap_or(0..0);
-        Some(Node { kind, span, key, origin: Origin::Written })
+        Some(Node::new(kind, span).keyed(key))
     }
 
     fn value(&self, value: &Value, key: Option<Span>, depth: usize) -> Node {
@@ -198,6 +251,6 @@ impl Builder<'_> {
             Value::InlineTable(table) => self.entries(table, depth),
         };
         let span = value.span().or(key.clone()).unwrap_or(0..0);
-        Node { kind, span, key, origin: Origin::Written }
+        Node::new(kind, span).keyed(key)
     }
 }

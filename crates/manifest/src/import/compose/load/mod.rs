@@ -1,0 +1,1 @@
+//! Compose files into one [`Project`](super::Project).

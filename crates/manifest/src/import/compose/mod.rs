@@ -1,0 +1,79 @@
+//! Compose files: what they say ([`load`]), as the Compose Specification has it.
+//!
+//! Nothing of the translation is here: [`Project`] is the merged, interpolated tree of all files, and still Compose's own words.
+
+pub mod load;
+
+use crate::import::yaml::Text;
+use crate::tree::Node;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What is asked for beside the files' own words. Kept with a stack, so that a reload asks for the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Compose {
+    /// `--file`, in order, absolute; each is laid over those before it. None: what lies in the folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PathBuf>,
+    /// `--profile`; `*` is all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
+    /// `--project-name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// `--env-file`, absolute, in order; none: `.env` beside the first file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<PathBuf>,
+    /// `--native`: images of programs that Mainstay runs itself become services and apps of its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub native: bool,
+}
+
+impl Compose {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Everything the files say.
+///
+/// In [`Self::root`] are `services`, `networks`, `volumes`, `secrets`, `configs` and whatever else stands at the top (`x-…` too), each a table if it is there.
+/// Gone are `name`, `version`, `include`, and in services `extends` and `profiles`. What several files may say is in one form:
+///
+/// | where | form |
+/// |---|---|
+/// | a service's `environment`, `labels`, `annotations`, `sysctls`, `extra_hosts`, `storage_opt`; `build.args`, `build.labels`, `build.extra_hosts`, `build.additional_contexts`; `deploy.labels`; `labels`, `driver_opts` of the top level | a table; a variable without a value got the one of the environment, or is left out |
+/// | `depends_on` | a table, name → `{ condition, restart, required }` |
+/// | a service's `networks` | a table, name → a table or null |
+/// | `build` | a table |
+/// | `env_file` | a list of `{ path, required, format }` |
+/// | `ulimits` | name → `{ soft, hard }` or a number, as written |
+/// | everything else | as written: `ports`, `volumes`, `secrets`, `configs`, `command` keep their short forms |
+///
+/// Paths in it are as they were written, relative to [`Self::folder`]; those from a file of another folder (`extends`, `include`) are absolute.
+#[derive(Debug)]
+pub struct Project {
+    /// Lower case letters, digits, `-` and `_`; also a valid name of a stack.
+    pub name: String,
+    /// Where relative paths begin: the folder of the first file, absolute.
+    pub folder: PathBuf,
+    /// The tree.
+    pub root: Node,
+    /// Services that no chosen profile has: name, its profiles, where it stands. They are not in the tree.
+    pub inactive: Vec<Inactive>,
+    /// Every file, and where its text begins in the text that the spans of the nodes point into.
+    pub files: Vec<Text>,
+}
+
+/// A service that is not started, for none of its profiles was chosen.
+#[derive(Debug)]
+pub struct Inactive {
+    /// Its name.
+    pub name: String,
+    /// Its profiles.
+    pub profiles: Vec<String>,
+    /// The whole service.
+    pub node: Node,
+}
