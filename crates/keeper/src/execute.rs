@@ -70,6 +70,7 @@ impl Keeper {
             mainstay: is_service.then(|| self.options.exe.clone()),
             edge_group: self.recipe.user.as_ref().map(|user| user.gid),
             exe: self.options.exe.clone(),
+            network: None,
             lifetime: self.lifetime.clone(),
         })
     }

@@ -38,13 +38,17 @@ struct Ready {
 impl EventLoop {
     /// Takes the socket and the signals, then starts the application. That it could not be started is no error here but
     /// a state to tell.
-    pub(crate) fn start(spec: ShimSpec, lifetime: Option<OwnedFd>) -> Result<Self, ShimError> {
+    pub(crate) fn start(
+        spec: ShimSpec,
+        lifetime: Option<OwnedFd>,
+        network: Option<OwnedFd>,
+    ) -> Result<Self, ShimError> {
         let signals = SignalReader::new(&SIGNALS.map(|(_, number)| number)).map_err(ShimError::Setup)?;
         sys::process::set_subreaper().map_err(ShimError::Setup)?;
         let server = Server::listen(&spec.socket)
             .map_err(|error| ShimError::Socket { path: spec.socket.clone(), error })?;
         let mut status = StatusFile::new(spec.instance.clone(), spec.status.clone());
-        let (instance, outputs) = Instance::start(spec);
+        let (instance, outputs) = Instance::start(spec, network);
         status.write(&instance);
         Ok(EventLoop {
             signals,

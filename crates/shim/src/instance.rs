@@ -15,8 +15,9 @@
 use crate::oom::OomCounter;
 use crate::output::{Output, journal};
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use sys::process::{Credentials, Exit, Reaped, Spawn};
+use sys::process::{Bind, Credentials, Exit, Inside, Reaped, Spawn};
 use wire::shim::{ShimSpec, ShimState};
 
 const SIGKILL: i32 = 9;
@@ -47,7 +48,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Starts the application; also when that fails there is an instance, which tells why.
-    pub(crate) fn start(spec: ShimSpec) -> (Self, Vec<Output>) {
+    pub(crate) fn start(spec: ShimSpec, network: Option<OwnedFd>) -> (Self, Vec<Output>) {
         let mut instance = Instance {
             state: ShimState::NotStarted { reason: String::new() },
             started_ms: 0,
@@ -62,7 +63,7 @@ impl Instance {
             killed: false,
             oom: OomCounter::now(),
         };
-        match spawn(spec) {
+        match spawn(spec, network) {
             Ok((pid, outputs)) => {
                 instance.state = ShimState::Running { pid };
                 instance.started_ms = now_ms();
@@ -173,7 +174,7 @@ impl Instance {
     }
 }
 
-fn spawn(spec: ShimSpec) -> Result<(u32, Vec<Output>), String> {
+fn spawn(spec: ShimSpec, network: Option<OwnedFd>) -> Result<(u32, Vec<Output>), String> {
     let (program, args) = spec.argv.split_first().ok_or("no command")?;
     let owner = spec.user.as_ref().map(|u| (u.uid, u.gid));
     let output = |path| Output::new(journal(&spec, path)?, owner).map_err(no_pipe);
@@ -187,6 +188,10 @@ fn spawn(spec: ShimSpec) -> Result<(u32, Vec<Output>), String> {
     process.umask = Some(UMASK);
     process.stdout = Some(stdout);
     process.stderr = Some(stderr);
+    // Nobody but the instance holds its network: the two end together.
+    let bind =
+        |bind: wire::shim::Bind| Bind { source: bind.source, target: bind.target, read_only: bind.read_only };
+    process.inside = Inside { network, of: None, binds: spec.binds.into_iter().map(bind).collect() };
     let pid = process.spawn().map_err(|e| e.to_string())?;
     Ok((pid, vec![out, err]))
 }

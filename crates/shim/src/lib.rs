@@ -31,6 +31,8 @@ use wire::shim::ShimSpec;
 pub const SPEC_DESCRIPTOR: i32 = 3;
 /// Descriptor of the lifetime pipe's read end, where the specification says that there is one.
 pub const LIFETIME_DESCRIPTOR: i32 = 4;
+/// Descriptor of the instance's network namespace, where the specification says that it has one.
+pub const NETWORK_DESCRIPTOR: i32 = 5;
 
 /// Why a shim could not begin. Later there is nothing that ends it.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,8 @@ enum ShimError {
     Decode(#[from] wire::WireError),
     #[error("no lifetime pipe on descriptor {LIFETIME_DESCRIPTOR}: {0}")]
     Lifetime(#[source] io::Error),
+    #[error("no network namespace on descriptor {NETWORK_DESCRIPTOR}: {0}")]
+    Network(#[source] io::Error),
     #[error("cannot listen on {path}: {error}")]
     Socket { path: std::path::PathBuf, error: io::Error },
     #[error("cannot take signals and orphans: {0}")]
@@ -69,8 +73,12 @@ fn begin() -> Result<event_loop::EventLoop, ShimError> {
         true => Some(sys::descriptor::inherited(LIFETIME_DESCRIPTOR).map_err(ShimError::Lifetime)?),
         false => None,
     };
+    let network = match spec.network {
+        true => Some(sys::descriptor::inherited(NETWORK_DESCRIPTOR).map_err(ShimError::Network)?),
+        false => None,
+    };
     let _ = sys::process::set_process_name("mainstay-shim"); // for `ps` only
-    event_loop::EventLoop::start(spec, lifetime)
+    event_loop::EventLoop::start(spec, lifetime, network)
 }
 
 fn read_frame(mut source: File) -> io::Result<Vec<u8>> {

@@ -25,7 +25,7 @@ pub(crate) async fn adopt(
     reports: mpsc::Sender<Report>,
 ) {
     let Adoption { meta, places, spec, user, edge_group, mainstay, phase } = adoption;
-    let Meta { id, address, listen, health, .. } = meta;
+    let Meta { id, address, listen, health, addresses, .. } = meta;
     let Some(link) = connect(&places).await else {
         let end = without_shim(&places).await;
         meta::clean(&places);
@@ -41,10 +41,11 @@ pub(crate) async fn adopt(
         );
         launch::surroundings(&spec, env, user.as_ref())
     });
-    let target = Target { health: launch::health(&health, mainstay.as_deref()), address, command };
+    let target =
+        Target { health: launch::health(&health, mainstay.as_deref()), address, command, inside: None };
     let access = launch::Access::of(user.as_ref(), edge_group);
     let life = Life::new(id, places, reports, link, target, listen, access);
-    life.last_seen(phase).run(commands).await;
+    life.with_network(!addresses.is_empty()).last_seen(phase).run(commands).await;
 }
 
 async fn connect(places: &Places) -> Option<Link> {

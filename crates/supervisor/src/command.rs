@@ -3,7 +3,7 @@
 
 use crate::launch;
 use crate::life::SIGKILL;
-use crate::probe::Surroundings;
+use crate::probe::{Main, Surroundings};
 use std::io::{self, Read};
 use sys::process::{Exit, Spawn};
 use tokio::io::AsyncReadExt;
@@ -18,7 +18,11 @@ const SHOWN: usize = 200;
 const UMASK: u32 = 0o022;
 
 /// Runs it to its end; its last line of output goes into the failure. Dropped earlier, it is killed.
-pub(crate) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<(), String> {
+pub(crate) async fn run(
+    argv: &[String],
+    surroundings: &Surroundings,
+    inside: Option<Main>,
+) -> Result<(), String> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err("the health command is empty".into());
     };
@@ -33,6 +37,7 @@ pub(crate) async fn run(argv: &[String], surroundings: &Surroundings) -> Result<
     spawn.dir = Some(surroundings.dir.clone());
     spawn.credentials = surroundings.user.clone();
     spawn.umask = Some(UMASK);
+    spawn.inside.of = inside.map(Main::open).transpose().map_err(failed)?;
     spawn.stdout = Some(write.try_clone().map_err(failed)?);
     spawn.stderr = Some(write);
     let running = Running(spawn.spawn().map_err(|error| error.to_string())?);
@@ -127,7 +132,7 @@ mod tests {
     }
 
     async fn sh(script: &str) -> Result<(), String> {
-        run(&["sh".to_owned(), "-c".to_owned(), script.to_owned()], &surroundings()).await
+        run(&["sh".to_owned(), "-c".to_owned(), script.to_owned()], &surroundings(), None).await
     }
 
     #[tokio::test]
@@ -135,7 +140,7 @@ mod tests {
         sh("exit 0").await.unwrap();
         let failure = sh("echo one; echo two >&2; exit 3").await.unwrap_err();
         assert_eq!(failure, "sh: exit status: 3: two");
-        let failure = run(&["no-such-program".to_owned()], &surroundings()).await.unwrap_err();
+        let failure = run(&["no-such-program".to_owned()], &surroundings(), None).await.unwrap_err();
         assert!(failure.contains("no-such-program"), "{failure}");
     }
 

@@ -6,6 +6,7 @@ use crate::{Order, Places, port};
 use model::observed::Address;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,15 +51,21 @@ fn prepare(order: &Order) -> Result<Prepared, String> {
     writable(&order.spec, &order.root, order.user.as_ref())?;
     let Places { state, build, .. } = &order.places;
     let env = environment(&order.spec, state, build.as_deref(), order.user.as_ref(), address.as_ref());
-    let meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
+    let mut meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
+    meta.addresses = order.network.iter().flat_map(|network| network.addresses.clone()).collect();
     meta.save(&order.places.meta)
         .map_err(|error| format!("cannot write {}: {error}", order.places.meta.display()))?;
     let spec = shim_spec(order, &env, address.as_ref());
-    let shim = start_shim(order, &spec).map_err(|error| format!("cannot start the shim: {error}"))?;
+    let network = order.network.as_ref().map(|network| (network.make)()).transpose()?;
+    let shim =
+        start_shim(order, &spec, network).map_err(|error| format!("cannot start the shim: {error}"))?;
     Ok((address, env, shim))
 }
 
 fn choose_address(order: &Order) -> Result<Option<Address>, String> {
+    if let Some(address) = order.network.as_ref().and_then(|network| network.address(order.spec.listen)) {
+        return Ok(Some(address));
+    }
     Ok(match order.spec.listen {
         Listen::Nothing => None,
         Listen::Socket => Some(Address::Unix(order.places.app_socket.clone())),
@@ -223,6 +230,8 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         stop_signal: spec.stop.signal,
         stop_ms: u64::try_from(spec.stop.timeout.as_millis()).unwrap_or(u64::MAX),
         lifetime: lifetime.is_some(),
+        network: order.network.is_some(),
+        binds: order.network.iter().flat_map(|network| network.binds.clone()).collect(),
     }
 }
 
@@ -233,7 +242,7 @@ fn secret_names(spec: &AppSpec) -> Vec<String> {
 }
 
 /// Starts the shim and hands it its specification through a pipe on descriptor 3.
-fn start_shim(order: &Order, spec: &ShimSpec) -> io::Result<u32> {
+fn start_shim(order: &Order, spec: &ShimSpec, network: Option<OwnedFd>) -> io::Result<u32> {
     let (read, mut write) = io::pipe()?;
     let log = sys::folder::append_to_log(&order.places.shim_log, 0o640, SHIM_LOG)?;
     let mut spawn = Spawn::new(&order.exe);
@@ -243,6 +252,7 @@ fn start_shim(order: &Order, spec: &ShimSpec) -> io::Result<u32> {
     if let Some(lifetime) = &order.lifetime {
         spawn.descriptors.push((4, lifetime.try_clone()?));
     }
+    spawn.descriptors.extend(network.map(|network| (5, network)));
     let shim = spawn.spawn().map_err(io::Error::other)?;
     // The read end is the shim's alone now: one that dies early makes this write fail instead of block.
     write.write_all(&sys::frame::encode(&wire::encode(spec).map_err(io::Error::other)?))?;

@@ -12,6 +12,7 @@
 //! - [`life`]: from running to ended; [`adopt`]: of one that a former keeper started.
 //! - [`probe`]: one try of a health check.
 //! - [`link`]: the connection to a shim.
+//! - [`network`]: the network namespace of an instance that is on private networks.
 //! - [`build`]: what an app's instances start from, made by its steps.
 //! - [`meta`]: what is kept on disk so that the next keeper can adopt an instance.
 
@@ -22,9 +23,11 @@ pub mod launch;
 mod life;
 mod link;
 pub mod meta;
+mod network;
 mod port;
 mod probe;
 
+pub use network::OwnNetwork;
 pub use probe::probe;
 
 use meta::Meta;
@@ -88,6 +91,8 @@ pub struct Order {
     pub exe: PathBuf,
     /// What `$MAINSTAY` in its commands stands for; none: itself, in the words of somebody's app.
     pub mainstay: Option<PathBuf>,
+    /// Its own network; none: the host's.
+    pub network: Option<OwnNetwork>,
     /// Read end of the lifetime pipe: the instance is stopped when it closes.
     pub lifetime: Option<Arc<OwnedFd>>,
 }

@@ -12,7 +12,7 @@
 use crate::launch::{self, Access, Launched};
 use crate::link::Link;
 use crate::meta;
-use crate::probe::Target;
+use crate::probe::{Main, Target};
 use crate::{Command, Order, Places, Report, What, port};
 use model::InstanceId;
 use model::observed::{Address, End, Phase};
@@ -54,6 +54,8 @@ pub(crate) struct Life {
     /// Why it is being stopped, when that is our own verdict.
     not_ready: Option<String>,
     last_failure: String,
+    /// It has a network of its own: nobody else can listen at its address.
+    own_network: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +85,11 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let Launched { link, address, env, shim } = launched;
     let command = launch::surroundings(&order.spec, env, order.user.as_ref());
     let health = launch::health(&order.spec.health, order.mainstay.as_deref());
-    let target = Target { health, address, command: Some(command) };
+    let target = Target { health, address, command: Some(command), inside: None };
     let access = Access::of(order.user.as_ref(), order.edge_group);
+    let own_network = order.network.is_some();
     let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
+    let life = life.with_network(own_network);
     life.run(commands).await;
     // The shim was released or is gone: waiting for it leaves no zombie.
     let _ = tokio::task::spawn_blocking(move || sys::process::wait(shim)).await;
@@ -121,6 +125,7 @@ impl Life {
             born: None,
             not_ready,
             last_failure,
+            own_network: false,
         }
     }
 
@@ -128,6 +133,10 @@ impl Life {
     pub(crate) fn last_seen(mut self, phase: Phase) -> Self {
         self.last_seen = Some(phase);
         self
+    }
+
+    pub(crate) fn with_network(self, own_network: bool) -> Self {
+        Self { own_network, ..self }
     }
 
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -195,6 +204,7 @@ impl Life {
     /// fail, one that was told to stop is told again (the former keeper may have died before its shim heard it).
     async fn running(&mut self, pid: u32, started_ms: u64) {
         self.pid = pid;
+        self.target.inside = self.own_network.then_some(Main { pid, born: self.born });
         let address = self.target.address.clone();
         self.report(What::Running { pid, address, started_ms }).await;
         if self.stage != Stage::Launching {
@@ -264,7 +274,7 @@ impl Life {
         let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else {
             return Ok(());
         };
-        if !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
+        if self.own_network || !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
             return Ok(());
         }
         let stranger = tokio::task::spawn_blocking(move || port::stranger(address, main)).await;

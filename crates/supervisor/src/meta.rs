@@ -6,6 +6,7 @@ use model::observed::Address;
 use model::spec::{AppSpec, HealthSpec, Listen};
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// What the next keeper needs to know.
@@ -23,6 +24,9 @@ pub struct Meta {
     pub health: HealthSpec,
     /// Its working folder.
     pub dir: PathBuf,
+    /// Its address on each of its own networks; empty: it is in the host's.
+    #[serde(default)]
+    pub addresses: Vec<(String, IpAddr)>,
 }
 
 impl Meta {
@@ -36,6 +40,7 @@ impl Meta {
             listen: *listen,
             health: health.clone(),
             dir: dir.clone(),
+            addresses: Vec::new(),
         }
     }
 

@@ -65,7 +65,7 @@ pub fn stranger(address: SocketAddr, main: u32) -> Option<String> {
 /// Where an instance listens that does not answer at `address`, for people: the commonest reason for not being ready.
 pub fn elsewhere(address: SocketAddr, main: u32) -> Option<String> {
     let mut family = sys::proc::descendants(main).unwrap_or_default();
-    family.push(main);
+    family.insert(0, main);
     let found = sys::listen::listening_addresses(&family);
     let other = found.iter().find(|found| found.port() != address.port())?;
     if found.iter().any(|found| found.port() == address.port()) {

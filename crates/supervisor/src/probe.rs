@@ -4,6 +4,8 @@ use crate::command;
 use http1::Limits;
 use model::observed::Address;
 use model::spec::{HealthSpec, Probe};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use sys::process::Credentials;
@@ -17,6 +19,29 @@ pub(crate) struct Target {
     pub(crate) address: Option<Address>,
     /// For a health command; none after an adoption whose specification is gone.
     pub(crate) command: Option<Arc<Surroundings>>,
+    /// Main process of an instance with a network of its own, once it runs: a health command sees what that sees.
+    pub(crate) inside: Option<Main>,
+}
+
+/// A process by id and birth (in the kernel's ticks): so that nobody else is taken for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Main {
+    pub(crate) pid: u32,
+    pub(crate) born: Option<u64>,
+}
+
+impl Main {
+    /// A descriptor that names it for good.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(crate) fn open(self) -> io::Result<OwnedFd> {
+        let process = sys::process::pidfd(self.pid)?;
+        match sys::proc::start_time(self.pid) == self.born {
+            true => Ok(process),
+            false => Err(io::Error::other("the instance is gone")),
+        }
+    }
 }
 
 /// Where and as whom a health command runs.
@@ -33,7 +58,9 @@ pub(crate) struct Surroundings {
 /// # Errors
 /// What failed, in a sentence.
 pub async fn probe(health: &HealthSpec, address: &Address) -> Result<(), String> {
-    Target { health: health.clone(), address: Some(address.clone()), command: None }.attempt().await
+    Target { health: health.clone(), address: Some(address.clone()), command: None, inside: None }
+        .attempt()
+        .await
 }
 
 impl Target {
@@ -81,7 +108,7 @@ impl Target {
                 result.map_err(|error| format!("GET {path} over HTTP/2 on {address}: {error}"))
             }
             (Probe::Command(argv), _) => match &self.command {
-                Some(surroundings) => command::run(argv, surroundings).await,
+                Some(surroundings) => command::run(argv, surroundings, self.inside).await,
                 None => Ok(()),
             },
         }

@@ -14,6 +14,7 @@ pub mod listen;
 pub mod listening;
 pub mod lock;
 pub mod memfile;
+pub mod netns;
 pub mod pipe;
 pub mod proc;
 pub mod process;

@@ -62,10 +62,15 @@ pub fn listener_pids(port: u16) -> Vec<u32> {
     holders(&inodes)
 }
 
-/// Where these processes listen.
+/// Where these processes listen, which are all in the network namespace of the first.
 pub fn listening_addresses(pids: &[u32]) -> Vec<SocketAddr> {
+    let Some(first) = pids.first() else { return Vec::new() };
     let inodes: HashSet<u64> = pids.iter().flat_map(|pid| socket_inodes(*pid)).collect();
-    sockets().into_iter().filter(|s| inodes.contains(&s.inode)).map(|s| s.address).collect()
+    sockets_in(&format!("/proc/{first}/net"))
+        .into_iter()
+        .filter(|s| inodes.contains(&s.inode))
+        .map(|s| s.address)
+        .collect()
 }
 
 struct Listening {
@@ -82,8 +87,13 @@ impl Listening {
 }
 
 fn sockets() -> Vec<Listening> {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let (four, six) = (read("/proc/net/tcp"), read("/proc/net/tcp6"));
+    sockets_in("/proc/net")
+}
+
+/// Of the network namespace that this folder of proc(5) shows.
+fn sockets_in(folder: &str) -> Vec<Listening> {
+    let read = |file| fs::read_to_string(format!("{folder}/{file}")).unwrap_or_default();
+    let (four, six) = (read("tcp"), read("tcp6"));
     four.lines().chain(six.lines()).filter_map(parse_line).collect()
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Reaping is by pid and never by a library's child object: a subreaper also reaps children it never started.
 
+mod inside;
 mod spawn;
 
+pub use inside::{Bind, Inside};
 pub use spawn::{Credentials, Spawn, SpawnError, Stage};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};

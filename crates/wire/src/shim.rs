@@ -41,6 +41,23 @@ pub struct ShimSpec {
     pub stop_ms: u64,
     /// Descriptor 4 is the read end of a pipe: when it closes, the instance is stopped and the shim exits.
     pub lifetime: bool,
+    /// Descriptor 5 is a network namespace, which the instance is in. The shim itself is not: its socket and files are the host's.
+    #[serde(default)]
+    pub network: bool,
+    /// Files and folders that take the place of others, for the instance alone.
+    #[serde(default)]
+    pub binds: Vec<Bind>,
+}
+
+/// A file or folder in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// What is seen.
+    pub source: PathBuf,
+    /// Where.
+    pub target: PathBuf,
+    /// It cannot be changed through it.
+    pub read_only: bool,
 }
 
 /// User, group and supplementary groups.

@@ -52,6 +52,8 @@ pub fn spec(dir: &Path, script: &str) -> ShimSpec {
         stop_signal: 15,
         stop_ms: 10_000,
         lifetime: false,
+        network: false,
+        binds: Vec::new(),
     }
 }
 

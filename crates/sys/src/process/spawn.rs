@@ -1,10 +1,11 @@
 //! Starting a process from plain values, and what happens between fork and exec.
 //!
-//! In the child, in this order: new session → default signals → umask → credentials (groups, then group, then user) →
-//! working folder (reached *as that user*) → descriptors at their fixed numbers, all others close-on-exec → exec.
+//! In the child, in this order: new session → default signals → umask → namespaces and mounts ([`Inside`]) → credentials (groups, then
+//! group, then user) → working folder (reached *as that user*) → descriptors at their fixed numbers, all others close-on-exec → exec.
 //! [`SpawnError`] says which of these failed; nothing is left behind then.
 #![allow(unsafe_code)]
 
+use super::inside::{Inside, Prepared};
 use super::nul_terminated;
 use crate::descriptor::{LAST_FIXED, occupy_low};
 use std::ffi::{CString, OsStr, OsString};
@@ -52,6 +53,8 @@ pub struct Spawn {
     pub stderr: Option<OwnedFd>,
     /// Further descriptors and the numbers (3 to [`LAST_FIXED`]) at which the process finds them.
     pub descriptors: Vec<(RawFd, OwnedFd)>,
+    /// What it sees that this process does not.
+    pub inside: Inside,
 }
 
 /// What was being done when a start failed.
@@ -61,6 +64,8 @@ pub enum Stage {
     Fork,
     /// New session, signals.
     Session,
+    /// Namespaces and mounts.
+    Inside,
     /// Groups, group, user.
     Credentials,
     /// The working folder.
@@ -89,6 +94,7 @@ impl SpawnError {
         match self.stage {
             Stage::Fork => format!("no process could be created: {error}"),
             Stage::Session => format!("no session of its own: {error}"),
+            Stage::Inside => format!("cannot enter its own network or make its own mounts: {error}"),
             Stage::Credentials => format!("cannot run as user {subject}: {error}"),
             Stage::Folder => format!("cannot enter the working folder {subject}: {error}"),
             Stage::Descriptors => format!("descriptors could not be passed: {error}"),
@@ -112,6 +118,7 @@ impl Spawn {
             stdout: None,
             stderr: None,
             descriptors: Vec::new(),
+            inside: Inside::default(),
         }
     }
 
@@ -141,6 +148,7 @@ impl Spawn {
             new_session: self.new_session,
             parent: self.dies_with_parent.then(rustix::process::getpid),
             umask: self.umask,
+            inside: Prepared::new(self.inside).map_err(|e| fail(Stage::Inside, e))?,
             descriptors: out_of_the_way(self.descriptors).map_err(|e| fail(Stage::Descriptors, e))?,
         };
         // SAFETY: the closure runs in the forked child of a possibly threaded process, so it must not allocate, lock or
@@ -174,7 +182,7 @@ fn out_of_the_way(descriptors: Vec<(RawFd, OwnedFd)>) -> io::Result<Vec<(RawFd, 
 
 impl Stage {
     fn from_byte(byte: u8) -> Stage {
-        [Stage::Session, Stage::Credentials, Stage::Folder, Stage::Descriptors, Stage::Exec]
+        [Stage::Session, Stage::Inside, Stage::Credentials, Stage::Folder, Stage::Descriptors, Stage::Exec]
             .into_iter()
             .find(|s| *s as u8 == byte)
             .unwrap_or(Stage::Fork)
@@ -231,6 +239,7 @@ struct InChild {
     /// Whom it does not outlive.
     parent: Option<rustix::process::Pid>,
     umask: Option<u32>,
+    inside: Prepared,
     descriptors: Vec<(RawFd, OwnedFd)>,
 }
 
@@ -255,6 +264,8 @@ impl InChild {
         if let Some(mask) = self.umask {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
         }
+        *stage = Stage::Inside;
+        self.inside.enter()?;
         *stage = Stage::Credentials;
         if let Some(c) = &self.credentials {
             rustix::thread::set_thread_groups(&c.groups)?;
