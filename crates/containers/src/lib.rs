@@ -4,3 +4,5 @@
 //! container, writes what that prints to its own output, stops it when it is told to stop, and ends as it ended. So everything that is
 //! true of a process (readiness, drain, recycle, adoption by the next keeper) is true of a container without another word. What the runner
 //! finds out (the container's address) it writes beside the instance's socket.
+
+pub mod image;

@@ -7,6 +7,7 @@
 //! - [`tls`]: the same over TLS; certificates of a test's own.
 //! - [`FrontDoor`]: a stack that is up, to send traffic through.
 //! - [`webdriver`]: a browser.
+//! - [`images`]: what containers of tests are made from.
 //! - [`wait_until`]: a condition with a deadline, in place of sleeping.
 //!
 //! Everything panics when it cannot go on: it is called from tests only.
@@ -16,6 +17,7 @@ pub mod backend;
 mod binary;
 mod front_door;
 pub mod http;
+pub mod images;
 mod network;
 mod running;
 mod sandbox;
