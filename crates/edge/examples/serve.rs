@@ -90,6 +90,7 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
 fn serving(handler: Handler, upstreams: Vec<Upstream>) -> Snapshot {
     let route = Route {
         path: "/*".to_owned(),
+        when: None,
         handler,
         connect_ms: 5_000,
         send_ms: 60_000,

@@ -24,6 +24,7 @@ use crate::request_id;
 use crate::stream::Stream;
 use crate::table::{Found, Table};
 use crate::tls::misplaced;
+use crate::when::Seen;
 use http1::{BodyFraming, FieldId, Method, Reject, RequestHead, TargetForm};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -75,7 +76,8 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
         &made
     });
     let turned_away = worker.turns_away(address);
-    let routed = turned_away.map_or_else(|| route(client, &table, record.facts.https, buf, head), Err);
+    let routed = turned_away
+        .map_or_else(|| route(client, &table, record.facts.https, Seen { buf, head, client: address }), Err);
     let fitting = routed.and_then(|found| {
         // Also what is refused now is answered as the route's policies want it.
         record.route = Some(Arc::clone(found.route));
@@ -200,13 +202,8 @@ pub fn json_wanted(buf: &[u8], head: &RequestHead) -> bool {
 }
 
 /// The route, or why there is none.
-fn route<'t>(
-    client: &Client,
-    table: &'t Table,
-    https: bool,
-    buf: &[u8],
-    head: &RequestHead,
-) -> Result<Found<'t>, Refusal> {
+fn route<'t>(client: &Client, table: &'t Table, https: bool, seen: Seen<'_>) -> Result<Found<'t>, Refusal> {
+    let Seen { buf, head, .. } = seen;
     if matches!(&client.stream, Stream::H2(channel) if channel.asks_unknown_protocol()) {
         return Err(Refusal::closing(
             501,
@@ -226,7 +223,7 @@ fn route<'t>(
         return Err(closing_with_body(misplaced, head));
     }
     let host = head.host.map(|host| host.of(buf));
-    table.find(host, path).ok_or_else(|| {
+    table.find(host, path, Some(&seen)).ok_or_else(|| {
         let nowhere = match table.site(host) {
             Some(_) => Refusal::new(404, Cause::NoRoute, "no route of the site matches"),
             None => Refusal::new(404, Cause::NoSite, "no site has this host name"),

@@ -16,6 +16,7 @@ use crate::table::{Handler, Limits, Route, Site, SiteEntry, Table};
 use crate::tls;
 use crate::upstream::{Lasting, Upstream};
 use crate::wake::Wake;
+use crate::when::Conditions;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -318,6 +319,7 @@ fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
     };
     Site {
         router: Router::new(site.routes.iter().map(|route| route.path.as_str())),
+        conditions: Conditions::new(site.routes.iter().map(|route| route.when.as_ref())),
         routes: site.routes.iter().map(|spec| Arc::new(route(spec))).collect(),
         stack,
         https_redirect: site.https_redirect,

@@ -15,6 +15,7 @@ use crate::policy::request::forward_auth::Said;
 use crate::prepare::{Entry, finish, prepare};
 use crate::record::Record;
 use crate::table::{Found, Table};
+use crate::when::Seen;
 use http1::{FieldId, RequestHead};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -56,7 +57,8 @@ pub async fn pass(client: &mut Client, record: &mut Record, waiting: &mut Waitin
     let path = path_of(&waiting.text, &waiting.head).to_vec();
     let host = waiting.head.host.map(|host| host.of(&waiting.text).to_vec());
     // It was found there before.
-    let found = table.find(host.as_deref(), &path)?;
+    let seen = Seen { buf: &waiting.text, head: &waiting.head, client: waiting.address };
+    let found = table.find(host.as_deref(), &path, Some(&seen))?;
     let asked = ask(client, record, waiting, found).await;
     let Waiting { text, head, rest, trusted, address, id, granted, .. } = waiting;
     match asked {

@@ -68,6 +68,7 @@ mod trace;
 mod upstream;
 mod wake;
 mod warm;
+mod when;
 mod worker;
 
 use access_log::AccessLog;

@@ -9,6 +9,7 @@
 //! of this done ([`resolved`]): if the two lead to different routes, it leads to none. Else `/%61dmin` or `//admin` would
 //! go around what the route of `/admin` asks for. Capitals are others than small letters, here as in most applications.
 
+use crate::when::Reading;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -83,6 +84,18 @@ impl Router {
         let meant = self.resolved.as_ref().unwrap_or(&self.written).find(&resolved(path));
         place.filter(|_| meant == place)
     }
+
+    /// The same of routes with conditions: only a place of which `holds` is true, asked in order with the path in either reading.
+    pub fn find_where(&self, path: &[u8], holds: impl Fn(usize, &[u8], Reading) -> bool) -> Option<usize> {
+        let place = self.written.first(path, |place| holds(place, path, Reading::Written));
+        if !needs_resolving(path) {
+            return place;
+        }
+        let path = resolved(path);
+        let patterns = self.resolved.as_ref().unwrap_or(&self.written);
+        let meant = patterns.first(&path, |place| holds(place, &path, Reading::Resolved));
+        place.filter(|_| meant == place)
+    }
 }
 
 impl Patterns {
@@ -100,6 +113,12 @@ impl Patterns {
             index
         });
         Self { patterns, index }
+    }
+
+    /// In order, without the index: conditions decide beside the path.
+    fn first(&self, path: &[u8], holds: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut places = self.patterns.iter().enumerate().filter(|(_, pattern)| pattern.matches(path));
+        places.find(|(place, _)| holds(*place)).map(|(place, _)| place)
     }
 
     fn find(&self, path: &[u8]) -> Option<usize> {
@@ -120,7 +139,7 @@ impl Index {
 }
 
 /// As clients write a path: letters beyond ASCII are percent-encoded.
-fn written(path: &[u8]) -> Vec<u8> {
+pub fn written(path: &[u8]) -> Vec<u8> {
     percent_encoding::percent_encode(path, &percent_encoding::AsciiSet::EMPTY).to_string().into_bytes()
 }
 
@@ -136,7 +155,7 @@ fn needs_resolving(path: &[u8]) -> bool {
 
 /// A path with everything done that an application may do: decoded, encoded slashes and backslashes among it, without
 /// parameters and empty segments. (Dot segments were refused before.)
-fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn resolved(path: &[u8]) -> Cow<'_, [u8]> {
     if !needs_resolving(path) {
         return Cow::Borrowed(path);
     }

@@ -14,6 +14,7 @@ use crate::redirect::Redirect;
 use crate::router::Router;
 use crate::tls::{Door, Tls};
 use crate::upstream::Upstream;
+use crate::when::{Conditions, Seen};
 use ipnet::IpNet;
 use model::site::DoorSpec;
 use model::traffic::HoldSpec;
@@ -63,6 +64,8 @@ pub struct Site {
     pub stack: Arc<str>,
     /// Finds a route's place.
     pub router: Router,
+    /// When its routes answer; none: whenever their paths match.
+    pub conditions: Option<Conditions>,
     /// Routes, in order.
     pub routes: Box<[Arc<Route>]>,
     /// Plain HTTP is led to HTTPS.
@@ -130,10 +133,18 @@ pub struct Found<'t> {
 }
 
 impl Table {
-    /// The route for a host (no port, any case) and a path (no query); `None`: 404.
-    pub fn find(&self, host: Option<&[u8]>, path: &[u8]) -> Option<Found<'_>> {
+    /// The route for a host (no port, any case) and a path (no query); `None`: 404. Where routes have conditions, none is found for a request of
+    /// which nothing else is `seen`.
+    pub fn find(&self, host: Option<&[u8]>, path: &[u8], seen: Option<&Seen<'_>>) -> Option<Found<'_>> {
         let entry = self.sites.get(*self.hosts.find(host.unwrap_or_default())?)?;
-        let place = entry.site.router.find(path)?;
+        let place = match &entry.site.conditions {
+            None => entry.site.router.find(path)?,
+            Some(conditions) => {
+                let seen = seen?;
+                let holds = |place, path: &[u8], reading| conditions.hold(place, path, reading, seen);
+                entry.site.router.find_where(path, holds)?
+            }
+        };
         Some(Found {
             route: entry.site.routes.get(place)?,
             upstream: entry.upstreams.get(place).and_then(Option::as_ref),

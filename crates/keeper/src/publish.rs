@@ -154,6 +154,7 @@ fn route(stack: &StackName, spec: &RouteSpec) -> Route {
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Route {
         path: spec.path.clone(),
+        when: spec.when.clone(),
         handler,
         connect_ms: ms(spec.timeouts.connect),
         send_ms: ms(spec.timeouts.send),

@@ -9,6 +9,7 @@
 //! without an error; no text in, whatever it is, makes this crate panic; no value of a secret is in a diagnostic or in
 //! [`effective()`] (but where the manifest puts one into a command line, which is warned about).
 
+mod condition;
 mod diagnostic;
 mod disk;
 mod dotenv;

@@ -156,7 +156,10 @@ fn replace_variables(
                 *own = done.text;
                 node.origin = done.origin;
                 // Of a hash and of a regular expression the dollar signs are their own.
-                let own = matches!(path, [.., "users", _] | [.., "rewrite", "match" | "with"]);
+                let own = matches!(
+                    path,
+                    [.., "users", _] | [.., "rewrite", "match" | "with"] | [.., "route", "when"]
+                );
                 for name in done.bare.into_iter().filter(|_| !own) {
                     report
                         .warning("variable::bare", format!("`${name}` is not replaced: no shell reads this"))

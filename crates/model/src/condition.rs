@@ -4,6 +4,9 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+/// Most memory that one compiled regular expression of a condition may take, in bytes.
+pub const REGEX_SIZE: usize = 1 << 20;
+
 /// True or false of a request's head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,7 +19,7 @@ pub enum Condition {
     Not(Box<Condition>),
     /// The host, lower case, without port.
     Host(String),
-    /// A regular expression of the `regex` crate over the whole host.
+    /// A regular expression (of the crate `regex`, as all here) that is found in the host, lower case, without port.
     HostRegexp(String),
     /// The path is exactly this.
     Path(String),
@@ -30,7 +33,7 @@ pub enum Condition {
     Header(String, String),
     /// A regular expression is found in a header's value.
     HeaderRegexp(String, String),
-    /// A parameter of the query has this value; none: it is there at all.
+    /// A parameter of the query has this value, decoded; none: it is there at all.
     Query(String, Option<String>),
     /// A regular expression is found in a parameter's value.
     QueryRegexp(String, String),

@@ -2,6 +2,7 @@
 //! The edge keeps what it compiled from a site as long as [`Site::hash`] stays the same.
 
 use ipnet::IpNet;
+use model::condition::Condition;
 use model::observed::Address;
 use model::policy::PolicySpec;
 use model::redact::RedactKind;
@@ -126,6 +127,9 @@ pub struct Site {
 pub struct Route {
     /// `/exact`, or `/prefix/*`, as in `model::spec::RouteSpec`.
     pub path: String,
+    /// When it answers, beside the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
     /// What answers.
     pub handler: Handler,
     /// Milliseconds to connect.

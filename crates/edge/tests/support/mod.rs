@@ -407,6 +407,7 @@ pub fn handled(path: &str, handler: Handler) -> Route {
     let (connect_ms, send_ms, read_ms) = (2_000, 5_000, 5_000);
     Route {
         path: path.into(),
+        when: None,
         handler,
         connect_ms,
         send_ms,

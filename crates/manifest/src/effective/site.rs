@@ -1,6 +1,7 @@
 //! Sites, their routes, and what answers those.
 
 use super::{duration, hold, inline, list, path, policy, size, text, traffic};
+use crate::condition;
 use model::site::{Balance, StaticSpec, TlsSpec};
 use model::spec::{HandlerSpec, HealthSpec, Probe, ProxySpec, RouteSpec, ServerSpec, SiteSpec};
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value, value};
@@ -25,6 +26,9 @@ pub fn site(site: &SiteSpec, stack: &str) -> Table {
 fn route(route: &RouteSpec, site: &SiteSpec, stack: &str) -> Table {
     let mut table = Table::new();
     table["path"] = value(text(&route.path));
+    if let Some(when) = &route.when {
+        table["when"] = value(text(&condition::text(when)));
+    }
     match &route.handler {
         HandlerSpec::App(name) => table["app"] = value(name.as_str()),
         HandlerSpec::Port(name, port) => {

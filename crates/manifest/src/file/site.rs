@@ -67,6 +67,8 @@ pub struct TlsTable {
 pub struct RouteFile {
     /// `/exact`, or `/prefix/*` for `/prefix` and everything below it. Default: `/*`, everything.
     pub path: Option<String>,
+    /// When it answers, beside the path, in the words of Traefik's rules: ``Method(`POST`) && !Header(`X-Old`, `1`)``. Default: always.
+    pub when: Option<String>,
     /// Name of the app that answers.
     pub app: Option<String>,
     /// Servers that Mainstay does not run: `host:port`, `http://host:port` or `unix:/path`, a list of them, or a table.

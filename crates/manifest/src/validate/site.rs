@@ -5,8 +5,9 @@ use super::{Context, files, handler, hold, items, missing};
 use crate::file::{ManifestFile, RouteFile, SiteFile, TlsFile, TlsTable};
 use crate::place::Place;
 use crate::tree::Span;
-use crate::{values, web};
+use crate::{condition, values, web};
 use model::AppName;
+use model::condition::Condition;
 use model::site::TlsSpec;
 use model::spec::{AppSpec, HandlerSpec, RouteSpec, SiteSpec};
 use std::collections::BTreeMap;
@@ -99,9 +100,12 @@ fn routes(
     for (index, file) in site.route.iter().enumerate() {
         let place = place.key("route").item(index);
         let path = pattern(context, place, file);
+        let when = when(context, place.key("when"), file.when.as_deref());
         if let Some(path) = &path {
             shadowed(context, place, path, &before);
-            before.push((path.clone(), place.key("path").span()));
+            if !place.key("when").given() {
+                before.push((path.clone(), place.key("path").span()));
+            }
         }
         let scope = Scope { path: path.as_deref(), ..*scope };
         let handler = handler::handler(context, place, file, &scope);
@@ -126,7 +130,7 @@ fn routes(
             found.at(place.key("metrics").name_span(), "open to all");
             found.help("add `allow = [\"10.0.0.0/8\"]` or `basic_auth`");
         }
-        routes.push(RouteSpec { path, when: None, handler, timeouts, body_limit, policy, hold });
+        routes.push(RouteSpec { path, when, handler, timeouts, body_limit, policy, hold });
     }
     routes
 }
@@ -287,6 +291,22 @@ fn pattern(context: &mut Context<'_>, place: Place<'_>, route: &RouteFile) -> Op
         return None;
     }
     Some(path.to_owned())
+}
+
+/// When a route answers, beside its path.
+fn when(context: &mut Context<'_>, place: Place<'_>, text: Option<&str>) -> Option<Condition> {
+    let text = text?;
+    let fault = match condition::parse(text) {
+        Ok(condition) => return Some(condition),
+        Err(fault) => fault,
+    };
+    // Where the value is written as it is meant, the very words are pointed at.
+    let span = place.span();
+    let start = context.report.written(&span).find(text).map(|at| span.start + at);
+    let here = start.map_or(span, |start| start + fault.at.start..start + fault.at.end);
+    let message = format!("{text:?} is no condition: {}", fault.what);
+    context.report.error("when::bad", message).at(here, fault.what).help_if(fault.help);
+    None
 }
 
 /// A route behind one that matches everything it matches.
