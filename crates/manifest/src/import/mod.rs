@@ -6,4 +6,5 @@
 //! Every node keeps its span in the file it came from, so whatever complains later points into the user's own file.
 
 pub mod compose;
+pub mod traefik;
 pub mod yaml;

@@ -29,6 +29,8 @@ pub struct Scope<'a> {
     pub secure: bool,
     /// The path of the route; nothing for the keys of a site.
     pub path: Option<&'a str>,
+    /// When the route answers beside that, as it is written.
+    pub when: Option<&'a str>,
 }
 
 /// Checks every site.
@@ -47,7 +49,8 @@ pub fn sites(
         let hosts = hosts(context, place, site, &mut owners);
         let tls = tls(context, place, site, &hosts, secure);
         let redirect = https_redirect(context, place, site, &tls);
-        let scope = Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, secure };
+        let scope =
+            Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, when: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
         SiteSpec { tls, https_redirect: redirect, routes, hosts, listen: Vec::new() }
     });
@@ -107,7 +110,7 @@ fn routes(
                 before.push((path.clone(), place.key("path").span()));
             }
         }
-        let scope = Scope { path: path.as_deref(), ..*scope };
+        let scope = Scope { path: path.as_deref(), when: file.when.as_deref(), ..*scope };
         let handler = handler::handler(context, place, file, &scope);
         let hold = hold::hold(context, place.key("hold"), file.hold.as_ref());
         if hold.is_some()

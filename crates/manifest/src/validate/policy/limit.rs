@@ -107,7 +107,8 @@ fn zone(
     let own = || {
         let host = scope.hosts.first().map_or("", String::as_str);
         let count = if index == 0 { String::new() } else { format!("#{}", index + 1) };
-        format!("{host}{}{count}", scope.path.unwrap_or_default())
+        let when = scope.when.map(|when| format!(" {when}")).unwrap_or_default();
+        format!("{host}{}{when}{count}", scope.path.unwrap_or_default())
     };
     if let Some(name) = given.filter(|name| name.is_empty() || name.chars().any(char::is_control)) {
         let found = context.report.error("name::bad", format!("{name:?} cannot name a zone"));
