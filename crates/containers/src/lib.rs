@@ -3,6 +3,16 @@
 //! The container of an instance has a *runner*: `mainstay container run FILE`, an ordinary process under the instance's shim. It makes and starts the
 //! container, writes what that prints to its own output, stops it when it is told to stop, and ends as it ended. So everything that is
 //! true of a process (readiness, drain, recycle, adoption by the next keeper) is true of a container without another word. What the runner
-//! finds out (the container's address) it writes beside the instance's socket.
+//! finds out (the container's address) it writes beside the instance's socket: [`wire::container`].
+//!
+//! - [`engine`]: which engine there is, and how it is spoken to.
+//! - [`exec`]: commands inside.
+//! - [`image`]: images, pulled and built.
+//! - [`run`]: the runner.
+//! - [`sweep`]: what runners that were killed left behind.
 
+pub mod engine;
+pub mod exec;
 pub mod image;
+pub mod run;
+pub mod sweep;

@@ -6,6 +6,8 @@ use wire::edge::ToEdge;
 impl Keeper {
     /// What the beat does. The edge's figures are asked for where anything follows from them; the last ones are in `stats`.
     pub(crate) fn beat(&mut self) {
+        // Runners that stop their containers need it too.
+        self.look_at_engine();
         if self.ending.is_some() {
             return;
         }

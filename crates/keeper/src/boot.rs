@@ -12,6 +12,7 @@ use crate::builds::{self, Builds};
 use crate::certificates::Certificates;
 use crate::change;
 use crate::edge_host::{self, Recipe, Sockets};
+use crate::engine_host::EngineHost;
 use crate::error::KeeperError;
 use crate::handed::Handed;
 use crate::herald::Herald;
@@ -83,6 +84,7 @@ pub(crate) async fn run(
         keeper.recall_slots();
     }
     keeper.prepare_log_folders();
+    keeper.find_engine();
     keeper.adopt(&mut inbox).await?;
     beside::settle_names(&keeper.home);
     keeper.find_edge().await?;
@@ -171,6 +173,7 @@ fn assemble(
     let handed = Handed::new(&options.handed);
     let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
     let keeper = Keeper {
+        engine: EngineHost::new(&home),
         options,
         home,
         store,
@@ -294,6 +297,7 @@ impl Keeper {
             |meta: &Meta| self.stacks.get(&meta.id.app.stack).is_some_and(|stack| stack.broken.is_some());
         let (left, mine): (Vec<Meta>, Vec<Meta>) = metas.into_iter().partition(broken);
         for meta in left {
+            self.engine.lives(&meta.id);
             tracing::warn!(instance = %meta.id, "left alone: the manifest of its stack cannot be loaded");
         }
         let mut silent: Vec<_> = mine.iter().map(|meta| meta.id.clone()).collect();
@@ -342,9 +346,13 @@ impl Keeper {
         let user = found.and_then(|(revision, spec)| user::of_app(&revision.spec, spec).ok().flatten());
         let spec = found.map(|(_, spec)| Arc::new(spec.clone()));
         let edge_group = self.recipe.user.as_ref().map(|user| user.gid);
-        let mainstay = is_service.then(|| self.options.exe.clone());
+        let contained = spec.as_ref().is_some_and(|spec| spec.container.is_some());
+        if contained {
+            self.engine.lives(&id);
+        }
+        let mainstay = (is_service || contained).then(|| self.options.exe.clone());
         let places = self.places(&id, spec.as_deref(), is_service);
-        self.supervisor.adopt(Adoption { meta, places, spec, user, edge_group, mainstay, phase });
+        self.supervisor.adopt(Adoption { meta, places, spec, user, edge_group, mainstay, contained, phase });
     }
 
     /// Where the former keeper saw an instance last: the history's last word on its slot, which is written before anything

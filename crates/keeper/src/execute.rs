@@ -2,6 +2,7 @@
 //! entry; the next boot looks at what is really there (`boot`), so executing one twice does no more than once.
 
 use crate::builds;
+use crate::contained;
 use crate::keeper::{Facts, Keeper, report_failure};
 use crate::log_folder;
 use crate::user;
@@ -42,7 +43,10 @@ impl Keeper {
         self.facts.insert(id.clone(), facts);
         let spec = self.stacks.get(&id.app.stack).and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
         // The program alone: its arguments may hold what a variable of the manifest brought in.
-        let program = spec.and_then(|spec| spec.argv.first().cloned());
+        let program = spec.and_then(|spec| match &spec.container {
+            Some(container) => Some(contained::image(&id.app, &spec, container)),
+            None => spec.argv.first().cloned(),
+        });
         self.note(id, "starting", &program.unwrap_or_default());
         match self.order(id, fingerprint) {
             Ok(order) => self.supervisor.start(order),
@@ -55,22 +59,31 @@ impl Keeper {
         }
     }
 
-    fn order(&self, id: &InstanceId, fingerprint: u64) -> Result<Order, String> {
+    fn order(&mut self, id: &InstanceId, fingerprint: u64) -> Result<Order, String> {
         let gone = || format!("{} is no longer part of its stack", id.app);
         let stack = self.stacks.get(&id.app.stack).ok_or_else(gone)?;
         let (revision, spec) = stack.find(&id.app.app, fingerprint).ok_or_else(gone)?;
         let is_service = revision.is_service(&id.app.app);
+        let places = self.places(id, Some(spec), is_service);
+        let engine = spec.container.is_some().then(|| self.engine.reach()).transpose()?;
+        let runner = engine
+            .and_then(|engine| contained::runner(revision, spec, id, &places, self.home.path(), &engine));
+        if runner.is_some() {
+            self.engine.lives(id);
+        }
+        let process = runner.as_ref().map(|runner| contained::as_process(spec, runner));
         Ok(Order {
             id: id.clone(),
             user: user::of_app(&revision.spec, spec)?,
-            spec: Arc::new(spec.clone()),
+            spec: Arc::new(process.unwrap_or_else(|| spec.clone())),
             fingerprint,
             root: revision.spec.root.clone(),
-            places: self.places(id, Some(spec), is_service),
-            mainstay: is_service.then(|| self.options.exe.clone()),
+            places,
+            mainstay: (is_service || runner.is_some()).then(|| self.options.exe.clone()),
             edge_group: self.recipe.user.as_ref().map(|user| user.gid),
             exe: self.options.exe.clone(),
             network: None,
+            runner: runner.map(Arc::new),
             lifetime: self.lifetime.clone(),
         })
     }
@@ -160,6 +173,7 @@ impl Keeper {
             .collect();
         for name in gone {
             self.stacks.remove(&name);
+            self.engine.sweep_later();
             // Ending is no wish to forget: `up` starts it again with the next `up`.
             if self.ending.is_none() {
                 report_failure("removing a stack", self.store.remove(&name));

@@ -160,6 +160,15 @@ impl Home {
         self.run.join("slots.json")
     }
 
+    /// Where the container engine listens, written when the first container is to run.
+    pub fn engine(&self) -> PathBuf {
+        self.home.join("engine")
+    }
+    /// Socket of Podman's service, where this keeper runs one.
+    pub fn engine_socket(&self) -> PathBuf {
+        self.run.join("engine.sock")
+    }
+
     /// The control API's socket.
     pub fn control_socket(&self) -> PathBuf {
         self.run.join("control.sock")

@@ -9,6 +9,7 @@ use crate::certificates::Certificates;
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe, Sockets};
 use crate::ending::Ending;
+use crate::engine_host::EngineHost;
 use crate::herald::Herald;
 use crate::home::Home;
 use crate::load::Load;
@@ -72,6 +73,7 @@ pub(crate) struct Keeper {
     /// What was written down of `observed.slots`.
     pub(crate) kept_slots: BTreeMap<SlotId, SlotRecord>,
     pub(crate) supervisor: Supervisor,
+    pub(crate) engine: EngineHost,
     pub(crate) recipe: Recipe,
     pub(crate) lifetime: Option<Arc<OwnedFd>>,
     pub(crate) edge: Option<Edge>,
@@ -166,6 +168,9 @@ impl Keeper {
                 if self.ending != Some(Ending::Alone) {
                     // A file left behind would be a ghost that the next keeper adopts.
                     self.supervisor.finished().await;
+                }
+                if self.ending != Some(Ending::Alone) {
+                    self.engine.close().await;
                 }
                 self.remove_sockets();
                 return self.hand_over;

@@ -18,6 +18,11 @@ impl Keeper {
                 }
                 self.finish_journal(&id);
             }
+            What::Located(address) => {
+                if let Some(facts) = self.facts.get_mut(&id) {
+                    facts.address = Some(address);
+                }
+            }
             What::Ready => {
                 if self.enter(
                     &id,
@@ -60,6 +65,7 @@ impl Keeper {
     fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
         self.finish_journal(&id);
         self.supervisor.forget(&id);
+        self.engine.ended(&id);
         let end = self.wear.verdict(&id, end);
         self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, now);
         // What is observed knows better whether a stop was asked for or was the verdict on a late start.

@@ -29,6 +29,10 @@ pub(crate) fn of_edge() -> Option<User> {
 /// # Errors
 /// For people: the user that is not there, or the right that is missing.
 pub(crate) fn of_app(stack: &StackSpec, app: &AppSpec) -> Result<Option<User>, String> {
+    // The runner of a container speaks to the engine, as the keeper would. Inside, its user is the image's.
+    if app.container.is_some() {
+        return Ok(None);
+    }
     if let Some(name) = &app.user {
         let user = sys::user::lookup(name).ok_or_else(|| format!("there is no user {name} on this host"))?;
         if user.uid == sys::user::uid() {

@@ -24,7 +24,7 @@ pub(crate) async fn adopt(
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Sender<Report>,
 ) {
-    let Adoption { meta, places, spec, user, edge_group, mainstay, phase } = adoption;
+    let Adoption { meta, places, spec, user, edge_group, mainstay, contained, phase } = adoption;
     let Meta { id, address, listen, health, addresses, .. } = meta;
     let Some(link) = connect(&places).await else {
         let end = without_shim(&places).await;
@@ -45,6 +45,7 @@ pub(crate) async fn adopt(
         Target { health: launch::health(&health, mainstay.as_deref()), address, command, inside: None };
     let access = launch::Access::of(user.as_ref(), edge_group);
     let life = Life::new(id, places, reports, link, target, listen, access);
+    let life = if contained { life.contained() } else { life };
     life.with_network(!addresses.is_empty()).last_seen(phase).run(commands).await;
 }
 

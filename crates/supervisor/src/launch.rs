@@ -2,7 +2,7 @@
 
 use crate::link::Link;
 use crate::meta::Meta;
-use crate::{Order, Places, port};
+use crate::{Order, Places, contained, port};
 use model::observed::Address;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
 use std::io::{self, Write};
@@ -50,7 +50,11 @@ fn prepare(order: &Order) -> Result<Prepared, String> {
     folders(order).map_err(|(path, error)| format!("cannot make the folder {}: {error}", path.display()))?;
     writable(&order.spec, &order.root, order.user.as_ref())?;
     let Places { state, build, .. } = &order.places;
-    let env = environment(&order.spec, state, build.as_deref(), order.user.as_ref(), address.as_ref());
+    let mut env = environment(&order.spec, state, build.as_deref(), order.user.as_ref(), address.as_ref());
+    if let Some(runner) = &order.runner {
+        contained::prepare(order, runner)?;
+        env = contained::environment(order, env);
+    }
     let mut meta = Meta::new(&order.id, order.fingerprint, &order.spec, address.clone());
     meta.addresses = order.network.iter().flat_map(|network| network.addresses.clone()).collect();
     meta.save(&order.places.meta)
@@ -63,6 +67,9 @@ fn prepare(order: &Order) -> Result<Prepared, String> {
 }
 
 fn choose_address(order: &Order) -> Result<Option<Address>, String> {
+    if order.runner.is_some() {
+        return Ok(None);
+    }
     if let Some(address) = order.network.as_ref().and_then(|network| network.address(order.spec.listen)) {
         return Ok(Some(address));
     }
@@ -211,13 +218,21 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         gid: user.gid,
         groups: sys::user::groups(&user.name, user.gid),
     };
+    let (stop_signal, stop, secret) = match &order.runner {
+        None => (spec.stop.signal, spec.stop.timeout, secret_names(spec)),
+        Some(_) => (
+            contained::STOP,
+            spec.stop.timeout.saturating_add(contained::MORE),
+            contained::secret_names(order),
+        ),
+    };
     let mut values = placeholders(address, places.build.as_deref());
     values.extend(order.mainstay.iter().map(|mainstay| ("MAINSTAY", mainstay.display().to_string())));
     ShimSpec {
         instance: id.to_string(),
         argv: spec.argv.iter().map(|argument| fill(argument, &values)).collect(),
         env: env.to_vec(),
-        secret: secret_names(spec),
+        secret,
         redact: spec.logs.redact.clone(),
         dir: spec.dir.clone(),
         user: user.as_ref().map(credentials),
@@ -227,8 +242,8 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         err: places.err.clone(),
         log_size: spec.logs.max_size,
         log_keep: spec.logs.keep,
-        stop_signal: spec.stop.signal,
-        stop_ms: u64::try_from(spec.stop.timeout.as_millis()).unwrap_or(u64::MAX),
+        stop_signal,
+        stop_ms: u64::try_from(stop.as_millis()).unwrap_or(u64::MAX),
         lifetime: lifetime.is_some(),
         network: order.network.is_some(),
         binds: order.network.iter().flat_map(|network| network.binds.clone()).collect(),

@@ -19,6 +19,7 @@
 mod adopt;
 pub mod build;
 mod command;
+mod contained;
 pub mod launch;
 mod life;
 mod link;
@@ -93,6 +94,8 @@ pub struct Order {
     pub mainstay: Option<PathBuf>,
     /// Its own network; none: the host's.
     pub network: Option<OwnNetwork>,
+    /// What the runner of its container is told; none: its process is the app itself.
+    pub runner: Option<Arc<wire::container::RunnerSpec>>,
     /// Read end of the lifetime pipe: the instance is stopped when it closes.
     pub lifetime: Option<Arc<OwnedFd>>,
 }
@@ -112,6 +115,8 @@ pub struct Adoption {
     pub edge_group: Option<u32>,
     /// As in [`Order::mainstay`].
     pub mainstay: Option<PathBuf>,
+    /// Its process is the runner of a container.
+    pub contained: bool,
     /// Where that keeper saw it last: who was ready need not prove it again, who was told to stop is told again.
     pub phase: Phase,
 }
@@ -137,6 +142,8 @@ pub enum What {
         /// Milliseconds since the Unix epoch.
         started_ms: u64,
     },
+    /// It runs in a container, and this is where that takes requests.
+    Located(Address),
     /// It takes requests: for the first time, or again.
     Ready,
     /// It ran and was ready, but its health check failed as often as allowed; the text says what was tried last.

@@ -13,11 +13,12 @@ use crate::launch::{self, Access, Launched};
 use crate::link::Link;
 use crate::meta;
 use crate::probe::{Main, Target};
-use crate::{Command, Order, Places, Report, What, port};
+use crate::{Command, Order, Places, Report, What, contained, port};
 use model::InstanceId;
 use model::observed::{Address, End, Phase};
 use model::spec::{HealthSpec, Listen};
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -43,6 +44,8 @@ pub(crate) struct Life {
     target: Target,
     listen: Listen,
     access: Option<Access>,
+    /// Of one in a container: where its runner leaves word.
+    folder: Option<PathBuf>,
     stage: Stage,
     /// Where a former keeper saw it last; none: this one started it.
     last_seen: Option<Phase>,
@@ -90,6 +93,7 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let own_network = order.network.is_some();
     let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
     let life = life.with_network(own_network);
+    let life = if order.runner.is_some() { life.contained() } else { life };
     life.run(commands).await;
     // The shim was released or is gone: waiting for it leaves no zombie.
     let _ = tokio::task::spawn_blocking(move || sys::process::wait(shim)).await;
@@ -119,6 +123,7 @@ impl Life {
             target,
             listen,
             access,
+            folder: None,
             stage,
             last_seen: None,
             pid: 0,
@@ -137,6 +142,12 @@ impl Life {
 
     pub(crate) fn with_network(self, own_network: bool) -> Self {
         Self { own_network, ..self }
+    }
+
+    /// Of one whose process is the runner of a container.
+    pub(crate) fn contained(mut self) -> Self {
+        self.folder = self.places.app_socket.parent().map(PathBuf::from);
+        self
     }
 
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
@@ -166,7 +177,10 @@ impl Life {
                     next = Instant::now() + self.judge(result).await;
                 }
                 () = tokio::time::sleep_until(next), if probing && attempt.is_none() => {
-                    attempt = Some(Box::pin(self.target.clone().attempt()));
+                    attempt = Some(match self.locate().await {
+                        true => Box::pin(self.target.clone().attempt()),
+                        false => Box::pin(async { Err("its container does not run yet".to_owned()) }),
+                    });
                 }
             }
         }
@@ -205,6 +219,7 @@ impl Life {
     async fn running(&mut self, pid: u32, started_ms: u64) {
         self.pid = pid;
         self.target.inside = self.own_network.then_some(Main { pid, born: self.born });
+        self.locate().await;
         let address = self.target.address.clone();
         self.report(What::Running { pid, address, started_ms }).await;
         if self.stage != Stage::Launching {
@@ -219,6 +234,20 @@ impl Life {
             Some(Phase::Unhealthy { .. }) => self.stage = Stage::Unhealthy,
             Some(Phase::Stopping { .. } | Phase::Ended { .. }) => self.stop(Command::Stop).await,
         }
+    }
+
+    /// Whether it is known where it takes requests, if it does. Of a container its runner says so.
+    async fn locate(&mut self) -> bool {
+        let Some(folder) = self.folder.as_ref().filter(|_| self.target.address.is_none()) else {
+            return true;
+        };
+        if self.listen == Listen::Nothing {
+            return true;
+        }
+        let Some(address) = contained::address(folder) else { return false };
+        self.target.address = Some(address.clone());
+        self.report(What::Located(address)).await;
+        true
     }
 
     /// Takes note of a try's result and says when to try again.
@@ -274,7 +303,9 @@ impl Life {
         let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else {
             return Ok(());
         };
-        if self.own_network || !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
+        if self.own_network || !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {}
+
+        if self.folder.is_some() || !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
             return Ok(());
         }
         let stranger = tokio::task::spawn_blocking(move || port::stranger(address, main)).await;
@@ -285,10 +316,10 @@ impl Life {
     async fn give_up(&mut self) {
         let (waited, main) = (self.target.health.start_period, self.pid);
         let elsewhere = match self.target.address {
-            Some(Address::Tcp(address)) => {
+            Some(Address::Tcp(address)) if self.folder.is_none() => {
                 tokio::task::spawn_blocking(move || port::elsewhere(address, main)).await
             }
-            Some(Address::Unix(_)) | None => Ok(None),
+            _ => Ok(None),
         };
         let why = elsewhere.ok().flatten().unwrap_or_else(|| self.last_failure.clone());
         self.not_ready = Some(format!("within {waited:?}: {why}"));
@@ -318,6 +349,7 @@ impl Life {
 
     /// Reports first, releases the shim second: a keeper that dies in between finds the shim and its word again.
     async fn finish(&mut self, end: End, uptime: Duration) {
+        let end = self.folder.as_ref().map_or(end.clone(), |folder| contained::end(folder, end));
         ended(&self.reports, &self.id, end, uptime).await;
         if self.link.send(&ToShim::Release).await.is_ok() {
             while self.link.receive().await.is_some() {}

@@ -89,6 +89,7 @@ pub(crate) fn clean(places: &Places) {
         let _ = std::fs::remove_file(path);
     }
     if let Some(folder) = places.app_socket.parent() {
+        wire::container::clean(folder);
         let _ = std::fs::remove_dir(folder);
     }
 }

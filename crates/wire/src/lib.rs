@@ -7,8 +7,10 @@
 //! - [`snapshot`]: the table the edge serves from.
 //! - [`edge`]: keeper ↔ edge.
 //! - [`shim`]: keeper ↔ shim.
+//! - [`container`]: keeper → runner of a container.
 //! - [`failure`]: what the edge notes of a request that failed.
 
+pub mod container;
 pub mod edge;
 pub mod failure;
 pub mod shim;

@@ -5,6 +5,7 @@ pub mod certs;
 pub mod check;
 pub mod cleanup;
 pub mod completions;
+pub mod container;
 pub mod data;
 pub mod edge;
 pub mod hash_password;

@@ -1,0 +1,299 @@
+//! The runner of one container: `mainstay container run FILE`, a process under the instance's shim.
+//!
+//! ```text
+//! leftovers of its slot go ─▶ networks, volumes ─▶ create ─▶ start ─▶ address written
+//!      ─▶ output copied, end waited for ─▶ removed ─▶ outcome written ─▶ exits with the container's status
+//! SIGTERM: the container is stopped, by its own signal and within its own time · other signals go on to it
+//! ```
+//! A connection to the engine that is lost ends nothing: it is made again, output goes on where it stopped. One thread, no state on disk but
+//! what [`wire::container`] names.
+
+mod create;
+mod follow;
+mod prepare;
+mod signals;
+
+use crate::engine::{self, Kind};
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+use signals::{Signals, Told};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+use wire::container::{
+    LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, Outcome, RunnerSpec, address_file, outcome_file,
+};
+
+/// Exit status where there was no container to take one from: as a shell's for a command that cannot be executed.
+const NO_CONTAINER: i32 = 126;
+/// Exit status of one that SIGKILL ended, or that somebody removed.
+const KILLED: i32 = 137;
+/// Pause before the engine is asked again after it went away.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Time for the last output of a container that has ended.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
+/// Beyond the container's own time to stop: the engine's for its part of it.
+const ENGINES_PART: Duration = Duration::from_secs(30);
+
+/// Why there is no container; for people.
+pub(crate) type Refused = String;
+
+/// Runs the container that `file` describes to its end, and gives the exit status.
+pub fn run(file: &Path) -> i32 {
+    let spec = std::fs::read(file).map_err(|error| error.to_string());
+    let spec = spec.and_then(|bytes| wire::decode::<RunnerSpec>(&bytes).map_err(|error| error.to_string()));
+    let spec = match spec {
+        Ok(spec) => spec,
+        Err(error) => {
+            eprintln!("mainstay: {}: {error}", file.display());
+            return NO_CONTAINER;
+        }
+    };
+    let _ = sys::process::set_process_name("mainstay-run"); // for `ps` only
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(whole(&spec)),
+        Err(error) => refuse(&spec, &format!("no runtime: {error}")),
+    }
+}
+
+fn refuse(spec: &RunnerSpec, why: &str) -> i32 {
+    eprintln!("mainstay: {why}");
+    note(spec, &Outcome::NotStarted(why.to_owned()));
+    NO_CONTAINER
+}
+
+fn note(spec: &RunnerSpec, outcome: &Outcome) {
+    let written = wire::encode(outcome).map_err(std::io::Error::other);
+    let written = written.and_then(|bytes| sys::durable::write(&outcome_file(&spec.folder), &bytes, 0o600));
+    if let Err(error) = written {
+        eprintln!("mainstay: how the container ended cannot be written down: {error}");
+    }
+}
+
+async fn whole(spec: &RunnerSpec) -> i32 {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => return refuse(spec, &format!("no signals: {error}")),
+    };
+    // Told to stop before it runs: nothing is left of it.
+    let begun = tokio::select! {
+        begun = begin(spec) => begun,
+        () = signals.stop() => {
+            let docker = engine::connect_patiently(&spec.engine).await;
+            remove(&docker, &spec.name).await;
+            return KILLED;
+        }
+    };
+    let docker = match begun {
+        Ok(docker) => docker,
+        Err(why) => {
+            if let Ok(docker) = engine::connect(&spec.engine).await {
+                remove(&docker, &spec.name).await;
+            }
+            return refuse(spec, &why);
+        }
+    };
+    let mut follower = follow::Follower::new(spec);
+    let ended = {
+        let following = follower.run(&spec.engine);
+        let ending = stay(spec, &docker, &mut signals);
+        tokio::pin!(following);
+        tokio::select! {
+            ended = ending => {
+                // What it said last is on its way.
+                let _ = tokio::time::timeout(LAST_OUTPUT, &mut following).await;
+                ended
+            }
+            never = async { (&mut following).await; std::future::pending().await } => never,
+        }
+    };
+    let docker = engine::connect_patiently(&spec.engine).await;
+    remove(&docker, &spec.name).await;
+    if ended.out_of_memory {
+        note(spec, &Outcome::OutOfMemory);
+    }
+    ended.status
+}
+
+/// Makes and starts it. A network that was removed by its stack's last stop just before is made again.
+async fn begin(spec: &RunnerSpec) -> Result<Docker, Refused> {
+    let docker = engine::connect_patiently(&spec.engine).await;
+    let kind = patiently(spec, async |docker| engine::kind(docker).await).await?;
+    remove_leftovers(spec, &docker).await?;
+    let port = prepare::port(spec, &docker).await?;
+    let mut tries = 3;
+    loop {
+        match make(spec, &docker, kind, port).await {
+            Ok(()) => break,
+            Err(error)
+                if tries > 0 && engine::is_lost(&error)
+                    || engine::status(&error) == Some(404) && tries > 0 =>
+            {
+                tracing::debug!(%error, "once more");
+                tries -= 1;
+                tokio::time::sleep(PAUSE).await;
+                remove(&docker, &spec.name).await;
+            }
+            Err(error) => return Err(engine::words(&error)),
+        }
+    }
+    if let Some(port) = port {
+        let address = locate(spec, &docker, kind, port).await?;
+        let written = sys::durable::write(&address_file(&spec.folder), address.to_string().as_bytes(), 0o644);
+        written.map_err(|error| format!("its address cannot be written down: {error}"))?;
+    }
+    Ok(docker)
+}
+
+async fn make(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: Option<u16>) -> Result<(), Error> {
+    prepare::networks(spec, docker).await?;
+    prepare::volumes(spec, docker).await?;
+    create::create(spec, docker, kind, port).await?;
+    prepare::own_files(spec, docker).await?;
+    docker.start_container(&spec.name, None::<StartContainerOptions>).await
+}
+
+/// Asks until the engine answers.
+async fn patiently<T>(
+    spec: &RunnerSpec,
+    ask: impl AsyncFn(&Docker) -> Result<T, Error>,
+) -> Result<T, Refused> {
+    loop {
+        let docker = engine::connect_patiently(&spec.engine).await;
+        match ask(&docker).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if engine::is_lost(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(engine::words(&error)),
+        }
+    }
+}
+
+/// Containers of former runs of its slot, whose runner was killed.
+async fn remove_leftovers(spec: &RunnerSpec, docker: &Docker) -> Result<(), Refused> {
+    let of = |label: &str| spec.labels.get(label).map(|value| format!("{label}={value}"));
+    let labels =
+        [LABEL_HOME, LABEL_STACK, LABEL_APP, LABEL_SLOT].into_iter().map(of).collect::<Option<Vec<_>>>();
+    let labels = labels.ok_or("its labels are incomplete")?;
+    let filters = std::collections::HashMap::from([("label", labels)]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let found = docker.list_containers(Some(options)).await.map_err(|error| engine::words(&error))?;
+    for id in found.into_iter().filter_map(|container| container.id) {
+        remove(docker, &id).await;
+    }
+    // Of the same name, and not ours: the engine says so at `create`.
+    Ok(())
+}
+
+/// Removes a container and the volumes without a name that are its own; that it is gone already is well.
+pub(crate) async fn remove(docker: &Docker, name: &str) {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    match docker.remove_container(name, Some(options)).await {
+        Err(error) if engine::status(&error) != Some(404) => {
+            tracing::warn!(container = name, error = engine::words(&error), "cannot be removed");
+        }
+        _ => {}
+    }
+}
+
+/// Where it takes requests.
+async fn locate(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: u16) -> Result<SocketAddr, Refused> {
+    if spec.container.network_mode.as_deref() == Some("host") {
+        return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+    }
+    let seen = docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await;
+    let settings = seen.map_err(|error| engine::words(&error))?.network_settings.unwrap_or_default();
+    if kind.rootless {
+        let ports = settings.ports.unwrap_or_default();
+        let binding = ports.get(&format!("{port}/tcp")).into_iter().flatten().flatten().next();
+        let number = binding.and_then(|binding| binding.host_port.as_deref()?.parse().ok());
+        let number = number.ok_or("the engine has published no port of it")?;
+        return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), number));
+    }
+    let networks = settings.networks.unwrap_or_default();
+    let first = spec.networks.first().and_then(|network| networks.get(&network.name));
+    let mut endpoints = first.into_iter().chain(networks.values());
+    let address = endpoints.find_map(|end| end.ip_address.as_deref()?.parse::<IpAddr>().ok());
+    address.map(|ip| SocketAddr::new(ip, port)).ok_or_else(|| "the engine has given it no address".into())
+}
+
+/// How a container ended.
+struct Ended {
+    status: i32,
+    out_of_memory: bool,
+}
+
+/// Waits for its end, whatever becomes of the engine, and does what signals say.
+async fn stay(spec: &RunnerSpec, docker: &Docker, signals: &mut Signals) -> Ended {
+    let mut ended = std::pin::pin!(end_of(spec));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = &mut ended => return ended,
+            told = signals.next() => match told {
+                Told::Stop if stopping => {}
+                Told::Stop => {
+                    stopping = true;
+                    // Its end is still waited for, by the same wait.
+                    tokio::select! {
+                        ended = &mut ended => return ended,
+                        () = stop(spec) => {}
+                    }
+                }
+                Told::Other(name) => signals::forward(docker, &spec.name, name).await,
+            }
+        }
+    }
+}
+
+async fn end_of(spec: &RunnerSpec) -> Ended {
+    loop {
+        let docker = engine::connect_patiently(&spec.engine).await;
+        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let waited = docker.wait_container(&spec.name, Some(options)).next().await;
+        match docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await {
+            Ok(seen) => {
+                let state = seen.state.unwrap_or_default();
+                if state.running != Some(true) && state.paused != Some(true) {
+                    let status = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(KILLED);
+                    return Ended { status, out_of_memory: state.oom_killed == Some(true) };
+                }
+            }
+            Err(error) if engine::status(&error) == Some(404) => {
+                let status = match waited {
+                    Some(Ok(answer)) => i32::try_from(answer.status_code).unwrap_or(KILLED),
+                    Some(Err(Error::DockerContainerWaitError { code, .. })) => {
+                        i32::try_from(code).unwrap_or(KILLED)
+                    }
+                    _ => KILLED,
+                };
+                return Ended { status, out_of_memory: false };
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Stops it by its own signal, and after its own time by SIGKILL. Asked again where the engine goes away meanwhile.
+async fn stop(spec: &RunnerSpec) {
+    let seconds = spec.stop_ms.div_ceil(1000);
+    loop {
+        let docker = engine::connect_patiently(&spec.engine).await;
+        let docker = docker.with_timeout(Duration::from_secs(seconds) + ENGINES_PART);
+        let options =
+            StopContainerOptionsBuilder::default().t(i32::try_from(seconds).unwrap_or(i32::MAX)).build();
+        match docker.stop_container(&spec.name, Some(options)).await {
+            Err(error) if engine::is_lost(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if !matches!(engine::status(&error), Some(304 | 404)) => {
+                tracing::warn!(container = spec.name, error = engine::words(&error), "cannot be stopped");
+                return;
+            }
+            _ => return,
+        }
+    }
+}
