@@ -107,6 +107,7 @@ fn serving(handler: Handler, upstreams: Vec<Upstream>) -> Snapshot {
             hash: 1,
             stack: "dev".to_owned(),
             hosts: vec!["*".to_owned()],
+            listen: Vec::new(),
             https_redirect: false,
             routes: vec![route],
         }],

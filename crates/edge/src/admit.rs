@@ -90,7 +90,7 @@ pub fn admit(client: &mut Client, mut buffer: Buffer, head: &RequestHead) -> (Re
             decide(client, &mut record, &table, buf, head, entry).map(|granted| (entry, granted))
         }
         Err(refusal) => {
-            record.lane = table.lane(head.host.map(|host| host.of(buf)));
+            record.lane = table.lane(*client.door, head.host.map(|host| host.of(buf)));
             if refusal.status == 400 {
                 worker.offend(address, Offence::Malformed);
             }
@@ -223,8 +223,8 @@ fn route<'t>(client: &Client, table: &'t Table, https: bool, seen: Seen<'_>) -> 
         return Err(closing_with_body(misplaced, head));
     }
     let host = head.host.map(|host| host.of(buf));
-    table.find(host, path, Some(&seen)).ok_or_else(|| {
-        let nowhere = match table.site(host) {
+    table.find(*client.door, host, path, Some(&seen)).ok_or_else(|| {
+        let nowhere = match table.site(*client.door, host) {
             Some(_) => Refusal::new(404, Cause::NoRoute, "no route of the site matches"),
             None => Refusal::new(404, Cause::NoSite, "no site has this host name"),
         };

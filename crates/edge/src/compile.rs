@@ -104,7 +104,7 @@ impl Compiler {
             ..Table::default()
         };
         let mut sites = HashMap::new();
-        for (place, site) in snapshot.sites.iter().enumerate() {
+        for site in &snapshot.sites {
             let known = self.sites.get(&site.hash).map(Arc::clone);
             let compiled = known.unwrap_or_else(|| Arc::new(compile_site(site, &mut self.policies)));
             sites.insert(site.hash, Arc::clone(&compiled));
@@ -119,8 +119,8 @@ impl Compiler {
             let upstreams = compiled.routes.iter().map(target).collect();
             let lane = lanes.of(&site.stack);
             table.sites.push(SiteEntry { site: compiled, upstreams, auth, number, lane });
-            site.hosts.iter().for_each(|host| table.hosts.insert(host, place));
         }
+        place_hosts(&mut table, snapshot);
         table.upstreams = upstreams.into_values().collect();
         self.sites = sites;
         table.zones = self.policies.zones.all();
@@ -262,6 +262,25 @@ impl Compiler {
     pub fn stats(&self) -> Vec<wire::edge::InstanceStats> {
         let leaving = self.draining.iter().map(|leaving| &leaving.instance);
         self.instances.values().chain(leaving).map(|instance| instance.stats()).collect()
+    }
+}
+
+/// Who is found where: at an address that sites name these first, then, where it is not theirs alone, all that name none.
+fn place_hosts(table: &mut Table, snapshot: &Snapshot) {
+    let sites = || snapshot.sites.iter().enumerate();
+    for (place, site) in sites() {
+        for door in &site.listen {
+            let hosts = table.own.entry(*door).or_default();
+            site.hosts.iter().for_each(|host| hosts.insert(host, place));
+        }
+    }
+    for (place, site) in sites().filter(|(_, site)| site.listen.is_empty()) {
+        site.hosts.iter().for_each(|host| table.hosts.insert(host, place));
+        for door in snapshot.doors.iter().filter(|door| !door.own) {
+            if let Some(hosts) = table.own.get_mut(&door.address) {
+                site.hosts.iter().for_each(|host| hosts.insert(host, place));
+            }
+        }
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Client {
     pub timer: Timer,
     /// The worker it belongs to.
     pub worker: Rc<Worker>,
+    /// The listening address that it came to.
+    pub door: Rc<SocketAddr>,
     /// Its address.
     pub peer: IpAddr,
     /// The same as text.
@@ -120,12 +122,13 @@ pub fn serve(mut open: Open, mut client: Client, door: Option<Box<Door>>) -> imp
 
 impl Client {
     /// One that has just connected.
-    pub fn new(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) -> Self {
+    pub fn new(worker: &Rc<Worker>, stream: TcpStream, door: &Rc<SocketAddr>, peer: SocketAddr) -> Self {
         let peer = peer.ip().to_canonical();
         Self {
             stream: Stream::Tcp(stream),
             timer: worker.wheel.timer(ClientKey::of(peer)),
             worker: Rc::clone(worker),
+            door: Rc::clone(door),
             peer,
             peer_text: peer.to_string().into(),
             pending: None,
@@ -139,6 +142,7 @@ impl Client {
             stream,
             timer: self.worker.wheel.timer(ClientKey::of(self.peer)),
             worker: Rc::clone(&self.worker),
+            door: Rc::clone(&self.door),
             peer: self.peer,
             peer_text: Rc::clone(&self.peer_text),
             pending: Some(head),

@@ -62,7 +62,7 @@ pub fn of(record: &Record, worker: &Worker, ended: Instant) -> Option<Failure> {
     };
     let host = text(record.get(record.host));
     let table = worker.table();
-    let site = table.site(Some(record.get(record.host)));
+    let site = table.anywhere(record.get(record.host));
     let route = record.route.as_deref();
     let stack = route.map(|route| &route.stack).or(site.map(|entry| &entry.site.stack));
     Some(Failure {
@@ -94,7 +94,7 @@ pub fn without_certificate(worker: &Worker, name: &str) -> Failure {
     request_id::generate(now, &mut id);
     let host = text(name.as_bytes());
     let asked = if host.is_empty() { "a client that named no host".to_owned() } else { host.clone() };
-    let stack = worker.table().site(Some(name.as_bytes())).map(|entry| entry.site.stack.to_string());
+    let stack = worker.table().anywhere(name.as_bytes()).map(|entry| entry.site.stack.to_string());
     Failure {
         id: String::from_utf8_lossy(&id).into_owned(),
         at_ms: epoch_ms(now),

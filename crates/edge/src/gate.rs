@@ -58,7 +58,7 @@ pub async fn pass(client: &mut Client, record: &mut Record, waiting: &mut Waitin
     let host = waiting.head.host.map(|host| host.of(&waiting.text).to_vec());
     // It was found there before.
     let seen = Seen { buf: &waiting.text, head: &waiting.head, client: waiting.address };
-    let found = table.find(host.as_deref(), &path, Some(&seen))?;
+    let found = table.find(*client.door, host.as_deref(), &path, Some(&seen))?;
     let asked = ask(client, record, waiting, found).await;
     let Waiting { text, head, rest, trusted, address, id, granted, .. } = waiting;
     match asked {

@@ -290,7 +290,7 @@ fn is_worth_waiting(job: &Job, pick: &Pick) -> bool {
 /// The bounds of waiting: the route's, else the upstream's. Looked up only here, as few requests wait.
 fn hold_of(client: &Client, record: &Record, job: &Job) -> HoldSpec {
     let table = client.worker.table();
-    let found = table.find(Some(record.get(record.host)), record.path(), None);
+    let found = table.find(*client.door, Some(record.get(record.host)), record.path(), None);
     let route = found.map(|found| found.route).or(record.route.as_ref());
     route.and_then(|route| route.hold).unwrap_or(job.upstream.traffic.hold)
 }
@@ -306,7 +306,7 @@ fn explain(error: &ConnectError) -> String {
 /// Takes the upstream as the newest snapshot has it: the one to which the route leads now, else the same one. False: there is none.
 fn reload(client: &Client, record: &Record, job: &mut Job) -> bool {
     let table = client.worker.table();
-    let found = table.find(Some(record.get(record.host)), record.path(), None);
+    let found = table.find(*client.door, Some(record.get(record.host)), record.path(), None);
     let upstream = found.and_then(|found| found.upstream).or_else(|| table.upstream(&job.upstream.id));
     upstream.is_some_and(|upstream| {
         job.upstream = Arc::clone(upstream);

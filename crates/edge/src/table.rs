@@ -3,7 +3,7 @@
 //! Made by the control thread, never on a request thread, and dropped there too. What was compiled from a site is used
 //! again as long as its hash is the same; instances are the same objects as in the former table.
 //!
-//! Host names are found as [`crate::hosts`] says.
+//! Host names are found as [`crate::hosts`] says, among the sites of the listening address that was asked.
 
 use crate::access_log::Lane;
 use crate::files::Root;
@@ -18,6 +18,7 @@ use crate::when::{Conditions, Seen};
 use ipnet::IpNet;
 use model::site::DoorSpec;
 use model::traffic::HoldSpec;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -34,8 +35,10 @@ pub struct Table {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What limits count in, for the metrics.
     pub zones: Vec<Zone>,
-    /// Host name to place in `sites`.
+    /// Host name to place in `sites`, of those that name no address.
     pub hosts: Hosts<usize>,
+    /// The same by listening address, where a site names it.
+    pub own: HashMap<SocketAddr, Hosts<usize>>,
     /// Listening addresses on which more than plain HTTP is spoken.
     pub doors: Box<[DoorSpec]>,
     /// For those that speak TLS: there if any does.
@@ -133,10 +136,16 @@ pub struct Found<'t> {
 }
 
 impl Table {
-    /// The route for a host (no port, any case) and a path (no query); `None`: 404. Where routes have conditions, none is found for a request of
+    /// The route for the address that was asked, a host (no port, any case) and a path (no query); `None`: 404. Where routes have conditions, none is found for a request of
     /// which nothing else is `seen`.
-    pub fn find(&self, host: Option<&[u8]>, path: &[u8], seen: Option<&Seen<'_>>) -> Option<Found<'_>> {
-        let entry = self.sites.get(*self.hosts.find(host.unwrap_or_default())?)?;
+    pub fn find(
+        &self,
+        door: SocketAddr,
+        host: Option<&[u8]>,
+        path: &[u8],
+        seen: Option<&Seen<'_>>,
+    ) -> Option<Found<'_>> {
+        let entry = self.site(door, host)?;
         let place = match &entry.site.conditions {
             None => entry.site.router.find(path)?,
             Some(conditions) => {
@@ -154,9 +163,17 @@ impl Table {
         })
     }
 
-    /// The site of a host, whatever the path.
-    pub fn site(&self, host: Option<&[u8]>) -> Option<&SiteEntry> {
-        self.hosts.find(host.unwrap_or_default()).and_then(|place| self.sites.get(*place))
+    /// The site of a host at a listening address, whatever the path.
+    pub fn site(&self, door: SocketAddr, host: Option<&[u8]>) -> Option<&SiteEntry> {
+        let hosts = if self.own.is_empty() { None } else { self.own.get(&door) };
+        let place = hosts.unwrap_or(&self.hosts).find(host.unwrap_or_default())?;
+        self.sites.get(*place)
+    }
+
+    /// A site of a host, whatever was asked: for what is told of requests that reached none.
+    pub fn anywhere(&self, host: &[u8]) -> Option<&SiteEntry> {
+        let place = self.hosts.find(host).or_else(|| self.own.values().find_map(|hosts| hosts.find(host)))?;
+        self.sites.get(*place)
     }
 
     /// The upstream of this id, whether a route leads to it or not.
@@ -172,8 +189,8 @@ impl Table {
     }
 
     /// Where a request for this host is logged, whatever its path.
-    pub fn lane(&self, host: Option<&[u8]>) -> Lane {
-        self.site(host).map(|entry| entry.lane).unwrap_or_default()
+    pub fn lane(&self, door: SocketAddr, host: Option<&[u8]>) -> Lane {
+        self.site(door, host).map(|entry| entry.lane).unwrap_or_default()
     }
 
     /// Whether it is known what is spoken on a listening address. It is not before the first snapshot, nor while a new
@@ -193,9 +210,9 @@ impl Table {
     }
 
     /// Whether plain HTTP for a host is to be led to HTTPS, and to which port.
-    pub fn https_port(&self, host: &[u8]) -> Option<u16> {
+    pub fn https_port(&self, door: SocketAddr, host: &[u8]) -> Option<u16> {
         let port = self.doors.iter().find(|door| door.tls)?.address.port();
-        let entry = self.sites.get(*self.hosts.find(host)?)?;
+        let entry = self.site(door, Some(host))?;
         entry.site.https_redirect.then_some(port)
     }
 

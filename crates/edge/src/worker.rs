@@ -223,6 +223,7 @@ impl Worker {
 
     async fn accept(self: Rc<Self>, address: SocketAddr, listener: TcpListener) {
         let mut warned = false;
+        let own = Rc::new(address);
         loop {
             while self.connections.get() >= self.bounds.connections {
                 self.make_room(Instant::now());
@@ -238,7 +239,7 @@ impl Worker {
                     match self.open(peer.ip()) {
                         Ok(open) => {
                             let door = self.table.borrow_mut().load().door(address);
-                            let client = Client::new(&self, stream, peer);
+                            let client = Client::new(&self, stream, &own, peer);
                             drop(tokio::task::spawn_local(connection::serve(open, client, door)));
                             self.make_room(Instant::now());
                         }

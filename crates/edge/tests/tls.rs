@@ -466,7 +466,7 @@ fn nobody_is_accepted_where_it_is_not_known_what_is_spoken() {
     let waiting = std::thread::spawn(move || connect(&config, address, "a.test").map(drop));
     edge.stats(); // the listener was taken
     table.revision = 2;
-    table.doors = vec![model::site::DoorSpec { address, tls: true, proxy_protocol: false }];
+    table.doors = vec![model::site::DoorSpec { address, tls: true, proxy_protocol: false, own: false }];
     edge.apply(&table);
     waiting.join().unwrap().unwrap();
 }

@@ -93,9 +93,10 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
         let foreign = foreign(active).iter();
         snapshot.upstreams.extend(foreign.map(|(id, proxy)| servers(sources, id.clone(), proxy)));
         for door in doors(active) {
-            // Two stacks may listen on the same address.
-            if snapshot.doors.iter().all(|known| known.address != door.address) {
-                snapshot.doors.push(door);
+            // Two stacks may listen on the same address: all that one of them has not kept to itself.
+            match snapshot.doors.iter_mut().find(|known| known.address == door.address) {
+                Some(known) => known.own &= door.own,
+                None => snapshot.doors.push(door),
             }
         }
     }
@@ -126,8 +127,15 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
 pub(crate) fn doors(revision: &Revision) -> impl Iterator<Item = DoorSpec> {
     let proxy_protocol = revision.spec.proxy_protocol;
     let http = revision.http().iter().map(|address| (*address, false));
-    let all = http.chain(revision.https().iter().map(|address| (*address, true)));
-    all.map(move |(address, tls)| DoorSpec { address, tls, proxy_protocol })
+    let common = http.chain(revision.https().iter().map(|address| (*address, true)));
+    let common = common.map(move |(address, tls)| DoorSpec { address, tls, proxy_protocol, own: false });
+    let own = revision.own_addresses().filter(|address| !revision.is_common(address));
+    common.chain(own.map(move |address| DoorSpec {
+        address: *address,
+        tls: false,
+        proxy_protocol,
+        own: true,
+    }))
 }
 
 fn site(revision: &Revision, spec: &SiteSpec) -> Site {
@@ -135,8 +143,9 @@ fn site(revision: &Revision, spec: &SiteSpec) -> Site {
     let routes: Vec<Route> = spec.routes.iter().map(|spec| route(stack, spec)).collect();
     let (name, hosts) = (stack.to_string(), spec.hosts.clone());
     let https_redirect = spec.https_redirect && spec.tls != TlsSpec::Off && !revision.https().is_empty();
-    let text = serde_json::to_vec(&(&name, &hosts, https_redirect, &routes)).unwrap_or_default();
-    Site { hash: model::id::fnv1a(&text), stack: name, hosts, https_redirect, routes }
+    let listen = spec.listen.clone();
+    let text = serde_json::to_vec(&(&name, &hosts, &listen, https_redirect, &routes)).unwrap_or_default();
+    Site { hash: model::id::fnv1a(&text), stack: name, hosts, listen, https_redirect, routes }
 }
 
 fn route(stack: &StackName, spec: &RouteSpec) -> Route {

@@ -55,9 +55,24 @@ impl Revision {
         if self.https.is_empty() { &self.spec.https } else { &self.https }
     }
 
+    /// Where all its sites are reached that name no address.
+    fn common(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.http().iter().chain(self.https())
+    }
+
+    /// Whether an address is one of those.
+    pub(crate) fn is_common(&self, address: &SocketAddr) -> bool {
+        self.common().any(|common| common == address)
+    }
+
+    /// What its sites name.
+    pub(crate) fn own_addresses(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.spec.sites.iter().flat_map(|site| &site.listen)
+    }
+
     /// Where it listens.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &SocketAddr> {
-        self.http().iter().chain(self.https())
+        self.common().chain(self.own_addresses())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::stack::{Revision, Stack};
 use model::observed::{Event, Observed};
 use model::plan::Step;
 use model::site::DoorSpec;
-use model::spec::StackSpec;
+use model::spec::{SiteSpec, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -201,6 +201,8 @@ impl Keeper {
         if let Some(bound) = self.bind(revision.https())? {
             revision.https = bound;
         }
+        let own: Vec<SocketAddr> = revision.own_addresses().copied().collect();
+        self.bind(&own)?;
         let (http, https) = (revision.http.clone(), revision.https.clone());
         let new = NewRevision { manifest: manifest.clone(), http, https, text, at_ms: epoch_ms() };
         revision.number = match self.store.propose(&name, head, &new)? {
@@ -243,7 +245,9 @@ impl Keeper {
         let others = others.flat_map(Stack::revisions).flat_map(publish::doors);
         let mut doors: Vec<DoorSpec> = others.collect();
         for door in publish::doors(new).filter(|door| door.address.port() != 0) {
-            if doors.iter().any(|other| other.address == door.address && *other != door) {
+            let differs =
+                |other: &DoorSpec| (other.tls, other.proxy_protocol) != (door.tls, door.proxy_protocol);
+            if doors.iter().any(|other| other.address == door.address && differs(other)) {
                 return Err(KeeperError::Listen {
                     address: door.address,
                     cause: "HTTP and HTTPS, or connections with and without the PROXY protocol, cannot share an address".into(),
@@ -275,10 +279,10 @@ impl Keeper {
     fn check_hosts(&self, spec: &StackSpec) -> Result<(), KeeperError> {
         let others = self.stacks.values().filter(|stack| stack.name != spec.name && !stack.removing);
         for stack in others {
-            let taken =
-                stack.revisions().flat_map(|revision| &revision.spec.sites).flat_map(|site| &site.hosts);
-            for host in taken {
-                if spec.sites.iter().any(|site| site.hosts.contains(host)) {
+            let sites = stack.revisions().flat_map(|revision| &revision.spec.sites);
+            let taken = sites.flat_map(|site| site.hosts.iter().map(move |host| (site, host)));
+            for (theirs, host) in taken {
+                if spec.sites.iter().any(|site| meet(site, theirs) && site.hosts.contains(host)) {
                     return Err(KeeperError::HostTaken { host: host.clone(), stack: stack.name.to_string() });
                 }
             }
@@ -305,6 +309,15 @@ impl Keeper {
     pub(crate) fn stack(&self, name: &str) -> Result<&Stack, KeeperError> {
         let found = name.parse::<StackName>().ok().and_then(|name| self.stacks.get(&name));
         found.filter(|stack| !stack.removing).ok_or_else(|| KeeperError::Unknown(format!("stack {name}")))
+    }
+}
+
+/// Whether two sites are reached at the same address: the same name at another one is another site.
+fn meet(one: &SiteSpec, other: &SiteSpec) -> bool {
+    match (one.listen.is_empty(), other.listen.is_empty()) {
+        (true, true) => true,
+        (false, false) => one.listen.iter().any(|address| other.listen.contains(address)),
+        _ => false,
     }
 }
 

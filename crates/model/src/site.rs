@@ -96,6 +96,9 @@ pub struct DoorSpec {
     pub tls: bool,
     /// A PROXY protocol header (version 1 or 2) comes first, from trusted peers only.
     pub proxy_protocol: bool,
+    /// Only sites that name it are reached there ([`crate::spec::SiteSpec::listen`]); else the others too.
+    #[serde(default)]
+    pub own: bool,
 }
 
 /// How requests are spread over the instances of an app, or the servers of a route.

@@ -12,6 +12,7 @@ use model::traffic::{HoldSpec, TrafficSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Everything the edge needs to serve. Sent as JSON in a sealed memory file.
@@ -23,7 +24,7 @@ pub struct Snapshot {
     pub revision: u64,
     /// Peers whose forwarded headers are believed.
     pub trusted: Vec<IpNet>,
-    /// Sites of all stacks; no host name occurs twice.
+    /// Sites of all stacks; no host name occurs twice at one address.
     pub sites: Vec<Site>,
     /// Everything that routes point to.
     pub upstreams: Vec<Upstream>,
@@ -116,6 +117,9 @@ pub struct Site {
     pub stack: String,
     /// Lower case, no port; `*.example.com` and `*` as in `model::spec::SiteSpec`.
     pub hosts: Vec<String>,
+    /// Only reached at these addresses; empty: at all that are not somebody's own ([`DoorSpec::own`]).
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
     /// Plain HTTP is led to HTTPS (301).
     pub https_redirect: bool,
     /// In order; the first that matches answers.

@@ -26,7 +26,7 @@ pub fn misplaced(
     if https || head.form == TargetForm::Asterisk || head.path.of(buf).starts_with(CHALLENGES) {
         return None;
     }
-    let port = table.https_port(host)?;
+    let port = table.https_port(*client.door, host)?;
     // Others may not become GET on the way (RFC 9110 section 15.4.9).
     let status = if matches!(head.method, Method::Get | Method::Head) { 301 } else { 308 };
     let lines = Some(location(host, port, buf, head).into());

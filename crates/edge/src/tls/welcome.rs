@@ -45,7 +45,7 @@ pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Op
         }
     }
     let Some(tls) = door.tls else { return Some(client) };
-    let Client { stream, timer, worker, peer, peer_text, pending, .. } = client;
+    let Client { stream, timer, worker, door, peer, peer_text, pending, .. } = client;
     let session = Session::new(&tls, stream, pending).ok()?;
     timer.set_waiting(Instant::now(), worker.deadlines.head_ms);
     let shaken = poll_fn(|cx| match session.poll_handshake(cx, &tls) {
@@ -67,6 +67,7 @@ pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Op
         stream: Stream::Tls(Box::new(session)),
         timer,
         worker,
+        door,
         peer,
         peer_text,
         pending: None,

@@ -104,12 +104,13 @@ impl Edge {
             names.extend((0..queues).map(|queue| Listener { address, queue }));
             listeners.extend(bound);
         }
-        let plain = DoorSpec { address: names[0].address, tls: false, proxy_protocol: false };
+        let plain = DoorSpec { address: names[0].address, tls: false, proxy_protocol: false, own: false };
         let others = doors.iter().zip(names.iter().skip(workers).step_by(workers));
         let others = others.map(|(door, name)| DoorSpec {
             address: name.address,
             tls: door.tls,
             proxy_protocol: door.proxy_protocol,
+            own: false,
         });
         let edge = Self {
             address: names[0].address,
@@ -392,7 +393,7 @@ pub fn snapshot(revision: u64, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Sn
 
 pub fn site(hash: u64, hosts: &[&str], routes: Vec<Route>) -> Site {
     let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-    Site { hash, stack: "s".into(), hosts, https_redirect: false, routes }
+    Site { hash, stack: "s".into(), hosts, listen: Vec::new(), https_redirect: false, routes }
 }
 
 pub fn route(path: &str, upstream: &str) -> Route {

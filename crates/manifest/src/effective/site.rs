@@ -10,6 +10,9 @@ use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value, value};
 pub fn site(site: &SiteSpec, stack: &str) -> Table {
     let mut table = Table::new();
     table["hosts"] = value(list(site.hosts.iter().cloned()));
+    if !site.listen.is_empty() {
+        table["listen"] = value(list(site.listen.iter().map(ToString::to_string)));
+    }
     table["tls"] = match &site.tls {
         TlsSpec::Off => value(false),
         TlsSpec::Local => value("local"),

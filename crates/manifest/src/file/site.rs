@@ -14,6 +14,9 @@ use serde::Deserialize;
 pub struct SiteFile {
     /// Host names. `*.example.com` stands for one more label, `*` for any name.
     pub hosts: Option<OneOrMany>,
+    /// Where the site is reached instead of where the stack listens: `0.0.0.0:8080`, or a list. HTTP is spoken there, or HTTPS where
+    /// `[listen] https` names the same address. A host may be a site of several addresses.
+    pub listen: Option<OneOrMany>,
     /// Where its certificate comes from: `local` (the local certificate authority), a table with two files, or `false` for
     /// HTTP only. Default: `local`, where Mainstay listens for HTTPS at all.
     pub tls: Option<TlsFile>,
@@ -71,6 +74,9 @@ pub struct RouteFile {
     pub when: Option<String>,
     /// Name of the app that answers.
     pub app: Option<String>,
+    /// Which port of the app's, beside its own: of an app in a container, or on a private network.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i64>,
     /// Servers that Mainstay does not run: `host:port`, `http://host:port` or `unix:/path`, a list of them, or a table.
     pub proxy: Option<ProxyFile>,
     /// Folder whose files are served, relative to the manifest, or a table.

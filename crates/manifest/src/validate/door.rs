@@ -35,6 +35,16 @@ pub fn listen(
     (http, https)
 }
 
+/// Where a site alone is reached.
+pub fn own(context: &mut Context<'_>, place: Place<'_>, file: Option<&OneOrMany>) -> Vec<SocketAddr> {
+    let own = addresses(context, place, file, &mut Vec::new());
+    if own.iter().any(|address| address.port() == 0) {
+        let found = context.report.error("address::bad", "a site's own address needs a port");
+        found.at(place.span(), "port 0 is another one each time");
+    }
+    own
+}
+
 fn addresses(
     context: &mut Context<'_>,
     place: Place<'_>,

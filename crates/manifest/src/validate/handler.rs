@@ -43,7 +43,19 @@ pub fn handler(
         }
     }
     if let Some(name) = &route.app {
-        return to_app(context, place.key("app"), name, scope).map(HandlerSpec::App);
+        let name = to_app(context, place.key("app"), name, scope)?;
+        return Some(match route.port.and_then(|port| u16::try_from(port).ok()) {
+            None => HandlerSpec::App(name),
+            Some(port) if scope.has_address(&name) => HandlerSpec::Port(name, port),
+            Some(port) => {
+                let message =
+                    format!("app `{name}` has no address of its own, of which {port} could be a port");
+                let found = context.report.error("route::port", message);
+                found.at(place.key("port").span(), "a port of the host's");
+                found.help("leave it out: the app is asked where it takes requests; or write `proxy = \"127.0.0.1:PORT\"`");
+                return None;
+            }
+        });
     }
     if let Some(file) = &route.proxy {
         return proxy(context, place.key("proxy"), file).map(HandlerSpec::Proxy);

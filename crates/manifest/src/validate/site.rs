@@ -1,7 +1,7 @@
 //! Sites and their routes.
 
 use super::policy::{self, Keys};
-use super::{Context, files, handler, hold, items, missing};
+use super::{Context, door, files, handler, hold, items, missing};
 use crate::file::{ManifestFile, RouteFile, SiteFile, TlsFile, TlsTable};
 use crate::place::Place;
 use crate::tree::Span;
@@ -11,6 +11,7 @@ use model::condition::Condition;
 use model::site::TlsSpec;
 use model::spec::{AppSpec, HandlerSpec, RouteSpec, SiteSpec};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What the checks of a site and its routes look at beside their own keys.
@@ -33,6 +34,21 @@ pub struct Scope<'a> {
     pub when: Option<&'a str>,
 }
 
+impl Scope<'_> {
+    /// Whether an app's instances have addresses of their own, with all ports.
+    pub fn has_address(&self, name: &AppName) -> bool {
+        self.apps.get(name).is_some_and(|app| app.container.is_some() || !app.networks.is_empty())
+    }
+}
+
+/// Whose a host is at an address; none: where the stack listens.
+type Owners = BTreeMap<(Option<SocketAddr>, String), Span>;
+
+fn doors(listen: &[SocketAddr]) -> impl Iterator<Item = Option<SocketAddr>> {
+    let common = listen.is_empty().then_some(None);
+    common.into_iter().chain(listen.iter().copied().map(Some))
+}
+
 /// Checks every site.
 pub fn sites(
     context: &mut Context<'_>,
@@ -41,18 +57,19 @@ pub fn sites(
     stack: &str,
     apps: &BTreeMap<AppName, AppSpec>,
 ) -> Vec<SiteSpec> {
-    let mut owners = BTreeMap::new();
+    let mut owners = Owners::new();
     let secure = place.key("listen").key("https").given();
     let sites = file.site.iter().enumerate().map(|(index, site)| {
         let (app_place, service_place) = (place.key("app"), place.key("service"));
         let place = place.key("site").item(index);
-        let hosts = hosts(context, place, site, &mut owners);
+        let listen = door::own(context, place.key("listen"), site.listen.as_ref());
+        let hosts = hosts(context, place, site, &listen, &mut owners);
         let tls = tls(context, place, site, &hosts, secure);
         let redirect = https_redirect(context, place, site, &tls);
         let scope =
             Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, when: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
-        SiteSpec { tls, https_redirect: redirect, routes, hosts, listen: Vec::new() }
+        SiteSpec { tls, https_redirect: redirect, routes, hosts, listen }
     });
     let sites: Vec<SiteSpec> = sites.collect();
     zones(context, place.key("site"), &sites);
@@ -240,7 +257,8 @@ fn hosts(
     context: &mut Context<'_>,
     place: Place<'_>,
     site: &SiteFile,
-    owners: &mut BTreeMap<String, Span>,
+    listen: &[SocketAddr],
+    owners: &mut Owners,
 ) -> Vec<String> {
     missing(
         context,
@@ -259,13 +277,13 @@ fn hosts(
                 continue;
             }
         };
-        if let Some(first) = owners.get(&host) {
+        if let Some(first) = doors(listen).find_map(|door| owners.get(&(door, host.clone()))) {
             context
                 .report
                 .error("host::twice", format!("host `{host}` is listed twice"))
                 .at(place.span(), "again here")
                 .at(first.clone(), "first here")
-                .help("a host belongs to one site: put all its routes there");
+                .help("at one address a host belongs to one site: put all its routes there");
             continue;
         }
         if values::is_placeholder(&host) {
@@ -275,7 +293,7 @@ fn hosts(
                 .at(place.span(), "a name that documents use in examples")
                 .help("write your own domain, or a name under `.localhost` while developing");
         }
-        owners.insert(host.clone(), place.span());
+        owners.extend(doors(listen).map(|door| ((door, host.clone()), place.span())));
         hosts.push(host);
     }
     if hosts.is_empty() && site.hosts.is_some() && items(place, site.hosts.as_ref()).next().is_none() {
