@@ -6,5 +6,6 @@
 //! Every node keeps its span in the file it came from, so whatever complains later points into the user's own file.
 
 pub mod compose;
+pub mod print;
 pub mod traefik;
 pub mod yaml;

@@ -3,6 +3,7 @@
 //! Nothing of the translation is here: [`Project`] is the merged, interpolated tree of all files, and still Compose's own words.
 
 pub mod load;
+pub mod map;
 
 use crate::import::yaml::Text;
 use crate::tree::Node;
