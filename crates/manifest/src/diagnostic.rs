@@ -10,16 +10,30 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file's text, for pointing into it.
+/// The text of a file, or of several that were read one after the other, for pointing into it.
 #[derive(Debug)]
 pub struct Source {
-    path: PathBuf,
+    /// Where each file begins in the text, in order; there is one at least.
+    pieces: Vec<(usize, PathBuf)>,
     shown: String,
 }
 
 impl Source {
     /// A file whose text may be shown but for what `secret` spans.
     pub fn masked(path: &Path, text: &str, secrets: &[Span]) -> Arc<Self> {
+        Self::joined([(path, text)].into_iter(), secrets)
+    }
+
+    /// The texts of files, a line end between each two.
+    pub fn joined<'a>(files: impl Iterator<Item = (&'a Path, &'a str)>, secrets: &[Span]) -> Arc<Self> {
+        let (mut pieces, mut text) = (Vec::new(), String::new());
+        for (path, own) in files {
+            if !pieces.is_empty() {
+                text.push('\n');
+            }
+            pieces.push((text.len(), path.to_owned()));
+            text.push_str(own);
+        }
         let mut bytes = text.as_bytes().to_vec();
         for byte in secrets.iter().filter_map(|span| text.get(span.clone()).map(|_| span.clone())).flatten() {
             if let Some(byte) = bytes.get_mut(byte).filter(|byte| !matches!(byte, b'\n' | b'\r')) {
@@ -27,12 +41,24 @@ impl Source {
             }
         }
         // Spans on character boundaries replaced by ASCII leave valid UTF-8; anything else is shown as nothing.
-        Arc::new(Self { path: path.to_owned(), shown: String::from_utf8(bytes).unwrap_or_default() })
+        Arc::new(Self { pieces, shown: String::from_utf8(bytes).unwrap_or_default() })
     }
 
-    /// Line and column of a byte, from 1; the column counts characters.
+    /// The file in which a byte stands, and what of the text is that file's.
+    fn piece(&self, offset: usize) -> (&Path, Span) {
+        let next = self.pieces.partition_point(|(start, _)| *start <= offset);
+        let end = self.pieces.get(next).map_or(self.shown.len(), |(start, _)| start.saturating_sub(1));
+        match self.pieces.get(next.saturating_sub(1)) {
+            Some((start, path)) => (path, *start..end.max(*start)),
+            None => (Path::new(""), 0..end),
+        }
+    }
+
+    /// Line and column of a byte in its file, from 1; the column counts characters.
     fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.shown.as_bytes().get(..offset).unwrap_or(self.shown.as_bytes());
+        let offset = offset.min(self.shown.len());
+        let start = self.piece(offset).1.start;
+        let before = self.shown.as_bytes().get(start..offset).unwrap_or_default();
         let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
         (line, String::from_utf8_lossy(before.get(start..).unwrap_or_default()).chars().count() + 1)
@@ -109,7 +135,7 @@ impl Diagnostic {
 
     /// The file it is about.
     pub fn file(&self) -> &Path {
-        &self.source.path
+        self.source.piece(self.labels.first().map_or(0, |(span, _)| span.start)).0
     }
 
     /// Line and column, from 1; nothing when the file as a whole is meant.
@@ -169,12 +195,32 @@ impl fmt::Display for Diagnostic {
 struct Shown<'a> {
     diagnostic: &'a Diagnostic,
     source: NamedSource<String>,
+    /// What of the text of all files is this one.
+    piece: Span,
+    help: Option<String>,
 }
 
 impl<'a> Shown<'a> {
     fn new(diagnostic: &'a Diagnostic) -> Self {
         let source = &diagnostic.source;
-        Self { diagnostic, source: NamedSource::new(source.path.display().to_string(), source.shown.clone()) }
+        let (path, piece) = source.piece(diagnostic.labels.first().map_or(0, |(span, _)| span.start));
+        let text = source.shown.get(piece.clone()).unwrap_or_default().to_owned();
+        let source_of_it = NamedSource::new(path.display().to_string(), text);
+        let mut own = Self { diagnostic, source: source_of_it, piece, help: diagnostic.help.clone() };
+        // What stands in another file cannot be drawn here, so it is said.
+        for (span, label) in &diagnostic.labels {
+            if own.holds(span) {
+                continue;
+            }
+            let (line, column) = source.position(span.start);
+            let place = format!("{}:{line}:{column}: {label}", source.piece(span.start).0.display());
+            own.help = Some(own.help.take().map_or(place.clone(), |help| format!("{place}\n{help}")));
+        }
+        own
+    }
+
+    fn holds(&self, span: &Span) -> bool {
+        (self.piece.start..=self.piece.end).contains(&span.start)
     }
 }
 
@@ -201,13 +247,15 @@ impl miette::Diagnostic for Shown<'_> {
         })
     }
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
         (!self.diagnostic.labels.is_empty()).then_some(&self.source as &dyn miette::SourceCode)
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let labels = self.diagnostic.labels.iter().enumerate().map(|(index, (span, label))| {
+        let here = self.diagnostic.labels.iter().enumerate().filter(|(_, (span, _))| self.holds(span));
+        let labels = here.map(|(index, (span, label))| {
+            let span = span.start - self.piece.start..span.end.min(self.piece.end) - self.piece.start;
             let label = Some(label.clone()).filter(|label| !label.is_empty());
             match index {
                 0 => LabeledSpan::new_primary_with_span(label, span.clone()),

@@ -7,6 +7,7 @@ pub mod map;
 
 use crate::import::yaml::Text;
 use crate::tree::Node;
+use load::Variables;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -41,16 +42,17 @@ impl Compose {
 /// Everything the files say.
 ///
 /// In [`Self::root`] are `services`, `networks`, `volumes`, `secrets`, `configs` and whatever else stands at the top (`x-…` too), each a table if it is there.
-/// Gone are `name`, `version`, `include`, and in services `extends` and `profiles`. What several files may say is in one form:
+/// `name` is there always. Gone are `version`, `include`, and in services `extends` and `profiles`. What several files may say is in one form:
 ///
 /// | where | form |
 /// |---|---|
-/// | a service's `environment`, `labels`, `annotations`, `sysctls`, `extra_hosts`, `storage_opt`; `build.args`, `build.labels`, `build.extra_hosts`, `build.additional_contexts`; `deploy.labels`; `labels`, `driver_opts` of the top level | a table; a variable without a value got the one of the environment, or is left out |
+/// | a service's `environment`, `labels`, `annotations`, `sysctls`, `storage_opt`; `build.args`, `build.labels`, `build.additional_contexts`; `deploy.labels`; `labels` of networks, volumes, secrets and configs | a table; null is a variable without a value |
 /// | `depends_on` | a table, name → `{ condition, restart, required }` |
 /// | a service's `networks` | a table, name → a table or null |
 /// | `build` | a table |
 /// | `env_file` | a list of `{ path, required, format }` |
-/// | `ulimits` | name → `{ soft, hard }` or a number, as written |
+/// | `extra_hosts` | a list of `NAME=address` |
+/// | `dns`, `dns_search`, `dns_opt`, `tmpfs`, `label_file` | a list |
 /// | everything else | as written: `ports`, `volumes`, `secrets`, `configs`, `command` keep their short forms |
 ///
 /// Paths in it are as they were written, relative to [`Self::folder`]; those from a file of another folder (`extends`, `include`) are absolute.
@@ -58,6 +60,8 @@ impl Compose {
 pub struct Project {
     /// Lower case letters, digits, `-` and `_`; also a valid name of a stack.
     pub name: String,
+    /// The name that its volumes and networks have: that of the folder, where the stack is named after a file of its own.
+    pub base: String,
     /// Where relative paths begin: the folder of the first file, absolute.
     pub folder: PathBuf,
     /// The tree.
@@ -66,6 +70,8 @@ pub struct Project {
     pub inactive: Vec<Inactive>,
     /// Every file, and where its text begins in the text that the spans of the nodes point into.
     pub files: Vec<Text>,
+    /// Variables of `.env` or `--env-file`.
+    pub variables: Variables,
 }
 
 /// A service that is not started, for none of its profiles was chosen.

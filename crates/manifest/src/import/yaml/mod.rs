@@ -65,7 +65,11 @@ pub fn parse(file: &Text, report: &mut Report) -> Option<Vec<Node>> {
     None
 }
 
-/// Whether the whole text is YAML.
+/// Whether this is YAML, as strictly as the parser has it.
+pub fn is_yaml(text: &str) -> bool {
+    scan(text).is_ok()
+}
+
 fn scan(text: &str) -> Result<(), ScanError> {
     Parser::new_from_str(text).try_for_each(|event| event.map(drop))
 }
