@@ -86,6 +86,7 @@ pub(crate) async fn run(
     keeper.prepare_log_folders();
     keeper.find_engine();
     keeper.adopt(&mut inbox).await?;
+    sys::cgroup::Host::look().sweep(&keeper.home.groups());
     beside::settle_names(&keeper.home);
     keeper.find_edge().await?;
     keeper.find_beside();

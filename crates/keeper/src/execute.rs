@@ -105,6 +105,7 @@ impl Keeper {
             out,
             err,
             shim_log: home.logs().join("shim.log"),
+            groups: home.groups(),
         }
     }
 

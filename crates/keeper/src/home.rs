@@ -50,6 +50,10 @@ impl Home {
     pub fn run(&self) -> &Path {
         &self.run
     }
+    /// Folder of the control groups of its instances, below the keeper's own.
+    pub fn groups(&self) -> String {
+        format!("mainstay-{}", self.run.file_name().unwrap_or_default().to_string_lossy())
+    }
     /// The state store.
     pub fn database(&self) -> PathBuf {
         self.home.join("state.db")

@@ -3,7 +3,8 @@
 //! ```text
 //! beat ─▶ requests (the edge's figures), age ──────────────────────▶ Event::Worn ─▶ the plan: successor first, then drain
 //!     └─▶ memory, away from the loop ([`memory`]) ─▶ over `recycle.memory` ──┘
-//!                                                └─▶ over `resources.memory` ─▶ killed at once: a crash, out of memory
+//!                                                └─▶ over `resources.memory` ─▶ killed at once: a crash, out of memory. Where the
+//!                                                    instance has a control group the kernel does that itself
 //! ```
 //!
 //! Nothing of this is kept: a restarted keeper sees the same figures again, and draws the same thresholds, which follow from the instance's
@@ -143,7 +144,7 @@ impl Keeper {
         self.wear.beats = self.wear.beats.wrapping_add(1);
         let living = self.observed.instances.values().filter(|instance| instance.phase.is_alive());
         let asked: Vec<Asked> = living.filter_map(|instance| self.asked(instance)).collect();
-        let is_limited = asked.iter().any(|asked| !asked.limits.is_empty());
+        let is_limited = asked.iter().any(|asked| !asked.limits.is_empty() || !asked.wanted.is_empty());
         if asked.is_empty() || self.wear.is_looking || !(is_limited || self.wear.beats.is_multiple_of(SELDOM))
         {
             return;
@@ -163,7 +164,8 @@ impl Keeper {
         let recycle = spec.recycle.memory.filter(|_| instance.worn.is_none());
         let limits = recycle.into_iter().chain(spec.resources.memory).collect();
         let last = self.wear.seen.get(&instance.id).and_then(|seen| seen.held);
-        Some(Asked { id: instance.id.clone(), pid, limits, last })
+        let wanted = supervisor::confine::limits(&spec.resources);
+        Some(Asked { id: instance.id.clone(), pid, limits, wanted, last })
     }
 
     /// What a look at memory has found.
@@ -188,7 +190,10 @@ impl Keeper {
             let started = self.facts.get(&id).and_then(|facts| facts.started_ms).unwrap_or(0);
             let is_settled = u128::from(epoch_ms().saturating_sub(started)) >= SETTLED.as_millis();
             match (limit, recycle.memory) {
-                (Some(limit), _) if held.bytes > limit => self.kill(&id, &phase, held.bytes, limit),
+                (Some(limit), _) if held.ended > 0 => self.kill(&id, &phase, held.bytes.max(limit), limit),
+                (Some(limit), _) if held.bytes > limit && !held.by_group => {
+                    self.kill(&id, &phase, held.bytes, limit)
+                }
                 (_, Some(most)) if held.bytes > most && phase.is_ready() && is_settled => {
                     self.wears_out(id, format!("it held {} (limit {})", Bytes(held.bytes), Bytes(most)));
                 }

@@ -17,6 +17,7 @@ use crate::output::{Output, journal};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use sys::cgroup::Group;
 use sys::process::{Bind, Credentials, Exit, Inside, Reaped, Spawn};
 use wire::shim::{ShimSpec, ShimState};
 
@@ -44,6 +45,8 @@ pub(crate) struct Instance {
     /// SIGKILL has been sent by us.
     killed: bool,
     oom: OomCounter,
+    /// Its own control groups; empty: it has none.
+    group: Group,
 }
 
 impl Instance {
@@ -62,8 +65,9 @@ impl Instance {
             kill_pause: KILL_PAUSE.0,
             killed: false,
             oom: OomCounter::now(),
+            group: Group::of(spec.groups.clone()),
         };
-        match spawn(spec, network) {
+        match spawn(spec, network, &instance.group) {
             Ok((pid, outputs)) => {
                 instance.state = ShimState::Running { pid };
                 instance.started_ms = now_ms();
@@ -71,6 +75,7 @@ impl Instance {
                 (instance, outputs)
             }
             Err(reason) => {
+                instance.group.remove();
                 instance.state = ShimState::NotStarted { reason };
                 (instance, Vec::new())
             }
@@ -167,14 +172,18 @@ impl Instance {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
         };
-        let out_of_memory = signal == Some(SIGKILL) && !self.killed && self.oom.has_risen();
+        // A group of its own counts exactly; that of the keeper may have counted somebody else.
+        let killed_there = signal == Some(SIGKILL) && !self.killed && self.oom.has_risen();
+        let out_of_memory = self.group.oom_kills() > 0 || killed_there;
+        let held = self.group.peak().zip(self.group.read().memory).filter(|_| out_of_memory);
+        self.group.remove();
         let stopped = self.stop_asked;
-        self.state = ShimState::Ended { pid, code, signal, stopped, out_of_memory, ended_ms };
+        self.state = ShimState::Ended { pid, code, signal, stopped, out_of_memory, held, ended_ms };
         true
     }
 }
 
-fn spawn(spec: ShimSpec, network: Option<OwnedFd>) -> Result<(u32, Vec<Output>), String> {
+fn spawn(spec: ShimSpec, network: Option<OwnedFd>, group: &Group) -> Result<(u32, Vec<Output>), String> {
     let (program, args) = spec.argv.split_first().ok_or("no command")?;
     let owner = spec.user.as_ref().map(|u| (u.uid, u.gid));
     let output = |path| Output::new(journal(&spec, path)?, owner).map_err(no_pipe);
@@ -186,6 +195,7 @@ fn spawn(spec: ShimSpec, network: Option<OwnedFd>) -> Result<(u32, Vec<Output>),
     process.dir = Some(spec.dir);
     process.credentials = spec.user.map(|u| Credentials { uid: u.uid, gid: u.gid, groups: u.groups });
     process.umask = Some(UMASK);
+    process.groups = group.doors().map_err(|e| format!("its control group: {e}"))?;
     process.stdout = Some(stdout);
     process.stderr = Some(stderr);
     // Nobody but the instance holds its network: the two end together.

@@ -28,7 +28,7 @@ fn exit_code_and_signal_come_through_and_are_durable() {
     {
         let mut shim = Shim::run(script);
         let status = shim.outcome();
-        let ShimState::Ended { pid, code, signal, stopped, out_of_memory, ended_ms } = status.state else {
+        let ShimState::Ended { pid, code, signal, stopped, out_of_memory, ended_ms, .. } = status.state else {
             panic!("{status:?}")
         };
         assert_eq!((code, signal), expected, "{script}");
@@ -169,4 +169,24 @@ fn a_full_disk_never_blocks_the_application() {
     let status = shim.outcome();
     assert!(matches!(status.state, ShimState::Ended { code: Some(0), .. }), "{status:?}");
     assert!(shim.records().iter().any(|r| r.text == "done"));
+}
+
+#[test]
+fn memory_of_a_group_of_its_own_is_told_with_its_figures() {
+    use sys::cgroup::{Controller, Host, Limits};
+    if let Err(why) = Host::look().can(Controller::Memory) {
+        return eprintln!("skipped: {why}");
+    }
+    let limits = Limits { memory: Some(32 << 20), ..Limits::default() };
+    let group = Host::make(&format!("mainstay-shim-test-{}", std::process::id()), "oom", &limits).unwrap();
+    // A child is over the limit: its parent would go on.
+    let script = "sh -c 'a=x; while :; do a=$a$a; done'; exit 0";
+    let shim = Shim::run_with(script, |spec| spec.groups = group.folders().to_vec());
+    let status = shim.outcome();
+    let ShimState::Ended { out_of_memory: true, held: Some((held, limit)), .. } = status.state else {
+        panic!("{status:?}")
+    };
+    assert!(limit == 32 << 20 && held > 16 << 20, "{held} of {limit}");
+    assert!(!group.folders()[0].exists(), "it is gone with the instance");
+    shim.connect().send(&ToShim::Release);
 }

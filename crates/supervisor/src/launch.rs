@@ -2,7 +2,7 @@
 
 use crate::link::Link;
 use crate::meta::Meta;
-use crate::{Order, Places, contained, port};
+use crate::{Order, Places, confine, contained, port};
 use model::observed::Address;
 use model::spec::{AppSpec, EnvValue, HealthSpec, Listen, Probe};
 use std::io::{self, Write};
@@ -59,10 +59,12 @@ fn prepare(order: &Order) -> Result<Prepared, String> {
     meta.addresses = order.network.iter().flat_map(|network| network.addresses.clone()).collect();
     meta.save(&order.places.meta)
         .map_err(|error| format!("cannot write {}: {error}", order.places.meta.display()))?;
-    let spec = shim_spec(order, &env, address.as_ref());
+    let mut spec = shim_spec(order, &env, address.as_ref());
     let network = order.network.as_ref().map(|network| (network.make)()).transpose()?;
-    let shim =
-        start_shim(order, &spec, network).map_err(|error| format!("cannot start the shim: {error}"))?;
+    let group = confine::group(order)?;
+    spec.groups = group.folders().to_vec();
+    let shim = start_shim(order, &spec, network).inspect_err(|_| group.remove());
+    let shim = shim.map_err(|error| format!("cannot start the shim: {error}"))?;
     Ok((address, env, shim))
 }
 
@@ -244,6 +246,7 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         log_keep: spec.logs.keep,
         stop_signal,
         stop_ms: u64::try_from(stop.as_millis()).unwrap_or(u64::MAX),
+        groups: Vec::new(),
         lifetime: lifetime.is_some(),
         network: order.network.is_some(),
         binds: order.network.iter().flat_map(|network| network.binds.clone()).collect(),

@@ -13,12 +13,14 @@
 //! - [`probe`]: one try of a health check.
 //! - [`link`]: the connection to a shim.
 //! - [`network`]: the network namespace of an instance that is on private networks.
+//! - [`confine`]: what an instance may use and is kept from, as this host can see to it.
 //! - [`build`]: what an app's instances start from, made by its steps.
 //! - [`meta`]: what is kept on disk so that the next keeper can adopt an instance.
 
 mod adopt;
 pub mod build;
 mod command;
+pub mod confine;
 mod contained;
 pub mod launch;
 mod life;
@@ -69,6 +71,8 @@ pub struct Places {
     pub err: PathBuf,
     /// The shim's own diagnostics.
     pub shim_log: PathBuf,
+    /// Folder of the control groups of this home: [`sys::cgroup::Host::make`].
+    pub groups: String,
 }
 
 /// Everything needed to start one instance.

@@ -393,7 +393,10 @@ fn kill_tree(main: u32, born: Option<u64>) {
 pub(crate) fn end_of(state: &ShimState) -> End {
     match *state {
         ShimState::Ended { stopped: true, .. } => End::Stopped,
-        ShimState::Ended { out_of_memory: true, .. } => End::OutOfMemory { held: None, limit: None },
+        ShimState::Ended { out_of_memory: true, held, .. } => {
+            let (held, limit) = held.unzip();
+            End::OutOfMemory { held, limit }
+        }
         ShimState::Ended { signal: Some(signal), .. } => End::Signaled(signal),
         ShimState::Ended { code, .. } => End::Exited(code.unwrap_or(0)),
         ShimState::Running { .. } | ShimState::NotStarted { .. } => End::Signaled(SIGKILL),

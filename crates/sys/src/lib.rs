@@ -5,6 +5,7 @@
 //! with unsafe code; it is found in `process::spawn` (between fork and exec) and [`descriptor`] (adopting an inherited
 //! descriptor), and nowhere else.
 
+pub mod cgroup;
 pub mod descriptor;
 pub mod durable;
 pub mod folder;

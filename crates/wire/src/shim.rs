@@ -39,6 +39,9 @@ pub struct ShimSpec {
     pub stop_signal: i32,
     /// Milliseconds from that signal to SIGKILL of every process of the instance.
     pub stop_ms: u64,
+    /// Folders of the control groups that its processes are members of from the first on; the shim removes them at the end.
+    #[serde(default)]
+    pub groups: Vec<PathBuf>,
     /// Descriptor 4 is the read end of a pipe: when it closes, the instance is stopped and the shim exits.
     pub lifetime: bool,
     /// Descriptor 5 is a network namespace, which the instance is in. The shim itself is not: its socket and files are the host's.
@@ -150,6 +153,9 @@ pub enum ShimState {
         stopped: bool,
         /// The kernel's out-of-memory killer did it.
         out_of_memory: bool,
+        /// Then: most bytes of memory that its control group held at once, and the limit of that, where it has one of its own.
+        #[serde(default)]
+        held: Option<(u64, u64)>,
         /// Milliseconds since the Unix epoch.
         ended_ms: u64,
     },

@@ -2,6 +2,7 @@
 //! specification, but for the secrets.
 
 mod build;
+mod confine;
 mod hold;
 mod policy;
 mod service;
@@ -177,9 +178,7 @@ fn app(app: &AppSpec) -> Table {
     if app.recycle.is_on() {
         table["recycle"] = recycle(&app.recycle);
     }
-    if let Some(bytes) = app.resources.memory {
-        table["resources"] = inline([("memory", size(bytes))]);
-    }
+    confine::entries(app).for_each(|(key, item)| table[key] = item);
     if let Some(signal) = app.reload_signal {
         table["reload"] = value(values::signal_name(signal));
     }

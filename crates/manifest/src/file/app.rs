@@ -2,7 +2,7 @@
 
 use super::{
     BalanceFile, CircuitFile, DurationText, HoldFile, LogsFile, OneOrMany, RecycleFile, ResourcesFile,
-    StickyFile,
+    StickyFile, TmpfsFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -74,6 +74,22 @@ pub struct AppFile {
     pub reload: Option<String>,
     /// System user it runs as, when Mainstay was started as root.
     pub user: Option<String>,
+    /// Group it runs as, when Mainstay was started as root. Default: its user's own.
+    pub group: Option<String>,
+    /// It can change no file but below its state folder, `writable` and `tmpfs`. Default: `false`.
+    pub read_only: Option<bool>,
+    /// Folders in memory, its own and gone with it: `["/tmp:noexec,size=100m"]`.
+    pub tmpfs: Option<TmpfsFile>,
+    /// Capabilities that it gets beyond what its user has: `NET_BIND_SERVICE`, see capabilities(7).
+    pub cap_add: Option<OneOrMany>,
+    /// Capabilities that it can never get; `ALL` of them.
+    pub cap_drop: Option<OneOrMany>,
+    /// It may gain rights by executing a set-user-id program such as `sudo`. Default: `false` where Mainstay was started as root and the
+    /// app runs as another user, else `true`.
+    pub new_privileges: Option<bool>,
+    /// Landlock and seccomp: system calls that no web app needs are refused. Default: `true` where the app says anything else about what
+    /// it is kept from (`group` to `new_privileges = false`).
+    pub sandbox: Option<bool>,
     /// How much of its output is kept.
     pub logs: LogsFile,
 }

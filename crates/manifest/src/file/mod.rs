@@ -8,6 +8,7 @@
 
 mod app;
 mod auth;
+mod confine;
 mod edge;
 mod files;
 mod headers;
@@ -23,6 +24,7 @@ mod traffic;
 
 pub use app::*;
 pub use auth::*;
+pub use confine::*;
 pub use edge::*;
 pub use files::*;
 pub use headers::*;

@@ -1,4 +1,4 @@
-//! What keeps instances fresh: `recycle` and `resources` of an app.
+//! What keeps instances fresh: `recycle` of an app.
 
 use super::{DurationText, SizeText};
 use schemars::JsonSchema;
@@ -19,13 +19,4 @@ pub struct RecycleFile {
     pub memory: Option<SizeText>,
     /// Once it has run for so long.
     pub age: Option<DurationText>,
-}
-
-/// What an instance may use.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Resources")]
-pub struct ResourcesFile {
-    /// Memory of all its processes; over it, it is ended at once, and restarted as after a crash.
-    pub memory: Option<SizeText>,
 }

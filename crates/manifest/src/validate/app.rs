@@ -2,7 +2,8 @@
 
 use super::reach::unreachable_folder;
 use super::{
-    Context, build, command, env, handler, hold, instances, items, missing, recycle, run, script, traffic,
+    Context, build, command, confine, env, handler, hold, instances, items, missing, recycle, run, script,
+    traffic,
 };
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
@@ -73,7 +74,7 @@ pub fn app(
             .help("leave `port` out: each instance gets a port of its own as `$PORT`");
     }
     let fresh = recycle::recycle(context, place.key("recycle"), file.recycle.as_ref());
-    let resources = recycle::resources(context, place.key("resources"), &file.resources);
+    let resources = confine::resources(context, place.key("resources"), &file.resources);
     recycle::both(context, place, &fresh, &resources);
     let keys = traffic::Keys {
         concurrency: file.concurrency,
@@ -107,7 +108,7 @@ pub fn app(
         scale,
         reload_signal: run::reload(context, place.key("reload"), file.reload.as_deref()),
         container: None,
-        confine: Default::default(),
+        confine: confine::confine(context, place, file),
         mounts: Vec::new(),
         files: Vec::new(),
         networks: Vec::new(),

@@ -5,6 +5,7 @@
 mod app;
 mod build;
 mod command;
+mod confine;
 mod door;
 mod env;
 mod files;

@@ -1,7 +1,7 @@
-//! `recycle` and `resources` of an app.
+//! `recycle` of an app, and how it goes with `resources`.
 
 use super::Context;
-use crate::file::{RecycleFile, ResourcesFile, SizeText};
+use crate::file::{RecycleFile, SizeText};
 use crate::place::Place;
 use model::upkeep::{RecycleSpec, ResourcesSpec};
 use std::time::Duration;
@@ -46,14 +46,6 @@ pub fn recycle(context: &mut Context<'_>, place: Place<'_>, file: Option<&Recycl
     spec
 }
 
-/// What an instance may use.
-pub fn resources(context: &mut Context<'_>, place: Place<'_>, file: &ResourcesFile) -> ResourcesSpec {
-    ResourcesSpec {
-        memory: limit(context, place.key("memory"), file.memory.as_ref()),
-        ..ResourcesSpec::default()
-    }
-}
-
 /// Who is killed at a limit is never replaced in time at a higher one.
 pub fn both(context: &mut Context<'_>, app: Place<'_>, recycle: &RecycleSpec, resources: &ResourcesSpec) {
     if let (Some(soft), Some(hard)) = (recycle.memory, resources.memory)
@@ -66,7 +58,8 @@ pub fn both(context: &mut Context<'_>, app: Place<'_>, recycle: &RecycleSpec, re
     }
 }
 
-fn limit(context: &mut Context<'_>, place: Place<'_>, size: Option<&SizeText>) -> Option<u64> {
+/// A number of bytes that a program may run in.
+pub fn limit(context: &mut Context<'_>, place: Place<'_>, size: Option<&SizeText>) -> Option<u64> {
     let bytes = context.size(place, Some(size?), LEAST);
     if bytes < LEAST {
         let found = context.report.error("memory::little", "no program runs in so little memory");

@@ -51,6 +51,7 @@ pub fn spec(dir: &Path, script: &str) -> ShimSpec {
         log_keep: 3,
         stop_signal: 15,
         stop_ms: 10_000,
+        groups: Vec::new(),
         lifetime: false,
         network: false,
         binds: Vec::new(),

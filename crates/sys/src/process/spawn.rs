@@ -1,7 +1,8 @@
 //! Starting a process from plain values, and what happens between fork and exec.
 //!
-//! In the child, in this order: new session → default signals → umask → namespaces and mounts ([`Inside`]) → credentials (groups, then
-//! group, then user) → working folder (reached *as that user*) → descriptors at their fixed numbers, all others close-on-exec → exec.
+//! In the child, in this order: control groups → new session → default signals → umask → namespaces and mounts ([`Inside`]) → credentials
+//! (groups, then group, then user) → working folder (reached *as that user*) → descriptors at their fixed numbers, all others
+//! close-on-exec → exec.
 //! [`SpawnError`] says which of these failed; nothing is left behind then.
 #![allow(unsafe_code)]
 
@@ -51,6 +52,8 @@ pub struct Spawn {
     pub stdout: Option<OwnedFd>,
     /// Standard error; none: `/dev/null`.
     pub stderr: Option<OwnedFd>,
+    /// Control groups it is a member of before it executes anything: [`crate::cgroup::Group::doors`].
+    pub groups: Vec<OwnedFd>,
     /// Further descriptors and the numbers (3 to [`LAST_FIXED`]) at which the process finds them.
     pub descriptors: Vec<(RawFd, OwnedFd)>,
     /// What it sees that this process does not.
@@ -62,6 +65,8 @@ pub struct Spawn {
 pub enum Stage {
     /// Fork and pipes.
     Fork,
+    /// Control groups.
+    Groups,
     /// New session, signals.
     Session,
     /// Namespaces and mounts.
@@ -93,6 +98,7 @@ impl SpawnError {
         let (subject, error) = (&self.subject, &self.error);
         match self.stage {
             Stage::Fork => format!("no process could be created: {error}"),
+            Stage::Groups => format!("it cannot be put into its control group: {error}"),
             Stage::Session => format!("no session of its own: {error}"),
             Stage::Inside => format!("cannot enter its own network or make its own mounts: {error}"),
             Stage::Credentials => format!("cannot run as user {subject}: {error}"),
@@ -117,6 +123,7 @@ impl Spawn {
             umask: None,
             stdout: None,
             stderr: None,
+            groups: Vec::new(),
             descriptors: Vec::new(),
             inside: Inside::default(),
         }
@@ -139,6 +146,7 @@ impl Spawn {
         command.stderr(self.stderr.map_or_else(Stdio::null, Stdio::from));
         let mut child = InChild {
             stage: File::from(stage_write),
+            groups: self.groups.into_iter().map(File::from).collect(),
             dir: self
                 .dir
                 .map(|d| nul_terminated(d.into_os_string()))
@@ -182,7 +190,15 @@ fn out_of_the_way(descriptors: Vec<(RawFd, OwnedFd)>) -> io::Result<Vec<(RawFd, 
 
 impl Stage {
     fn from_byte(byte: u8) -> Stage {
-        [Stage::Session, Stage::Inside, Stage::Credentials, Stage::Folder, Stage::Descriptors, Stage::Exec]
+        [
+            Stage::Groups,
+            Stage::Session,
+            Stage::Inside,
+            Stage::Credentials,
+            Stage::Folder,
+            Stage::Descriptors,
+            Stage::Exec,
+        ]
             .into_iter()
             .find(|s| *s as u8 == byte)
             .unwrap_or(Stage::Fork)
@@ -233,6 +249,7 @@ impl From<Credentials> for RawCredentials {
 /// What happens between fork and exec; everything is allocated before the fork.
 struct InChild {
     stage: File,
+    groups: Vec<File>,
     dir: Option<CString>,
     credentials: Option<RawCredentials>,
     new_session: bool,
@@ -245,7 +262,7 @@ struct InChild {
 
 impl InChild {
     fn prepare(&mut self) -> io::Result<()> {
-        let mut stage = Stage::Session;
+        let mut stage = Stage::Groups;
         let done = self.steps(&mut stage);
         if done.is_err() {
             let _ = self.stage.write(&[stage as u8]);
@@ -257,6 +274,10 @@ impl InChild {
     }
 
     fn steps(&mut self, stage: &mut Stage) -> io::Result<()> {
+        for group in &mut self.groups {
+            group.write_all(b"0")?; // who writes it
+        }
+        *stage = Stage::Session;
         if self.new_session {
             rustix::process::setsid()?;
         }
