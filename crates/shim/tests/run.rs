@@ -28,7 +28,8 @@ fn exit_code_and_signal_come_through_and_are_durable() {
     {
         let mut shim = Shim::run(script);
         let status = shim.outcome();
-        let ShimState::Ended { pid, code, signal, stopped, out_of_memory, ended_ms, .. } = status.state else {
+        let ShimState::Ended { pid, code, signal, stopped, out_of_memory, ended_ms, .. } = status.state
+        else {
             panic!("{status:?}")
         };
         assert_eq!((code, signal), expected, "{script}");

@@ -199,9 +199,9 @@ impl Stage {
             Stage::Descriptors,
             Stage::Exec,
         ]
-            .into_iter()
-            .find(|s| *s as u8 == byte)
-            .unwrap_or(Stage::Fork)
+        .into_iter()
+        .find(|s| *s as u8 == byte)
+        .unwrap_or(Stage::Fork)
     }
 }
 
