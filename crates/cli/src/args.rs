@@ -228,6 +228,9 @@ pub struct UpArgs {
     /// The same for HTTPS; 443, or --https 8443 where that needs no rights
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub https: Vec<SocketAddr>,
+    /// Pull images again that are there
+    #[arg(long)]
+    pub pull: bool,
 }
 
 /// `start`.
@@ -246,6 +249,9 @@ pub struct StartArgs {
     /// The same for HTTPS; 443, or --https 8443 where that needs no rights
     #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "names")]
     pub https: Vec<SocketAddr>,
+    /// Pull images again that are there
+    #[arg(long, conflicts_with = "names")]
+    pub pull: bool,
 }
 
 /// `restart`.
@@ -268,6 +274,9 @@ pub struct ReloadArgs {
     /// Only say what would change
     #[arg(long)]
     pub dry_run: bool,
+    /// Pull images again that are there
+    #[arg(long)]
+    pub pull: bool,
 }
 
 /// `cleanup`.

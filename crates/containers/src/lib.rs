@@ -16,3 +16,5 @@ pub mod exec;
 pub mod image;
 pub mod run;
 pub mod sweep;
+
+pub use bollard::Docker;

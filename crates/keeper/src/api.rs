@@ -49,6 +49,9 @@ pub struct StackRequest {
     /// The same for HTTPS.
     #[serde(default)]
     pub https: Vec<SocketAddr>,
+    /// Pull images again that are there.
+    #[serde(default)]
+    pub pull: bool,
 }
 
 /// Read the manifest again.
@@ -57,6 +60,9 @@ pub struct ReloadRequest {
     /// Only say what would change.
     #[serde(default)]
     pub dry_run: bool,
+    /// Pull images again that are there.
+    #[serde(default)]
+    pub pull: bool,
 }
 
 /// Other numbers of instances than the manifest says, all of them or none.

@@ -7,17 +7,24 @@
 //!      ├ failed ─▶ a candidate's: the change is dropped; otherwise the app is failed until somebody asks for a new try
 //!      └ nobody wants it any more ─▶ cancelled
 //! ```
+//! An app in a container starts from an image, which is had in the same way ([`crate::images`]).
+//!
 //! Invariants: whether a build is done is asked of the disk, each time; the hashes of a revision are those read when it was
 //! proposed, also in the next keeper; a folder that an instance or a revision may use is not removed.
 
+mod inputs;
+
+pub(crate) use inputs::{forget, read_inputs, recall, remember};
+
 use crate::api::BuildStatus;
-use crate::error::KeeperError;
 use crate::home::Home;
+use crate::images;
 use crate::keeper::Keeper;
 use crate::stack::Stack;
 use crate::user;
+use model::observed::Observed;
 use model::plan::{AppDesired, Build, Desired, needs_ready};
-use model::spec::{BuildSpec, StackSpec};
+use model::spec::{AppSpec, BuildSpec};
 use model::{AppId, AppName, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,6 +41,8 @@ const KEPT: usize = 1;
 /// What is done for an app now.
 enum Work {
     Build(u64, Running),
+    /// Whether its image is still there.
+    Look,
     /// Old ones are removed.
     Sweep,
 }
@@ -44,14 +53,16 @@ pub(crate) struct Builds {
     working: BTreeMap<AppId, Work>,
     /// Hash and reason.
     failed: BTreeMap<AppId, (u64, String)>,
+    /// Images of which this keeper knows that they are there.
+    seen: BTreeSet<(AppId, u64)>,
     /// Stacks whose old builds are to be looked for.
     to_sweep: BTreeSet<StackName>,
 }
 
 impl Builds {
     pub(crate) fn new(reports: mpsc::Sender<Report>) -> Self {
-        let (working, failed, to_sweep) = Default::default();
-        Self { reports, working, failed, to_sweep }
+        let (working, failed, seen, to_sweep) = Default::default();
+        Self { reports, working, failed, seen, to_sweep }
     }
 
     /// Whether nothing is being done.
@@ -66,19 +77,32 @@ impl Builds {
 
     /// A build that failed gets a new try. True: there was one.
     pub(crate) fn clear(&mut self, app: &AppId) -> bool {
+        self.seen.retain(|(other, _)| other != app);
         self.failed.remove(app).is_some()
     }
 
-    fn state(&self, home: &Home, app: &AppId, hash: u64) -> Build {
-        if build::is_done(&home.app_build(app, hash)) {
+    /// `idle`: nothing is to start from it.
+    fn state(&self, home: &Home, app: &AppId, (hash, of): (u64, Of), idle: bool) -> Build {
+        let there = idle || of == Of::Steps || self.seen.contains(&(app.clone(), hash));
+        if build::is_done(&home.app_build(app, hash)) && there {
             return Build::Done;
         }
         match self.failed.get(app).filter(|(of, _)| *of == hash) {
             Some((_, reason)) => Build::Failed(reason.clone()),
             None => Build::UnderWay(self.progress(app).map_or_else(
-                || "waits for its turn to be built".to_owned(),
-                |it| {
-                    format!("building: step {} of {} ({}), {} s", it.step, it.steps, it.command, seconds(&it))
+                || of.waits().to_owned(),
+                |it| match of {
+                    Of::Steps => {
+                        format!(
+                            "building: step {} of {} ({}), {} s",
+                            it.step,
+                            it.steps,
+                            it.command,
+                            seconds(&it)
+                        )
+                    }
+                    Of::Image if it.line.is_empty() => format!("{}, {} s", it.command, seconds(&it)),
+                    Of::Image => format!("{}, {} s", it.line, seconds(&it)),
                 },
             )),
         }
@@ -87,7 +111,7 @@ impl Builds {
     fn progress(&self, app: &AppId) -> Option<Progress> {
         match self.working.get(app)? {
             Work::Build(_, running) => Some(running.progress()),
-            Work::Sweep => None,
+            Work::Look | Work::Sweep => None,
         }
     }
 
@@ -99,12 +123,33 @@ impl Builds {
     }
 }
 
+/// What makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Steps,
+    Image,
+}
+
+impl Of {
+    fn app(spec: &AppSpec) -> Self {
+        if spec.container.is_some() { Self::Image } else { Self::Steps }
+    }
+
+    fn waits(self) -> &'static str {
+        match self {
+            Self::Steps => "waits for its turn to be built",
+            Self::Image => "waits for its image",
+        }
+    }
+}
+
 fn seconds(progress: &Progress) -> u64 {
     progress.begun.elapsed().as_secs()
 }
 
-fn build_of<'a>(stack: &'a Stack, app: &AppName) -> Option<&'a BuildSpec> {
-    stack.head(app)?.1.build.as_ref()
+fn build_of<'a>(stack: &'a Stack, app: &AppName) -> Option<(&'a BuildSpec, Of)> {
+    let (_, spec) = stack.head(app)?;
+    Some((spec.build.as_ref()?, Of::app(spec)))
 }
 
 impl Keeper {
@@ -112,8 +157,9 @@ impl Keeper {
     pub(crate) fn tell_builds(&self, desired: &mut Desired) {
         for (id, app) in desired.apps.iter_mut().filter(|(_, app)| app.instances > 0) {
             let build = self.stacks.get(&id.stack).and_then(|stack| build_of(stack, &id.app));
-            if let Some(build) = build {
-                app.build = self.builds.state(&self.home, id, build.hash);
+            if let Some((build, of)) = build {
+                let idle = current(&self.observed, id, app) >= app.instances as usize;
+                app.build = self.builds.state(&self.home, id, (build.hash, of), idle);
             }
         }
     }
@@ -130,39 +176,79 @@ impl Keeper {
     pub(crate) fn build(&mut self) {
         let desired = self.desired();
         let missing = |(id, app): &(&AppId, &AppDesired)| {
-            let current =
-                self.observed.of(id).filter(|it| it.spec == app.spec && it.phase.is_alive()).count();
             let is_to_build = self.ending.is_none() && matches!(app.build, Build::UnderWay(_));
             // Not under those that run from it, should its marker have vanished.
-            is_to_build && current < app.instances as usize
+            is_to_build && current(&self.observed, id, app) < app.instances as usize
         };
-        let missing =
-            desired.apps.iter().filter(missing).filter_map(|(id, _)| {
-                Some((id.clone(), build_of(self.stacks.get(&id.stack)?, &id.app)?.hash))
-            });
-        let missing: BTreeMap<AppId, u64> = missing.collect();
+        let missing = desired.apps.iter().filter(missing).filter_map(|(id, _)| {
+            let (build, of) = build_of(self.stacks.get(&id.stack)?, &id.app)?;
+            Some((id.clone(), (build.hash, of)))
+        });
+        let missing: BTreeMap<AppId, (u64, Of)> = missing.collect();
         for (app, work) in &self.builds.working {
             if let Work::Build(hash, running) = work
-                && missing.get(app) != Some(hash)
+                && missing.get(app).is_none_or(|(wanted, _)| wanted != hash)
             {
                 running.cancel();
             }
         }
-        for (app, hash) in missing {
+        for (app, (hash, of)) in missing {
             let building =
                 self.builds.working.values().filter(|work| matches!(work, Work::Build(..))).count();
             let free = building < MOST && !self.builds.working.contains_key(&app);
-            // A step may need what the app needs: one that prepares a database.
-            if free && needs_ready(&desired, &self.observed, &app) {
-                match self.build_order(&app) {
-                    Ok(order) => self.begin_build(app, hash, order),
-                    Err(reason) => {
-                        self.build_failed(&app, hash, format!("build of {} failed: {reason}", app.app));
+            // A step may need what the app needs: one that prepares a database. Nothing of an image does.
+            let begins = match of {
+                Of::Steps => needs_ready(&desired, &self.observed, &app),
+                Of::Image => !self.twin_works(&app, hash),
+            };
+            if free && begins {
+                let begun = match of {
+                    Of::Steps => {
+                        self.build_order(&app).map(|order| self.begin_build(app.clone(), hash, order))
                     }
+                    Of::Image => self.begin_image(&app, hash),
+                };
+                if let Err(reason) = begun {
+                    self.build_failed(&app, hash, format!("build of {} failed: {reason}", app.app));
                 }
             }
         }
         self.sweep_builds();
+    }
+
+    /// Another app of the stack has the same image made.
+    fn twin_works(&self, app: &AppId, hash: u64) -> bool {
+        self.builds.working.iter().any(|(other, work)| {
+            let same = matches!(work, Work::Build(of, _) if *of == hash);
+            same && other.stack == app.stack && other != app
+        })
+    }
+
+    /// Has an image, or looks whether one that was had is still there.
+    fn begin_image(&mut self, app: &AppId, hash: u64) -> Result<(), String> {
+        let engine = self.engine.reach()?;
+        let reports = self.builds.reports.clone();
+        let folder = self.home.app_build(app, hash);
+        if build::is_done(&folder) {
+            self.builds.working.insert(app.clone(), Work::Look);
+            self.tasks.spawn(images::look(app.clone(), hash, folder, engine, reports));
+            return Ok(());
+        }
+        let order = self.build_order(app)?;
+        let apps = self
+            .stacks
+            .get(&app.stack)
+            .into_iter()
+            .flat_map(Stack::revisions)
+            .flat_map(|it| it.spec.apps.keys());
+        let twins = apps.filter(|name| **name != app.app);
+        let twins = twins
+            .map(|name| self.home.app_build(&AppId { stack: app.stack.clone(), app: name.clone() }, hash))
+            .collect();
+        let running = images::start(order, images::At { engine, home: self.home.clone(), twins }, reports)?;
+        tracing::info!(%app, hash = format!("{hash:016x}"), "its image is looked for");
+        self.builds.working.insert(app.clone(), Work::Build(hash, running));
+        Ok(())
     }
 
     fn begin_build(&mut self, app: AppId, hash: u64, order: Order) {
@@ -193,8 +279,14 @@ impl Keeper {
     pub(crate) fn build_ended(&mut self, Report { app, hash, outcome }: Report) {
         self.builds.working.remove(&app);
         tracing::info!(%app, hash = format!("{hash:016x}"), ?outcome, "build ended");
-        if let Outcome::Failed(reason) = outcome {
-            self.build_failed(&app, hash, reason);
+        match outcome {
+            Outcome::Done => match self.image_is_had(&app, hash) {
+                Ok(Some(hash)) => drop(self.builds.seen.insert((app, hash))),
+                Ok(None) => {}
+                Err(reason) => self.build_failed(&app, hash, reason),
+            },
+            Outcome::Failed(reason) => self.build_failed(&app, hash, reason),
+            Outcome::Cancelled | Outcome::Removed => {}
         }
     }
 
@@ -227,15 +319,23 @@ impl Keeper {
             let apps = entries(&self.home.builds().join(name.as_str()));
             let apps: Vec<AppId> =
                 apps.iter().filter_map(|(app, _)| Some(stack.app_id(&app.parse().ok()?))).collect();
-            let used = |app: &AppId| build_of(stack, &app.app).map(|build| build.hash);
+            let used = |app: &AppId| build_of(stack, &app.app).map(|(build, _)| build.hash);
             let old: Vec<_> =
                 apps.into_iter().map(|app| (old_builds(&self.home, &app, used(&app)), app)).collect();
-            for (folders, app) in old.into_iter().filter(|(folders, _)| !folders.is_empty()) {
+            for ((folders, tags), app) in old.into_iter().filter(|((folders, _), _)| !folders.is_empty()) {
+                if let Some(engine) = (!tags.is_empty()).then(|| self.engine.reach().ok()).flatten() {
+                    self.tasks.spawn(images::untag(engine, tags));
+                }
                 build::remove(app.clone(), folders, self.builds.reports.clone());
                 self.builds.working.insert(app, Work::Sweep);
             }
         }
     }
+}
+
+/// How many instances there are of what is wanted.
+fn current(observed: &Observed, id: &AppId, app: &AppDesired) -> usize {
+    observed.of(id).filter(|it| it.spec == app.spec && it.phase.is_alive()).count()
 }
 
 /// Names and paths in a folder; none if it cannot be read.
@@ -245,94 +345,30 @@ fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
 }
 
 /// Folders of an app that are to go. Their markers are gone when this returns: nobody takes one for a build any more.
-fn old_builds(home: &Home, app: &AppId, used: Option<u64>) -> Vec<PathBuf> {
+/// And names of images that were built here.
+fn old_builds(home: &Home, app: &AppId, used: Option<u64>) -> (Vec<PathBuf>, Vec<String>) {
     let hash = |name: &str| u64::from_str_radix(name, 16).ok().filter(|_| name.len() == 16);
     let builds =
         entries(&home.app_builds(app)).into_iter().filter_map(|(name, path)| Some((hash(&name)?, path)));
-    let mut builds: Vec<(Option<SystemTime>, PathBuf)> = builds
+    let mut builds: Vec<(Option<SystemTime>, u64, PathBuf)> = builds
         .filter(|(hash, _)| Some(*hash) != used)
-        .map(|(_, path)| (std::fs::metadata(build::marker(&path)).and_then(|it| it.modified()).ok(), path))
+        .map(|(hash, path)| {
+            (std::fs::metadata(build::marker(&path)).and_then(|it| it.modified()).ok(), hash, path)
+        })
         .collect();
     // The youngest first, those without a marker last.
-    builds.sort_by(|(a, _), (b, _)| b.cmp(a));
-    let finished = builds.iter().filter(|(done, _)| done.is_some()).count();
-    let old = builds.into_iter().skip(finished.min(KEPT)).map(|(_, path)| path);
-    old.filter(|path| match sys::durable::remove(&build::marker(path)) {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(folder = %path.display(), %error, "an old build cannot be removed");
-            false
-        }
-    })
-    .collect()
-}
-
-/// Reads the inputs of all builds: from now on their hashes stand for them.
-///
-/// # Errors
-/// An input that cannot be read.
-pub(crate) fn read_inputs(spec: &mut StackSpec) -> Result<(), KeeperError> {
-    let names: Vec<AppName> = spec.apps.keys().cloned().collect();
-    names.iter().try_for_each(|name| read_inputs_of(spec, name))
-}
-
-fn read_inputs_of(spec: &mut StackSpec, name: &AppName) -> Result<(), KeeperError> {
-    let Some((app, build)) = spec.apps.get(name).and_then(|app| Some((app, app.build.as_ref()?))) else {
-        return Ok(());
-    };
-    let user = user::of_app(spec, app).ok().flatten().map(|user| user.uid);
-    let read = build::hash(app, build, &spec.root, user);
-    let (hash, digests) = read.map_err(|error| KeeperError::Input(format!("build of {name}: {error}")))?;
-    if let Some(build) = spec.apps.get_mut(name).and_then(|app| app.build.as_mut()) {
-        (build.hash, build.digests) = (hash, digests);
-    }
-    Ok(())
-}
-
-/// Hashes and digests that are in force: by revision and app.
-type InForce = BTreeMap<u64, BTreeMap<AppName, (u64, Vec<u64>)>>;
-
-/// Keeps the hashes of a stack's revisions for the next keeper.
-pub(crate) fn remember(home: &Home, stack: &Stack) {
-    let of = |spec: &StackSpec| {
-        let builds = spec.apps.iter().filter_map(|(name, app)| Some((name, app.build.as_ref()?)));
-        builds.map(|(name, build)| (name.clone(), (build.hash, build.digests.clone()))).collect()
-    };
-    let in_force: InForce = stack.revisions().map(|it| (it.number, of(&it.spec))).collect();
-    if in_force.values().all(BTreeMap::is_empty) {
-        return;
-    }
-    let path = home.build_hashes(stack.name.as_str());
-    let folder = path.parent().map_or(Ok(()), |folder| sys::folder::make(folder, 0o711, None));
-    let text = serde_json::to_vec(&in_force).unwrap_or_default();
-    if let Err(error) = folder.and_then(|()| sys::durable::write(&path, &text, 0o600)) {
-        tracing::error!(path = %path.display(), %error, "the next keeper will read the inputs of builds anew");
-    }
-}
-
-/// Forgets them when the stack's revisions are. What was built stays: the next start with the same inputs needs no build.
-pub(crate) fn forget(home: &Home, stack: &StackName) {
-    let path = home.build_hashes(stack.as_str());
-    if let Err(error) = sys::durable::remove(&path) {
-        tracing::warn!(path = %path.display(), %error, "hashes of builds cannot be removed");
-    }
-}
-
-/// Puts the hashes into a revision that were in force when a former keeper recorded it: what somebody wrote into an input since
-/// then is not. What was not kept is read.
-///
-/// # Errors
-/// As [`read_inputs`].
-pub(crate) fn recall(home: &Home, spec: &mut StackSpec, revision: u64) -> Result<(), KeeperError> {
-    let text = std::fs::read(home.build_hashes(spec.name.as_str())).unwrap_or_default();
-    let mut in_force: InForce = serde_json::from_slice(&text).unwrap_or_default();
-    let mut kept = in_force.remove(&revision).unwrap_or_default();
-    let names: Vec<AppName> = spec.apps.keys().cloned().collect();
-    for name in &names {
-        match (spec.apps.get_mut(name).and_then(|app| app.build.as_mut()), kept.remove(name)) {
-            (Some(build), Some((hash, digests))) => (build.hash, build.digests) = (hash, digests),
-            _ => read_inputs_of(spec, name)?,
+    builds.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+    let finished = builds.iter().filter(|(done, ..)| done.is_some()).count();
+    let (mut folders, mut tags) = (Vec::new(), Vec::new());
+    for (_, hash, path) in builds.into_iter().skip(finished.min(KEPT)) {
+        let built = build::image(&path).is_some_and(|made| made.built);
+        match sys::durable::remove(&build::marker(&path)) {
+            Ok(()) => {
+                tags.extend(built.then(|| images::tag(app, hash)));
+                folders.push(path);
+            }
+            Err(error) => tracing::warn!(folder = %path.display(), %error, "an old build cannot be removed"),
         }
     }
-    Ok(())
+    (folders, tags)
 }

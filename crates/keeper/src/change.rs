@@ -3,6 +3,7 @@
 use crate::builds;
 use crate::error::KeeperError;
 use crate::home::Home;
+use crate::images::Asked;
 use crate::log_folder;
 use crate::scale;
 use crate::services;
@@ -37,9 +38,9 @@ impl Loaded {
 ///
 /// # Errors
 /// All its diagnostics at once; or why a service cannot be had.
-pub(crate) fn load(path: &Path, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {
+pub(crate) fn load(path: &Path, home: &Home, dry: bool, asked: Asked) -> Result<Loaded, KeeperError> {
     let mut loaded = expand(manifest::load(path, &environment).map_err(failure)?, home, dry)?;
-    builds::read_inputs(Arc::make_mut(&mut loaded.spec))?;
+    builds::read_inputs(home, Arc::make_mut(&mut loaded.spec), asked)?;
     Ok(loaded)
 }
 

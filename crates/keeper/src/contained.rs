@@ -1,26 +1,22 @@
 //! From an app in a container to the runner that its shim runs.
 
+use crate::home::Home;
+use crate::images;
 use crate::stack::Revision;
 use model::container::{ContainerSpec, ImageSpec, MountSource};
 use model::spec::{AppSpec, Listen, Probe, StackSpec};
 use model::{AppId, InstanceId};
-use std::path::Path;
 use supervisor::Places;
 use wire::container::{
     LABEL_APP, LABEL_HOME, LABEL_INSTANCE, LABEL_SLOT, LABEL_STACK, RunnerMount, RunnerNetwork, RunnerPort,
     RunnerSpec,
 };
 
-/// What an image that is built here is called.
-pub(crate) fn built(app: &AppId, hash: u64) -> String {
-    format!("localhost/mainstay/{}/{}:{hash:016x}", app.stack, app.app)
-}
-
-/// What the engine calls the image of an app.
+/// What the engine calls the image of an app, for people.
 pub(crate) fn image(app: &AppId, spec: &AppSpec, container: &ContainerSpec) -> String {
     match &container.image {
         ImageSpec::Reference { name, .. } => name.clone(),
-        ImageSpec::Build(_) => built(app, spec.build.as_ref().map_or(0, |build| build.hash)),
+        ImageSpec::Build(_) => images::tag(app, spec.build.as_ref().map_or(0, |build| build.hash)),
     }
 }
 
@@ -30,12 +26,14 @@ pub(crate) fn runner(
     spec: &AppSpec,
     id: &InstanceId,
     places: &Places,
-    home: &Path,
+    home: &Home,
     engine: &str,
 ) -> Option<RunnerSpec> {
     let container = spec.container.as_ref()?;
     let folder = places.app_socket.parent()?.to_owned();
-    let home = home.display().to_string();
+    let made =
+        spec.build.as_ref().and_then(|build| supervisor::build::image(&home.app_build(&id.app, build.hash)));
+    let home = home.path().display().to_string();
     let ours = [
         (LABEL_HOME, home.clone()),
         (LABEL_STACK, id.app.stack.to_string()),
@@ -50,7 +48,7 @@ pub(crate) fn runner(
         engine: engine.to_owned(),
         name: format!("{}-{}-{}-{:08x}", id.app.stack, id.app.app, id.slot, unique >> 32),
         labels: container.labels.clone().into_iter().chain(ours).collect(),
-        image: image(&id.app, spec, container),
+        image: made.map_or_else(|| image(&id.app, spec, container), |made| made.id),
         container: ContainerSpec { image: ImageSpec::default(), ..container.clone() },
         confine: spec.confine.clone(),
         resources: spec.resources.clone(),

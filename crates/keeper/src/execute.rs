@@ -66,8 +66,8 @@ impl Keeper {
         let is_service = revision.is_service(&id.app.app);
         let places = self.places(id, Some(spec), is_service);
         let engine = spec.container.is_some().then(|| self.engine.reach()).transpose()?;
-        let runner = engine
-            .and_then(|engine| contained::runner(revision, spec, id, &places, self.home.path(), &engine));
+        let runner =
+            engine.and_then(|engine| contained::runner(revision, spec, id, &places, &self.home, &engine));
         if runner.is_some() {
             self.engine.lives(id);
         }

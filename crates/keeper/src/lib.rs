@@ -9,7 +9,7 @@
 //! - [`services`]: data services become apps, and apps get their addresses; [`secrets`]: what is generated for an app.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
 //! - [`certificates`]: made, loaded, checked and renewed for the edge.
-//! - [`builds`]: what apps start from, built by their steps before.
+//! - [`builds`]: what apps start from, built by their steps before; [`images`]: the same of containers.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
 //! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
@@ -43,6 +43,7 @@ mod hand_over;
 mod handed;
 mod herald;
 pub mod home;
+mod images;
 mod instance_status;
 mod keeper;
 mod load;

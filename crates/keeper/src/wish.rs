@@ -13,6 +13,7 @@ use crate::change::{self, Loaded};
 use crate::control::Call;
 use crate::ending::Ending;
 use crate::error::KeeperError;
+use crate::images::Asked;
 use crate::keeper::{Keeper, epoch_ms};
 use crate::publish;
 use crate::services;
@@ -76,14 +77,15 @@ impl Keeper {
 
     /// Puts a stack up, or another manifest in the place of the one that runs. Apps that were stopped are started.
     pub(crate) async fn put(&mut self, request: StackRequest) -> Result<Accepted, KeeperError> {
-        let loaded = self.load(request.manifest.clone(), false).await?;
+        let asked = if request.pull { Asked::Pull } else { Asked::AsSaid };
+        let loaded = self.load(request.manifest.clone(), false, asked).await?;
         let name = loaded.spec.name.clone();
         let accepted = self.put_loaded(request, loaded);
         self.unless_refused(&name, accepted)
     }
 
     fn put_loaded(&mut self, request: StackRequest, loaded: Loaded) -> Result<Accepted, KeeperError> {
-        let StackRequest { manifest, http, https } = request;
+        let StackRequest { manifest, http, https, .. } = request;
         let name = loaded.spec.name.clone();
         let running = self.stacks.get(&name).filter(|stack| !stack.removing);
         if let Some(running) = running.filter(|stack| stack.manifest != manifest) {
@@ -123,9 +125,9 @@ impl Keeper {
     }
 
     /// Loads a manifest away from the loop: its files may lie on a slow disk.
-    async fn load(&self, path: PathBuf, dry: bool) -> Result<Loaded, KeeperError> {
+    async fn load(&self, path: PathBuf, dry: bool, asked: Asked) -> Result<Loaded, KeeperError> {
         let home = self.home.clone();
-        let loading = tokio::task::spawn_blocking(move || change::load(&path, &home, dry)).await;
+        let loading = tokio::task::spawn_blocking(move || change::load(&path, &home, dry, asked)).await;
         loading.map_err(|error| KeeperError::Io(std::io::Error::other(error)))?
     }
 
@@ -140,7 +142,12 @@ impl Keeper {
             let given = head.map(|head| (head.http.clone(), head.https.clone())).unwrap_or_default();
             (stack.name.clone(), stack.manifest.clone(), given)
         };
-        let loaded = self.load(manifest.clone(), request.dry_run).await?;
+        let asked = match (request.dry_run, request.pull) {
+            (true, _) => Asked::Known,
+            (false, true) => Asked::Pull,
+            (false, false) => Asked::AsSaid,
+        };
+        let loaded = self.load(manifest.clone(), request.dry_run, asked).await?;
         if loaded.spec.name != name {
             let other = loaded.spec.name.clone();
             let why = format!("the manifest now names the stack {other}; stop {name} and start it anew");

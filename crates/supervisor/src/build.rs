@@ -10,12 +10,15 @@
 //! they started ends with them, or at the latest before the next try.
 
 mod hash;
+mod other;
 mod step;
 
 pub use hash::hash;
+pub use other::{Made, Voice, image, start_other};
 
 use crate::launch;
 use model::AppId;
+use model::container::{BuildArg, ImageSpec};
 use model::redact::RedactKind;
 use model::spec::{AppSpec, BuildSpec, EnvValue};
 use serde::{Deserialize, Serialize};
@@ -148,6 +151,9 @@ pub struct Marker {
     pub took_ms: u64,
     /// Its steps, as the manifest has them.
     pub steps: Vec<String>,
+    /// What was made, where that is an image.
+    #[serde(default)]
+    pub image: Option<Made>,
 }
 
 /// The marker's file of a build's folder.
@@ -194,7 +200,10 @@ async fn make(order: &Order, progress: &watch::Sender<Progress>, stop: &Cancella
         Ok(journal) => all_steps(order, journal, progress, stop).await,
         Err(reason) => Err(Stopped::Failed(reason)),
     };
-    let made = made.and_then(|()| finish(order, progress.borrow().begun.elapsed()).map_err(Stopped::Failed));
+    let steps = || order.build.steps.iter().map(|step| shown(step, &order.spec)).collect();
+    let finished =
+        |()| finish(order, steps(), None, progress.borrow().begun.elapsed()).map_err(Stopped::Failed);
+    let made = made.and_then(finished);
     let outcome = match made {
         Ok(()) => return Outcome::Done,
         Err(Stopped::Cancelled) => Outcome::Cancelled,
@@ -270,7 +279,15 @@ fn prepare(order: &Order) -> Result<LineWriter, String> {
 /// Masks these, and what of the app's environment is secret where that is among them.
 fn redactor(spec: &AppSpec, kinds: &[RedactKind]) -> Option<Redactor> {
     let secret = |value: &EnvValue| matches!(value, EnvValue::Secret(_)).then(|| value.expose().to_owned());
-    let secrets: Vec<String> = spec.env.values().filter_map(secret).collect();
+    let secrets = spec.env.values().filter_map(secret);
+    let image = spec.container.as_ref().map(|container| &container.image);
+    let args =
+        image.and_then(|image| if let ImageSpec::Build(build) = image { Some(&build.args) } else { None });
+    let args = args.into_iter().flatten().filter_map(|(_, arg)| match arg {
+        BuildArg::Secret(secret) => Some(secret.expose().to_owned()),
+        BuildArg::Plain(_) => None,
+    });
+    let secrets: Vec<String> = secrets.chain(args).collect();
     Redactor::new(kinds, secrets.iter().map(String::as_str)).unwrap_or_default()
 }
 
@@ -351,11 +368,10 @@ fn shown(words: &[String], spec: &AppSpec) -> String {
 }
 
 /// All that was built reaches the disk, then the marker says so.
-fn finish(order: &Order, took: Duration) -> Result<(), String> {
+fn finish(order: &Order, steps: Vec<String>, image: Option<Made>, took: Duration) -> Result<(), String> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let at_ms = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
-    let steps = order.build.steps.iter().map(|step| shown(step, &order.spec)).collect();
-    let text = serde_json::to_vec(&Marker { at_ms, took_ms: millis(took), steps }).unwrap_or_default();
+    let text = serde_json::to_vec(&Marker { at_ms, took_ms: millis(took), steps, image }).unwrap_or_default();
     let written = sys::durable::sync_file_system(&order.folder)
         .and_then(|()| sys::durable::write(&marker(&order.folder), &text, 0o600));
     written.map_err(|error| format!("cannot keep it in {}: {error}", order.folder.display()))

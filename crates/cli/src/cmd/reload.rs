@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: &ReloadArgs) -> Result<(), Failure> {
     let before = client.status()?;
     let stack = target::stack(context, &before)?;
     let accepted = client
-        .reload(&stack.name, &ReloadRequest { dry_run: args.dry_run })
+        .reload(&stack.name, &ReloadRequest { dry_run: args.dry_run, pull: args.pull })
         .map_err(|error| check::one_by_one(context, error.into()))?;
     if args.dry_run || accepted.changes.is_empty() {
         say(context, &accepted.changes);

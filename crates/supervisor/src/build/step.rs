@@ -133,7 +133,7 @@ impl Said {
     }
 
     /// True: a line ended.
-    fn hear(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
         let mut ended = false;
         for byte in bytes {
             match byte {
@@ -161,8 +161,15 @@ impl Said {
         is_something
     }
 
-    fn last(&self) -> String {
+    pub(super) fn last(&self) -> String {
         self.lines.back().cloned().unwrap_or_default()
+    }
+
+    /// A text without what is secret.
+    pub(super) fn mask(&mut self, text: &str) -> String {
+        let masked =
+            self.redactor.as_mut().map(|it| String::from_utf8_lossy(&it.mask(text.as_bytes())).into_owned());
+        masked.unwrap_or_else(|| text.to_owned())
     }
 
     /// All of them, each on a line of its own.
