@@ -16,6 +16,7 @@ impl Keeper {
                 if let Some(facts) = self.facts.get_mut(&id) {
                     (facts.pid, facts.address, facts.started_ms) = (Some(pid), address, Some(started_ms));
                 }
+                self.observed.apply(Event::Running { instance: id.clone() }, now);
                 self.finish_journal(&id);
             }
             What::Located(address) => {

@@ -231,6 +231,7 @@ impl Stack {
             instances,
             asleep: false,
             needs: spec.needs.clone(),
+            needs_how: spec.needs_how.clone(),
             listen: spec.listen,
             keep_outdated: false,
             in_place: false,

@@ -77,6 +77,11 @@ pub enum Event {
         /// Where it stands. `Starting` when it is not known whether it is ready: the supervisor then says.
         phase: Phase,
     },
+    /// Its program was executed.
+    Running {
+        /// The instance.
+        instance: InstanceId,
+    },
     /// It takes requests: for the first time, or its checks succeed again.
     Ready {
         /// The instance.
@@ -145,6 +150,9 @@ pub struct Instance {
     /// Why it is to be replaced though it is in good health. Not kept by anybody: what wore it out is seen again.
     #[serde(skip)]
     pub worn: Option<String>,
+    /// Its program was executed. Not kept by anybody: the supervisor says it of one that was adopted too.
+    #[serde(skip)]
+    pub runs: bool,
 }
 
 impl Instance {
@@ -259,6 +267,10 @@ impl Observed {
                 };
                 Some(Phase::Ended { at: now, uptime, end })
             }),
+            Event::Running { instance } => {
+                let instance = self.instances.get_mut(&instance);
+                instance.into_iter().for_each(|instance| instance.runs = true);
+            }
             Event::Ready { instance } => self.change(&instance, |phase| match phase {
                 Phase::Starting { .. } | Phase::Unhealthy { .. } => Some(Phase::Ready { since: now }),
                 _ => None,
@@ -310,13 +322,13 @@ impl Observed {
             record.restarts = record.restarts.saturating_add(1);
         }
         let phase = Phase::Starting { since: now };
-        self.instances.insert(id.clone(), Instance { id, spec, phase, worn: None });
+        self.instances.insert(id.clone(), Instance { id, spec, phase, worn: None, runs: false });
     }
 
     fn adopted(&mut self, id: InstanceId, spec: u64, phase: Phase) {
         let last = self.runs.entry(id.app.clone()).or_default();
         *last = (*last).max(id.run);
-        self.instances.entry(id.clone()).or_insert(Instance { id, spec, phase, worn: None });
+        self.instances.entry(id.clone()).or_insert(Instance { id, spec, phase, worn: None, runs: false });
     }
 
     fn forgotten(&mut self, id: &InstanceId, unstable: bool) {

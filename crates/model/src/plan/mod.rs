@@ -12,7 +12,7 @@
 //!
 //! The flow of one plan: forget what ended (its slot's record is in force within the same plan), then app by app:
 //! what is on its way out (`retire`), what is to be taken out and what is to be started (`app`, on the instances as `fleet` sorts
-//! them), in the order of needs (`order`), not before the back-off is over (`backoff`) nor what they start from is built ([`Build`]).
+//! them), in the order of needs (`order`), not before those are there (`needs`), not before the back-off is over (`backoff`) nor what they start from is built ([`Build`]).
 //!
 //! A *worn* instance ([`Event::Worn`]) is in good health and is replaced all the same: as an outdated one is, except that it goes only for a
 //! successor that is ready, so that it serves on where none becomes so. A change under way keeps it: it is replaced with the rest then.
@@ -25,6 +25,7 @@
 mod app;
 mod backoff;
 mod fleet;
+mod needs;
 mod order;
 mod retire;
 mod state;
@@ -32,8 +33,10 @@ mod text;
 
 pub use crate::observed::{Event, Observed, SlotId, SlotRecord};
 pub use backoff::SlotState;
-pub use state::{AppState, Serving, app_state, needs_ready, serving, slot_state, what_is_wrong};
+pub use needs::needs_ready;
+pub use state::{AppState, Serving, app_state, serving, slot_state, what_is_wrong};
 
+use crate::network::NeedCondition;
 use crate::observed::{Moment, Phase};
 use crate::spec::{Listen, RestartSpec, StopSpec};
 use crate::{AppId, AppName, InstanceId};
@@ -50,8 +53,10 @@ pub struct AppDesired {
     pub instances: u32,
     /// There are 0 until somebody asks for the app.
     pub asleep: bool,
-    /// Apps of the same stack that must have a ready instance before one of this app is started.
+    /// Apps of the same stack that must be there before an instance of this app is started.
     pub needs: Vec<AppName>,
+    /// What is waited for, of those of `needs` that need not be healthy.
+    pub needs_how: BTreeMap<AppName, NeedCondition>,
     /// A fixed port cannot be held by an old and a new instance at once: the old one ends first.
     pub listen: Listen,
     /// Prepare a full set of new instances and leave the outdated ones alone (a change that is not committed yet);

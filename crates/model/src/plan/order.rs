@@ -1,5 +1,5 @@
 //! The order of needs: who is looked at, and who has to be gone before whom. (Who has to be there before whom is
-//! [`super::needs_ready`].)
+//! [`super::needs`].)
 
 use super::Desired;
 use crate::AppId;

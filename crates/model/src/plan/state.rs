@@ -2,9 +2,10 @@
 
 use super::backoff::{self, SlotState};
 use super::fleet::Fleet;
+use super::needs::{hopeless, needs_ready, waits_for};
 use super::{AppDesired, Build, Desired};
+use crate::AppId;
 use crate::observed::{End, Instance, Moment, Observed, Phase, SlotRecord};
-use crate::{AppId, AppName};
 
 /// How an app stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,9 @@ pub fn app_state(desired: &Desired, observed: &Observed, id: &AppId) -> AppState
             let reason = what_is_wrong(desired, observed, id).unwrap_or_default();
             return AppState::Failed { reason };
         }
+        if let Some(reason) = hopeless(desired, observed, id) {
+            return AppState::Failed { reason };
+        }
         if !needs_ready(desired, observed, id) {
             return AppState::Waiting;
         }
@@ -104,12 +108,8 @@ pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Opti
     let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
     let fleet = Fleet::new(id, app, observed, Moment::ZERO);
     own_trouble(app, &fleet, observed, id).or_else(|| {
-        let missing = app.needs.iter().find(|need| !is_there(desired, observed, id, need));
-        let waits = match (missing, &app.build) {
-            (Some(missing), _) => {
-                let need = AppId { stack: id.stack.clone(), app: missing.clone() };
-                format!("waits for {missing}: {}", why_not_there(desired, observed, &need))
-            }
+        let waits = match (waits_for(desired, observed, id), &app.build) {
+            (Some(waits), _) => waits,
             (None, Build::UnderWay(how_far)) => how_far.clone(),
             (None, _) => return None,
         };
@@ -118,7 +118,12 @@ pub fn what_is_wrong(desired: &Desired, observed: &Observed, id: &AppId) -> Opti
 }
 
 /// What is wrong with the app itself, whatever it waits for.
-fn own_trouble(app: &AppDesired, fleet: &Fleet<'_>, observed: &Observed, id: &AppId) -> Option<String> {
+pub(super) fn own_trouble(
+    app: &AppDesired,
+    fleet: &Fleet<'_>,
+    observed: &Observed,
+    id: &AppId,
+) -> Option<String> {
     if let Build::Failed(reason) = &app.build {
         return Some(reason.clone());
     }
@@ -138,31 +143,13 @@ fn own_trouble(app: &AppDesired, fleet: &Fleet<'_>, observed: &Observed, id: &Ap
 }
 
 /// How a slot's last run ended, and what becomes of it.
-fn ended(id: &AppId, slot: u32, record: &SlotRecord, what_now: &str) -> String {
+pub(super) fn ended(id: &AppId, slot: u32, record: &SlotRecord, what_now: &str) -> String {
     match record.unstable {
         0 | 1 => format!("{}.{slot} {} and {what_now}", id.app, record.end),
         times => {
             format!("{}.{slot} {}, the {} time in a row, and {what_now}", id.app, record.end, ordinal(times))
         }
     }
-}
-
-/// Why an app that another one needs is not there.
-fn why_not_there(desired: &Desired, observed: &Observed, id: &AppId) -> String {
-    let Some(app) = desired.apps.get(id).filter(|app| app.instances > 0) else {
-        return "it is stopped".to_owned();
-    };
-    let fleet = Fleet::new(id, app, observed, Moment::ZERO);
-    if let Some(trouble) = own_trouble(app, &fleet, observed, id) {
-        return trouble;
-    }
-    // One that ended and is being tried again looks like any that starts.
-    let again = observed.slots.iter().find(|((of, _), record)| {
-        of == id && record.spec == app.spec && record.end != End::Stopped && record.unstable > 0
-    });
-    again.map_or("it is not ready yet".to_owned(), |((_, slot), record)| {
-        ended(id, *slot, record, "is being started again")
-    })
 }
 
 /// `1st`, `2nd`, `11th`, `23rd`.
@@ -192,7 +179,9 @@ pub fn serving(desired: &Desired, observed: &Observed, id: &AppId) -> Serving {
     };
     if tally.unhealthy > 0 {
         Serving::Unhealthy
-    } else if matches!(app.build, Build::Failed(_)) && tally.starting == 0 {
+    } else if tally.starting == 0
+        && (matches!(app.build, Build::Failed(_)) || hopeless(desired, observed, id).is_some())
+    {
         Serving::Down
     } else if tally.crashed > 0 || observed.of(id).any(has_ended) {
         Serving::Restarting
@@ -207,12 +196,6 @@ fn is_asleep(desired: &Desired, id: &AppId) -> bool {
     desired.apps.get(id).is_some_and(|app| app.asleep && app.instances == 0)
 }
 
-/// Whether everything that this app needs is there: a ready instance each, or a program that ended with success.
-pub fn needs_ready(desired: &Desired, observed: &Observed, id: &AppId) -> bool {
-    let needs = desired.apps.get(id).map(|app| app.needs.as_slice()).unwrap_or_default();
-    needs.iter().all(|need| is_there(desired, observed, id, need))
-}
-
 /// Where a slot without a living instance stands.
 pub fn slot_state(app: &AppDesired, observed: &Observed, id: &AppId, slot: u32, now: Moment) -> SlotState {
     match observed.slot(id, slot) {
@@ -221,27 +204,25 @@ pub fn slot_state(app: &AppDesired, observed: &Observed, id: &AppId, slot: u32, 
     }
 }
 
-fn is_there(desired: &Desired, observed: &Observed, id: &AppId, need: &AppName) -> bool {
-    let need = AppId { stack: id.stack.clone(), app: need.clone() };
-    observed.of(&need).any(|instance| instance.phase.is_ready())
-        || tally(desired, observed, &need).is_some_and(|(app, tally)| tally.complete >= app.instances)
-}
-
 /// How many of an app's instances and places are what.
-struct Tally {
+pub(super) struct Tally {
     ready: u32,
     starting: u32,
     unhealthy: u32,
     /// Ended slots that will be started again, and instances starting after such an end.
     crashed: u32,
     failed: u32,
-    complete: u32,
+    pub complete: u32,
     /// Places whose start nothing but their turn, their needs or the stop of a predecessor delays.
     open: u32,
 }
 
 /// None when the app is not wanted.
-fn tally<'a>(desired: &'a Desired, observed: &Observed, id: &AppId) -> Option<(&'a AppDesired, Tally)> {
+pub(super) fn tally<'a>(
+    desired: &'a Desired,
+    observed: &Observed,
+    id: &AppId,
+) -> Option<(&'a AppDesired, Tally)> {
     let app = desired.apps.get(id).filter(|app| app.instances > 0)?;
     // The moment only tells waiting from due: both will be started again.
     let fleet = Fleet::new(id, app, observed, Moment::ZERO);

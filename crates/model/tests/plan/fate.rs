@@ -3,7 +3,7 @@
 use crate::world::{App, Happening, Order, Process, START_PERIOD, World};
 use model::InstanceId;
 use model::observed::{End, Event, Phase};
-use model::spec::Listen;
+use model::spec::{Listen, RestartPolicy, RestartSpec};
 
 impl World {
     pub fn pick(&self, app: usize, pick: usize) -> Option<InstanceId> {
@@ -64,9 +64,9 @@ impl World {
                 app.behaviours.insert(spec, app.behaviours[&app.wanted.spec]);
                 app.wanted.spec = spec;
             }
-            // A fixed port has one holder.
+            // A fixed port has one holder, and work is done once.
             Order::Scale { app, instances }
-                if !matches!(self.apps[app % count].wanted.listen, Listen::Port(_)) =>
+                if !matches!(self.apps[app % count].wanted.listen, Listen::Port(_) | Listen::Nothing) =>
             {
                 self.apps[app % count].wanted.instances = instances;
             }
@@ -75,6 +75,13 @@ impl World {
             Order::Start { app } => self.apps[app % count].stopped = false,
             Order::StopAll => self.apps.iter_mut().for_each(|app| app.stopped = true),
             Order::StartAll => self.apps.iter_mut().for_each(|app| app.stopped = false),
+        }
+    }
+
+    /// The shim's word that the program was executed.
+    pub fn runs(&mut self, instance: InstanceId) {
+        if self.keeper_is_up && self.processes.contains_key(&instance) {
+            self.observed.apply(Event::Running { instance }, self.now);
         }
     }
 
@@ -125,9 +132,14 @@ impl World {
             return;
         };
         let of = |app: &&mut App| app.id == id.app && app.candidate == Some(spec);
-        if let Some(app) = self.apps.iter_mut().find(of).filter(|_| !was_ready && end != End::Stopped) {
+        let fails = |app: &App| !was_ready && end != End::Stopped && !did_its_work(&app.wanted.restart, &end);
+        if let Some(app) = self.apps.iter_mut().find(of).filter(|app| fails(app)) {
             app.candidate = None;
         }
         self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, self.now);
     }
+}
+
+pub fn did_its_work(restart: &RestartSpec, end: &End) -> bool {
+    restart.policy != RestartPolicy::Always && *end == End::Exited(0)
 }

@@ -18,6 +18,7 @@ pub fn an_app() -> AppDesired {
         instances: 1,
         asleep: false,
         needs: Vec::new(),
+        needs_how: Default::default(),
         listen: Listen::Socket,
         keep_outdated: false,
         in_place: false,

@@ -1,8 +1,10 @@
 //! What must hold before each step and after each round, whatever happens.
 
+use crate::fate::did_its_work;
 use crate::world::{DRAIN, Process, World};
+use model::network::NeedCondition;
 use model::observed::Phase;
-use model::plan::Step;
+use model::plan::{Desired, Step};
 use model::spec::Listen;
 use model::{AppId, InstanceId};
 
@@ -34,8 +36,12 @@ fn start(world: &World, id: &InstanceId, spec: u64) {
     assert_eq!(spec, app.spec, "{id} is started with what is not desired");
     for need in &app.needs {
         let need = AppId { stack: id.app.stack.clone(), app: need.clone() };
-        assert!(ready(world, &need) > 0, "{id} is started before {need} is ready");
+        let how = app.needs_how.get(&need.app).copied().unwrap_or_default();
+        assert!(is_there(world, &need, how, &desired), "{id} is started before {need} is {how:?}");
     }
+    let record = world.observed.slot(&id.app, id.slot).filter(|record| record.spec == spec);
+    let was_done = record.is_some_and(|record| did_its_work(&app.restart, &record.end));
+    assert!(!was_done, "the work of {id} is done twice");
     let count = living(world, &id.app).count() + 1;
     let wanted = app.instances as usize;
     if matches!(app.listen, Listen::Port(_)) {
@@ -45,6 +51,18 @@ fn start(world: &World, id: &InstanceId, spec: u64) {
         let is_worn = world.observed.of(&id.app).any(|instance| instance.is_to_be_recycled());
         assert!(count <= wanted + 1 || !(is_mixed || is_worn), "{id}: more than one too many while rolling");
         assert!(count <= wanted || is_mixed || !app.in_place, "{id}: there is no room for it");
+    }
+}
+
+fn is_there(world: &World, need: &AppId, how: NeedCondition, desired: &Desired) -> bool {
+    let wanted = &desired.apps[need];
+    let records = || world.observed.slots.iter().filter(|((of, _), it)| of == need && it.spec == wanted.spec);
+    match how {
+        NeedCondition::Healthy => ready(world, need) > 0,
+        NeedCondition::Started => {
+            world.processes.keys().any(|id| id.app == *need) || records().next().is_some()
+        }
+        NeedCondition::Completed => records().any(|(_, record)| did_its_work(&wanted.restart, &record.end)),
     }
 }
 
@@ -60,7 +78,10 @@ fn drain(world: &World, id: &InstanceId) {
     } else if was_ready && !matches!(app.listen, Listen::Port(_)) {
         let left = ready(world, &id.app) - 1;
         let one_less = usize::from(app.in_place && world.observed.instances[id].is_to_be_recycled());
-        let least = app.instances as usize - one_less;
+        let records = world.observed.slots.iter().filter(|((of, _), record)| {
+            *of == id.app && record.spec == app.spec && did_its_work(&app.restart, &record.end)
+        });
+        let least = (app.instances as usize).saturating_sub(one_less + records.count());
         assert!(left >= least, "{id} drained: only {left} of {} are left", app.instances);
     }
     let outdated = world.observed.instances[id].spec != app.spec;

@@ -1,5 +1,6 @@
 //! The simulated keeper: it plans, executes, commits, publishes, dies and comes back.
 
+use crate::fate::did_its_work;
 use crate::invariants;
 use crate::world::{Happening, Process, START_PERIOD, STOP_TIMEOUT, World};
 use model::InstanceId;
@@ -57,8 +58,10 @@ impl World {
             self.later(after, Happening::Up(instance.clone()));
         }
         if let Some(after) = behaviour.lives {
-            self.later(after, Happening::Dies(instance.clone(), End::Exited(1)));
+            self.later(after, Happening::Dies(instance.clone(), End::Exited(behaviour.status)));
         }
+        let takes = self.millis(300);
+        self.later(takes, Happening::Runs(instance.clone()));
         self.later(START_PERIOD, Happening::Verdict(instance.clone()));
         let process = Process {
             spec,
@@ -93,7 +96,11 @@ impl World {
             };
             let in_place = matches!(app.wanted.listen, Listen::Port(_))
                 && of(&|instance| instance.spec != spec && instance.phase.is_alive()) > 0;
-            if in_place || of(&|instance| instance.spec == spec && instance.phase.is_ready()) >= wanted {
+            let done = self.observed.slots.iter().filter(|((id, _), record)| {
+                *id == app.id && record.spec == spec && did_its_work(&app.wanted.restart, &record.end)
+            });
+            let ready = of(&|instance| instance.spec == spec && instance.phase.is_ready());
+            if in_place || ready + done.count() >= wanted {
                 app.wanted.spec = spec;
                 app.candidate = None;
                 any = true;
@@ -117,16 +124,19 @@ impl World {
         }
     }
 
-    /// A new keeper: it knows the run numbers, finds the processes, and asks how they are.
+    /// A new keeper: it knows the run numbers and how the slots' last runs ended, finds the processes, and asks how they are.
     pub fn keeper_is_back(&mut self) {
         self.keeper_is_up = true;
         self.published = None;
-        self.observed = Observed { runs: self.observed.runs.clone(), ..Observed::default() };
+        let Observed { runs, mut slots, .. } = std::mem::take(&mut self.observed);
+        slots.values_mut().for_each(|record| record.ended = Duration::ZERO);
+        self.observed = Observed { runs, slots, ..Observed::default() };
         let known: Vec<(InstanceId, u64)> =
             self.processes.iter().map(|(id, process)| (id.clone(), process.spec)).collect();
         for (instance, spec) in known {
             let phase = Phase::Starting { since: self.now };
             self.observed.apply(Event::Adopted { instance: instance.clone(), spec, phase }, self.now);
+            self.runs(instance.clone());
             self.probe(&instance);
             self.looks_at_wear(&instance);
             if self.processes.get(&instance).is_some_and(|process| process.ended.is_some()) {

@@ -17,11 +17,15 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
     ];
     // Shorter than `min_uptime`: sooner or later such a slot is failed.
     let lives = prop_oneof![4 => Just(None), 1 => millis(0..9000).prop_map(Some)];
-    (ready_after, lives).prop_map(|(ready_after, lives)| Behaviour { ready_after, lives })
+    (ready_after, lives, 0..2_i32).prop_map(|(ready_after, lives, status)| Behaviour {
+        ready_after,
+        lives,
+        status,
+    })
 }
 
 fn order() -> impl Strategy<Value = Order> {
-    let app = || 0..3_usize;
+    let app = || 0..5_usize;
     prop_oneof![
         4 => (app(), 0..8_usize).prop_map(|(app, pick)| Order::Crash { app, pick }),
         2 => (app(), 0..8_usize, millis(100..20_000)).prop_map(|(app, pick, lasts)| Order::Sick { app, pick, lasts }),
@@ -60,7 +64,11 @@ fn at_peace(world: &World) {
             continue;
         }
         assert_eq!(app.candidate, None, "{}: neither committed nor dropped", app.id);
-        let expected = (wanted.instances as usize, wanted.instances as usize, AppState::Ready);
+        let is_done = |slot: &u32| {
+            slot_state(wanted, &world.observed, &app.id, *slot, world.now) == SlotState::Complete
+        };
+        let left = (wanted.instances as usize).saturating_sub((1..20).filter(is_done).count());
+        let expected = (left, left, if left == 0 { AppState::Complete } else { AppState::Ready });
         assert_eq!((current, living.len(), state), expected, "{}", app.id);
         assert!(living.iter().all(|(_, process)| !process.worn), "{}: not replaced", app.id);
     }

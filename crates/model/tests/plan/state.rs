@@ -1,7 +1,8 @@
 //! What is told of an app, to people and to the edge.
 
 use crate::house::{House, SECOND, id};
-use model::observed::End;
+use model::network::NeedCondition;
+use model::observed::{End, Event};
 use model::plan::{AppState, Serving, app_state, serving, what_is_wrong};
 use model::spec::RestartPolicy;
 
@@ -131,4 +132,68 @@ fn an_app_that_nobody_asks_sleeps_and_is_not_down() {
     assert_eq!(told(&house, "web"), (AppState::Asleep, Serving::Asleep));
     house.want("web", |app| app.instances = 1);
     assert_eq!(told(&house, "web"), (AppState::Starting, Serving::Starting));
+}
+
+/// `web` needs `job` until `how`; what ends with a failure is not tried again.
+fn needing(how: NeedCondition) -> House {
+    let mut house = House::default();
+    house.needs("web", &["job"]);
+    house.want("web", |app| drop(app.needs_how.insert("job".parse().unwrap(), how)));
+    house.want("job", |app| app.restart.policy = RestartPolicy::Never);
+    house.settle();
+    house
+}
+
+fn wrong(house: &House, app: &str) -> Option<String> {
+    what_is_wrong(&house.desired, &house.observed, &id(app))
+}
+
+#[test]
+fn who_needs_a_work_waits_for_its_end_and_starts_when_it_was_a_success() {
+    let mut house = needing(NeedCondition::Completed);
+    house.ready("job", 1);
+    assert_eq!(house.told(), "");
+    assert_eq!(told(&house, "web"), (AppState::Waiting, Serving::Starting));
+    assert_eq!(wrong(&house, "web").unwrap(), "waits for job: it has not done its work yet");
+    house.ended("job", 1, End::Exited(0), SECOND);
+    assert_eq!(house.told(), "forget s/job.1#1, unstable\nstart s/web.1#1\nlook again at 90s\n");
+    house.ready("web", 1);
+    house.want("job", |app| app.instances = 0);
+    house.ended("web", 1, End::Exited(1), 60 * SECOND);
+    house.settle();
+    house.now += SECOND;
+    assert_eq!(house.told(), "start s/web.1#2\nlook again at 91s\n", "stopped, it is done all the same");
+}
+
+#[test]
+fn work_that_failed_fails_who_waits_for_it_and_names_it() {
+    let mut house = needing(NeedCondition::Completed);
+    house.ended("job", 1, End::Exited(3), SECOND);
+    house.settle();
+    let reason = "needs the work of job, which failed: job.1 exited with status 3 and is not started again";
+    assert_eq!(told(&house, "web"), (AppState::Failed { reason: reason.into() }, Serving::Down));
+    house.observed.apply(Event::Cleared { app: id("job") }, house.now);
+    assert_eq!(house.told(), "start s/job.1#2\nlook again at 90s\n", "an administrator has it tried again");
+    assert_eq!(told(&house, "web").0, AppState::Waiting);
+    house.ended("job", 1, End::Exited(0), SECOND);
+    house.settle();
+    assert_eq!(told(&house, "web").0, AppState::Starting);
+}
+
+#[test]
+fn who_needs_a_start_waits_for_the_program_to_be_executed_and_no_longer() {
+    let mut house = needing(NeedCondition::Started);
+    assert_eq!(wrong(&house, "web").unwrap(), "waits for job: it does not run yet");
+    let instance = house.instance("job", 1).id.clone();
+    house.observed.apply(Event::Running { instance }, house.now);
+    assert_eq!(house.told(), "start s/web.1#1\nlook again at 90s\n", "it need not be ready");
+    house.ended("job", 1, End::Exited(3), SECOND);
+    house.ended("web", 1, End::Exited(1), 60 * SECOND);
+    house.settle();
+    house.now += SECOND;
+    assert_eq!(house.told(), "start s/web.1#2\nlook again at 91s\n", "nor run on");
+    let mut never = needing(NeedCondition::Started);
+    never.ended("job", 1, End::NotStarted("`nod` was not found".into()), SECOND);
+    never.settle();
+    assert_eq!(told(&never, "web").0, AppState::Waiting, "what could not be executed was not started");
 }

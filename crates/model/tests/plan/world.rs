@@ -3,9 +3,10 @@
 //! does what is in [`crate::keeper`], [`crate::edge`] and [`crate::fate`].
 
 use crate::house::{SECOND, an_app, id};
+use model::network::NeedCondition::{self, Completed, Healthy, Started};
 use model::observed::{End, Event, Moment, Observed};
 use model::plan::{AppDesired, Desired};
-use model::spec::Listen;
+use model::spec::{Listen, RestartPolicy};
 use model::{AppId, InstanceId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,8 +21,10 @@ pub const DRAIN: Duration = Duration::from_secs(6);
 pub struct Behaviour {
     /// From start to ready; none: never.
     pub ready_after: Option<Duration>,
-    /// From start to a crash; none: none.
+    /// From start to an end of its own; none: none.
     pub lives: Option<Duration>,
+    /// The exit status of that.
+    pub status: i32,
 }
 
 /// What somebody wants, or what fate has in store.
@@ -45,6 +48,8 @@ pub enum Order {
 #[derive(Debug, Clone)]
 pub enum Happening {
     Order(Order),
+    /// Its program was executed.
+    Runs(InstanceId),
     Up(InstanceId),
     /// The supervisor's verdict on one that is not ready in time.
     Verdict(InstanceId),
@@ -98,12 +103,13 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        let good = Behaviour { ready_after: Some(SECOND), lives: None };
-        let app = |name: &str, instances, needs: &[&str], listen| App {
+        let good = Behaviour { ready_after: Some(SECOND), lives: None, status: 1 };
+        let app = |name: &str, instances, needs: &[(&str, NeedCondition)], listen| App {
             id: id(name),
             wanted: AppDesired {
                 instances,
-                needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
+                needs: needs.iter().map(|(need, _)| need.parse().unwrap()).collect(),
+                needs_how: needs.iter().map(|(need, how)| (need.parse().unwrap(), *how)).collect(),
                 listen,
                 start_period: START_PERIOD,
                 restart: model::spec::RestartSpec { max_restarts: 3, ..an_app().restart },
@@ -114,11 +120,16 @@ impl World {
             candidate: None,
             behaviours: BTreeMap::from([(1, good)]),
         };
-        let apps = vec![
+        let mut apps = vec![
             app("db", 1, &[], Listen::Port(5432)),
-            app("back", 2, &["db"], Listen::Socket),
-            app("front", 3, &["back"], Listen::AnyPort),
+            app("back", 2, &[("db", Healthy), ("work", Completed)], Listen::Socket),
+            app("front", 3, &[("back", Healthy)], Listen::AnyPort),
+            app("work", 1, &[("db", Healthy)], Listen::Nothing),
+            app("tail", 1, &[("front", Started)], Listen::Nothing),
         ];
+        apps[3].wanted.restart.policy = RestartPolicy::OnFailure;
+        let lives = Some(3 * SECOND);
+        apps[3].behaviours.insert(1, Behaviour { lives, status: 0, ..good });
         Self {
             now: Duration::ZERO,
             queue: BTreeMap::new(),
@@ -187,6 +198,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Order(order) => self.order(order),
+            Happening::Runs(id) => self.runs(id),
             Happening::Up(id) => {
                 if let Some(process) = self.processes.get_mut(&id) {
                     process.up = process.ended.is_none();
