@@ -86,7 +86,7 @@ pub fn find<'a>(status: &'a Status, name: &str) -> Option<&'a StackStatus> {
 /// unhealthy before it was ready. The keeper may still be trying; whoever waits at a terminal wants to know at the first failure.
 pub fn first_start(stack: &StackStatus, begun: jiff::Timestamp) -> Verdict {
     // A program that did its work has ended too, and well.
-    for app in stack.apps.iter().filter(|app| app.ready < app.wanted && app.state != "complete") {
+    for app in stack.apps.iter().filter(|app| app.ready < app.wanted && app.state != "done") {
         let failed =
             if app.state == "failed" { Some(None) } else { failed_since(&app.history, begun).map(Some) };
         if let Some(transition) = failed {
@@ -145,7 +145,7 @@ pub fn at_rest(stack: &StackStatus) -> Verdict {
         return Verdict::Failed(if of_build { reason } else { format!("{} failed: {reason}", app.name) });
     }
     let rests = |state: &str| {
-        matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "asleep" | "degraded" | "complete")
+        matches!(state, "ready" | "unhealthy" | "ended" | "stopped" | "asleep" | "degraded" | "done")
     };
     let still = |app: &AppStatus| rests(&app.state) && app.instances.iter().all(|i| rests(&i.state));
     if stack.apps.iter().all(still) { Verdict::Done } else { Verdict::Wait }

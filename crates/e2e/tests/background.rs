@@ -385,7 +385,7 @@ fn what_is_known_of_restarts_outlives_the_keeper() {
     let stage = Stage::new(&format!("{WEB}{QUICK}{once}"));
     stage.sandbox.write("once.py", "print('did its work', flush=True)");
     stage.sandbox.start_daemon(stage.port);
-    stage.wait_for_app("once", "done", |app| app["state"] == "complete");
+    stage.wait_for_app("once", "done", |app| app["state"] == "done");
     stage.kill(stage.pids("web")[0]);
     stage.wait_for_app("web", "restarted", |app| restarts(app) == 1 && app["state"] == "ready");
     let before = stage.app("web");
@@ -394,7 +394,7 @@ fn what_is_known_of_restarts_outlives_the_keeper() {
     let after = stage.wait_ready("web");
     assert_eq!((restarts(&after), pids(&after)), (1, pids(&before)), "{after}");
     assert_eq!(instances(&after)[0]["last_end"], instances(&before)[0]["last_end"]);
-    stage.wait_for_app("once", "done as before", |app| app["state"] == "complete");
+    stage.wait_for_app("once", "done as before", |app| app["state"] == "done");
     let said = stage.home_file("logs/t/once.1.out.log");
     assert_eq!(said.matches("did its work").count(), 1, "{said}");
 }

@@ -271,7 +271,7 @@ pub struct AppStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `asleep` (until a request comes), `waiting` (for what
-    /// it needs), `building`.
+    /// it needs), `building`, `done` (its programs ended with success).
     pub state: String,
     /// Instances wanted.
     pub wanted: u32,

@@ -177,7 +177,7 @@ pub(crate) fn parts(old: &AppSpec, new: &AppSpec) -> Vec<String> {
     part(old.stop != new.stop, "stop");
     part(old.logs != new.logs, "logs");
     part(old.restart != new.restart, "restart");
-    part(old.needs != new.needs, "needs");
+    part((&old.needs, &old.needs_how) != (&new.needs, &new.needs_how), "needs");
     part(old.writable != new.writable, "writable");
     if old.env != new.env {
         let names =

@@ -257,7 +257,7 @@ fn word(state: &AppState) -> &'static str {
         AppState::Asleep => "asleep",
         AppState::Waiting => "waiting",
         AppState::Building => "building",
-        AppState::Complete => "complete",
+        AppState::Complete => "done",
     }
 }
 

@@ -19,7 +19,7 @@ use crate::publish;
 use crate::services;
 use crate::stack::{Revision, Stack};
 use model::observed::{Event, Observed};
-use model::plan::Step;
+use model::plan::{AppState, Step, app_state};
 use model::site::DoorSpec;
 use model::spec::{SiteSpec, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
@@ -272,9 +272,15 @@ impl Keeper {
         again.map(|name| format!("app {name}: its build is tried again")).collect()
     }
 
-    /// An administrator's wish gives every app that failed a new try.
+    /// An administrator's wish gives every app that failed a new try. Work that was done, and did not change, is not done again.
     fn clear_failures(&mut self, name: &StackName, spec: &StackSpec) {
-        spec.apps.keys().for_each(|app| self.clear_failure(name, app));
+        let desired = self.desired();
+        for app in spec.apps.keys() {
+            let id = AppId { stack: name.clone(), app: app.clone() };
+            if app_state(&desired, &self.observed, &id) != AppState::Complete {
+                self.clear_failure(name, app);
+            }
+        }
     }
 
     pub(crate) fn clear_failure(&mut self, stack: &StackName, app: &AppName) {

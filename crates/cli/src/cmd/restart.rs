@@ -99,7 +99,7 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     }
     // "start" of an app that runs changes nothing; "restart" is done when every former run is gone
     let former = |run: &u64| verb == "restart" && old.contains(run);
-    let bad = |state: &str| matches!(state, "ended" | "failed" | "unhealthy");
+    let bad = |state: &str| matches!(state, "ended" | "failed" | "unhealthy") && app.state != "done";
     if let Some(instance) = app.instances.iter().find(|i| !old.contains(&i.run) && bad(&i.state)) {
         let reason = app.reason.clone().or_else(|| instance.last_end.clone()).unwrap_or_default();
         return Verdict::Failed(wait::unwell(&instance.label, &reason));
@@ -107,7 +107,7 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     if app.state == "failed" {
         return Verdict::Failed(format!("{} failed: {}", app.name, app.reason.clone().unwrap_or_default()));
     }
-    let done = matches!(app.state.as_str(), "ready" | "complete" | "asleep")
+    let done = matches!(app.state.as_str(), "ready" | "done" | "asleep")
         && app.instances.iter().all(|i| i.state == "ready" && !former(&i.run));
     if done { Verdict::Done } else { Verdict::Wait }
 }

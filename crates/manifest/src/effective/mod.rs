@@ -12,6 +12,7 @@ mod traffic;
 
 use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
+use model::network::NeedCondition;
 use model::redact::RedactKind;
 use model::secret::MASK;
 use model::site::{EdgeSpec, LogFormat};
@@ -154,6 +155,19 @@ fn edge(edge: &EdgeSpec) -> Table {
     table
 }
 
+/// A list, or a table where something else is waited for than health.
+fn needs(app: &AppSpec) -> Item {
+    if app.needs_how.is_empty() {
+        return value(list(app.needs.iter().map(ToString::to_string)));
+    }
+    let how = |need| match app.needs_how.get(need).copied().unwrap_or_default() {
+        NeedCondition::Healthy => "healthy",
+        NeedCondition::Started => "started",
+        NeedCondition::Completed => "completed",
+    };
+    value(app.needs.iter().map(|need| (need.as_str(), Value::from(how(need)))).collect::<InlineTable>())
+}
+
 fn app(app: &AppSpec) -> Table {
     let mut table = Table::new();
     if let Some(description) = &app.description {
@@ -167,7 +181,7 @@ fn app(app: &AppSpec) -> Table {
         Listen::Nothing => table["listen"] = value(false),
         Listen::Socket | Listen::AnyPort => table["listen"] = value(true),
     }
-    table["needs"] = value(list(app.needs.iter().map(ToString::to_string)));
+    table["needs"] = needs(app);
     table["balance"] = value(site::balance(app.balance));
     traffic::entries(&app.traffic).for_each(|(key, own)| table[key] = value(own));
     table["http2"] = value(app.http2);

@@ -58,8 +58,9 @@ pub struct AppFile {
     pub hold: Option<HoldFile>,
     /// Folders below the manifest's that exist and belong to the app's user before it starts.
     pub writable: Option<OneOrMany>,
-    /// Apps and services that must be ready before this one starts; they are stopped after it.
-    pub needs: Option<OneOrMany>,
+    /// Apps and services that must be ready before this one starts, or a table that says for each what is waited for; they are
+    /// stopped after it.
+    pub needs: Option<NeedsFile>,
     /// How health is found out: a path to `GET`, or a table. Default: connecting to the instance.
     pub health: Option<HealthFile>,
     /// When an instance that ended is started again: `always`, `on-failure`, `never`, or a table. Default: `always`.
@@ -92,6 +93,32 @@ pub struct AppFile {
     pub sandbox: Option<bool>,
     /// How much of its output is kept.
     pub logs: LogsFile,
+}
+
+/// Whom an app waits for.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Needs")]
+pub enum NeedsFile {
+    /// One.
+    One(String),
+    /// Any number.
+    Many(Vec<String>),
+    /// By name, and until when.
+    How(BTreeMap<String, NeedFile>),
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Need")]
+pub enum NeedFile {
+    /// That it takes requests and its health check succeeds.
+    Healthy,
+    /// That its program runs.
+    Started,
+    /// That its program has ended with status 0.
+    Completed,
 }
 
 /// How many instances.

@@ -1,6 +1,6 @@
 //! `[task.NAME]`: commands by the clock.
 
-use super::{DurationText, EnvFileValue, LogsFile, OneOrMany, StopFile};
+use super::{DurationText, EnvFileValue, LogsFile, NeedsFile, OneOrMany, StopFile};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub struct TaskFile {
     /// Folders below the manifest's that exist and belong to the task's user before it starts.
     pub writable: Option<OneOrMany>,
     /// Apps and services that must be ready before a run begins.
-    pub needs: Option<OneOrMany>,
+    pub needs: Option<NeedsFile>,
     /// What becomes of a run that is due while the last one still goes on: `skip`, `wait` (one at most) or `replace`. Default: `skip`.
     pub overlap: Option<OverlapFile>,
     /// What becomes of runs that were due while Mainstay did not run: `report`, or `run` for one that makes up for them. Default: `report`.

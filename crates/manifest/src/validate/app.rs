@@ -2,7 +2,7 @@
 
 use super::reach::unreachable_folder;
 use super::{
-    Context, build, command, confine, env, handler, hold, instances, items, missing, recycle, run, script,
+    Context, build, command, confine, env, handler, hold, instances, missing, needs, recycle, run, script,
     traffic,
 };
 use crate::disk::Identity;
@@ -93,7 +93,7 @@ pub fn app(
         listen,
         instances: scale.as_ref().map_or(instances, ScaleSpec::start),
         preset,
-        needs: needs(context, place.key("needs"), file),
+        needs: needs::names(context, place.key("needs"), file.needs.as_ref()),
         health,
         restart: run::restart(context, place.key("restart"), file.restart.as_ref()),
         stop: run::stop(context, place.key("stop"), &file.stop, PATIENCE, PATIENCE),
@@ -112,22 +112,8 @@ pub fn app(
         mounts: Vec::new(),
         files: Vec::new(),
         networks: Vec::new(),
-        needs_how: Default::default(),
+        needs_how: needs::conditions(file.needs.as_ref()),
     })
-}
-
-fn needs(context: &mut Context<'_>, place: Place<'_>, file: &AppFile) -> Vec<AppName> {
-    let mut needs = Vec::new();
-    for (place, text) in items(place, file.needs.as_ref()) {
-        match text.parse() {
-            Ok(name) => needs.push(name),
-            Err(error) => {
-                let found = context.report.error("name::bad", format!("{text:?} cannot name an app"));
-                found.at(place.span(), format!("{error}"));
-            }
-        }
-    }
-    needs
 }
 
 fn listen(
