@@ -37,9 +37,7 @@ pub(super) fn hopeless(desired: &Desired, observed: &Observed, id: &AppId) -> Op
         own_trouble(app, &fleet, observed, need).filter(|_| fails)
     };
     let mut work = missing(desired, observed, id).filter(|(_, how)| *how == NeedCondition::Completed);
-    work.find_map(|(need, _)| {
-        Some(format!("needs the work of {}, which failed: {}", need.app, failed(&need)?))
-    })
+    work.find_map(|(need, _)| Some(format!("waits for {}: {}", need.app, failed(&need)?)))
 }
 
 /// What it needs that is not there, with what it waits for.

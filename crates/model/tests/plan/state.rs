@@ -170,7 +170,7 @@ fn work_that_failed_fails_who_waits_for_it_and_names_it() {
     let mut house = needing(NeedCondition::Completed);
     house.ended("job", 1, End::Exited(3), SECOND);
     house.settle();
-    let reason = "needs the work of job, which failed: job.1 exited with status 3 and is not started again";
+    let reason = "waits for job: job.1 exited with status 3 and is not started again";
     assert_eq!(told(&house, "web"), (AppState::Failed { reason: reason.into() }, Serving::Down));
     house.observed.apply(Event::Cleared { app: id("job") }, house.now);
     assert_eq!(house.told(), "start s/job.1#2\nlook again at 90s\n", "an administrator has it tried again");
