@@ -2,6 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Severity, Source};
 use crate::disk::{self, Disk};
+use crate::import::compose::{self, Compose};
+use crate::import::{print, traefik};
 use crate::interpolate::{BUILD, Fault, RUNTIME, interpolate};
 use crate::place::Place;
 use crate::tree::{self, Kind, Node, Origin, Span};
@@ -18,7 +20,7 @@ pub const MANIFEST: &str = "mainstay.toml";
 pub struct Loaded {
     /// What it says.
     pub spec: StackSpec,
-    /// The manifest's text, as it was read.
+    /// The manifest's text, as it was read; of compose files the manifest that they amount to.
     pub text: String,
     /// What is probably not meant so, and what is worth knowing.
     pub warnings: Vec<Diagnostic>,
@@ -26,22 +28,42 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
-/// Loads a manifest: the file, or a folder that holds [`MANIFEST`]. `environment` gives the variables of the process.
+/// Loads a manifest: the file, or a folder that holds [`MANIFEST`] or compose files. `environment` gives the variables of the process.
 pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    load_with(path, &Compose::default(), environment)
+}
+
+/// [`load`], with what is asked of compose files beside.
+pub fn load_with(
+    path: &Path,
+    compose: &Compose,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    if let Some(files) = compose::load::files(path, compose, environment) {
+        return load_project(&files, compose, environment, Disk::real());
+    }
     let path = if path.is_dir() { path.join(MANIFEST) } else { path.to_owned() };
     match Disk::real().read(&path) {
-        Ok(text) => load_text(&text.unwrap_or_default(), &path, environment, Disk::real()),
+        Ok(text) => load_text(&text.unwrap_or_default(), &path, compose, environment, Disk::real()),
         Err(reason) => {
             let mut report = Report::new(Source::masked(&path, "", &[]));
             report.error("manifest::unreadable", format!("the manifest cannot be read: {reason}")).help(
                 match reason.as_str() {
                     disk::DENIED => format!("let this user read it: chmod +r {}", path.display()),
-                    _ => format!("give the path of a `{MANIFEST}` or of the folder that holds one"),
+                    _ => format!(
+                        "give the path of a `{MANIFEST}` or a compose file, or of the folder that holds one"
+                    ),
                 },
             );
             Err(report.fail())
         }
     }
+}
+
+/// The file that a stack is known by: the manifest, or the first of its compose files. `path` is it, or its folder.
+pub fn path_of(path: &Path, compose: &Compose, environment: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let first = compose::load::files(path, compose, environment).and_then(|files| files.into_iter().next());
+    first.unwrap_or_else(|| if path.is_dir() { path.join(MANIFEST) } else { path.to_owned() })
 }
 
 /// Checks a text as if it stood at `path`, without asking the machine anything: no `.env` file and no secret is read
@@ -51,7 +73,7 @@ pub fn load_str(
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Diagnostics> {
-    load_text(text, path, environment, Disk::none())
+    load_text(text, path, &Compose::default(), environment, Disk::none())
 }
 
 /// Loads a text as if it stood at `path`, with everything around it (`.env` files, secrets, folders) as it is on disk now: a
@@ -61,12 +83,55 @@ pub fn load_from(
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Diagnostics> {
-    load_text(text, path, environment, Disk::of_accepted())
+    load_from_with(text, path, &Compose::default(), environment)
+}
+
+/// [`load_from`], with the files of variables that were asked for.
+pub fn load_from_with(
+    text: &str,
+    path: &Path,
+    compose: &Compose,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    load_text(text, path, compose, environment, Disk::of_accepted())
+}
+
+/// Loads compose files. They become a manifest, which is checked like one, and whose text is what is kept.
+fn load_project(
+    files: &[PathBuf],
+    compose: &Compose,
+    environment: &dyn Fn(&str) -> Option<String>,
+    mut disk: Disk,
+) -> Result<Loaded, Diagnostics> {
+    // A symbolic link before a file must not make two specifications of one.
+    let canonical =
+        |file: &PathBuf| file.canonicalize().ok().filter(|_| disk.is_real()).unwrap_or(file.clone());
+    let files: Vec<PathBuf> = files.iter().map(canonical).collect();
+    let first = files.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
+    let mut report = Report::new(Source::masked(first, "", &[]));
+    let project = compose::load::project(&files, compose, environment, &mut disk, &mut report);
+    let Some(mut project) = project.filter(|_| !report.has_errors()) else { return Err(report.fail()) };
+    let traefik = traefik::read(&mut project, &mut disk);
+    report.set_source(project.source());
+    let variables = project.variables.clone();
+    let lookup = |name: &str| variables.get(name, environment).map(|(value, _)| value);
+    let routing = traefik::import(&project, &traefik, &lookup, &mut report);
+    let (dotenv, real) = (variables.names(), disk.is_real());
+    let input = compose::map::Input { lookup: &lookup, dotenv: &dotenv, real, options: &compose.map };
+    let mut mapped = compose::map::map(&project, routing, &input, &mut report);
+    let names: Vec<String> = files
+        .iter()
+        .filter_map(|file| file.file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let text = print::print(&mapped, &format!("Made by Mainstay of {}.", names.join(", ")));
+    finish(&mut mapped.root, text, first, environment, disk, report)
 }
 
 fn load_text(
     text: &str,
     path: &Path,
+    compose: &Compose,
     environment: &dyn Fn(&str) -> Option<String>,
     mut disk: Disk,
 ) -> Result<Loaded, Diagnostics> {
@@ -84,14 +149,26 @@ fn load_text(
     };
     let mut root = tree::build(&document);
     report.set_source(Source::masked(path, text, &secret_values(&mut root)));
-    let dotenv = dotenv_beside(path, text, &mut disk, &mut report);
+    let dotenv = dotenv_beside(path, text, &compose.env_file, &mut disk, &mut report);
     replace_variables(&mut root, text, &dotenv, environment, &mut report);
-    let value = shape::check(&mut root, &mut report);
+    finish(&mut root, text.to_owned(), path, environment, disk, report)
+}
+
+/// From the tree on: shape, checks, result.
+fn finish(
+    root: &mut Node,
+    text: String,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+    mut disk: Disk,
+    mut report: Report,
+) -> Result<Loaded, Diagnostics> {
+    let value = shape::check(root, &mut report);
     let spec = match serde_path_to_error::deserialize(value) {
         Ok(file) => {
             let mut context =
                 validate::Context { report: &mut report, disk: &mut disk, environment, manifest: path };
-            validate::stack(&mut context, Place::root(&root), &file)
+            validate::stack(&mut context, Place::root(root), &file)
         }
         // The schema is made from the same types, so this is a fault of ours; it must not pass silently.
         Err(error) => {
@@ -102,30 +179,40 @@ fn load_text(
     let Some(spec) = spec.filter(|_| !report.has_errors()) else { return Err(report.fail()) };
     let mut files = vec![path.to_owned()];
     files.extend(disk.files.into_iter().filter(|file| file != path));
-    Ok(Loaded { spec, text: text.to_owned(), warnings: report.finish()?, files })
+    Ok(Loaded { spec, text, warnings: report.finish()?, files })
 }
 
 /// Variables of the `.env` file beside the manifest.
 type Variables = BTreeMap<String, String>;
 
-/// Reads the `.env` file beside the manifest, if there is one and a variable is named at all.
-fn dotenv_beside(path: &Path, text: &str, disk: &mut Disk, report: &mut Report) -> Variables {
-    let file = path.with_file_name(".env");
-    if !text.contains("${") || !disk.is_real() || !disk.exists(&file) {
+/// Reads the `.env` file beside the manifest, or those that are asked for instead, if a variable is named at all.
+fn dotenv_beside(
+    path: &Path,
+    text: &str,
+    asked: &[PathBuf],
+    disk: &mut Disk,
+    report: &mut Report,
+) -> Variables {
+    let beside = path.with_file_name(".env");
+    if !text.contains("${") || !disk.is_real() || asked.is_empty() && !disk.exists(&beside) {
         return Variables::new();
     }
-    match disk.read(&file) {
-        Ok(text) => {
-            let variables = dotenv::read(&file, &text.unwrap_or_default(), report);
-            dotenv::guard(&file, &variables, disk, report);
-            variables.into_iter().collect()
-        }
-        Err(reason) => {
-            let message = format!("the `.env` file beside the manifest cannot be read: {reason}");
-            report.push(Severity::Error, "env_file::unreadable", message, Source::masked(&file, "", &[]));
-            Variables::new()
+    let mut all = Variables::new();
+    let files = if asked.is_empty() { std::slice::from_ref(&beside) } else { asked };
+    for file in files {
+        match disk.read(file) {
+            Ok(text) => {
+                let variables = dotenv::read(file, &text.unwrap_or_default(), report);
+                dotenv::guard(file, &variables, disk, report);
+                all.extend(variables);
+            }
+            Err(reason) => {
+                let message = format!("the file of variables cannot be read: {reason}");
+                report.push(Severity::Error, "env_file::unreadable", message, Source::masked(file, "", &[]));
+            }
         }
     }
+    all
 }
 
 /// Interpolates every string of the document.

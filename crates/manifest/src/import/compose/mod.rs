@@ -5,17 +5,19 @@
 pub mod load;
 pub mod map;
 
+use crate::diagnostic::Source;
 use crate::import::yaml::Text;
-use crate::tree::Node;
+use crate::tree::{Node, Span};
 use load::Variables;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What is asked for beside the files' own words. Kept with a stack, so that a reload asks for the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Compose {
-    /// `--file`, in order, absolute; each is laid over those before it. None: what lies in the folder.
+    /// `--file`, in order, absolute, the first one too; each is laid over those before it. None: what lies in the folder.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<PathBuf>,
     /// `--profile`; `*` is all of them.
@@ -26,10 +28,10 @@ pub struct Compose {
     pub project: Option<String>,
     /// `--env-file`, absolute, in order; none: `.env` beside the first file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub env_files: Vec<PathBuf>,
-    /// `--native`: images of programs that Mainstay runs itself become services and apps of its own.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub native: bool,
+    pub env_file: Vec<PathBuf>,
+    /// What becomes of the files' words.
+    #[serde(flatten)]
+    pub map: map::Options,
 }
 
 impl Compose {
@@ -60,27 +62,22 @@ impl Compose {
 pub struct Project {
     /// Lower case letters, digits, `-` and `_`; also a valid name of a stack.
     pub name: String,
-    /// The name that its volumes and networks have: that of the folder, where the stack is named after a file of its own.
-    pub base: String,
     /// Where relative paths begin: the folder of the first file, absolute.
     pub folder: PathBuf,
     /// The tree.
     pub root: Node,
-    /// Services that no chosen profile has: name, its profiles, where it stands. They are not in the tree.
-    pub inactive: Vec<Inactive>,
     /// Every file, and where its text begins in the text that the spans of the nodes point into.
     pub files: Vec<Text>,
     /// Variables of `.env` or `--env-file`.
     pub variables: Variables,
+    /// What of the texts is not shown.
+    pub secrets: Vec<Span>,
 }
 
-/// A service that is not started, for none of its profiles was chosen.
-#[derive(Debug)]
-pub struct Inactive {
-    /// Its name.
-    pub name: String,
-    /// Its profiles.
-    pub profiles: Vec<String>,
-    /// The whole service.
-    pub node: Node,
+impl Project {
+    /// The texts of all files, for pointing into them.
+    pub fn source(&self) -> Arc<Source> {
+        let texts = self.files.iter().map(|file| (file.path.as_path(), file.text.as_str()));
+        Source::joined(texts, &self.secrets)
+    }
 }

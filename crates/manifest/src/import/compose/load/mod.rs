@@ -8,6 +8,7 @@
 
 mod canonical;
 mod extends;
+mod find;
 mod fragment;
 mod include;
 pub mod interpolate;
@@ -18,7 +19,7 @@ mod profiles;
 mod secrets;
 mod variables;
 
-pub use name::{FILES, overrides};
+pub use find::files;
 pub use variables::{Environment, Variables};
 
 use super::{Compose, Project};
@@ -88,11 +89,24 @@ pub fn project(
         let key = written.and_then(|node| node.key);
         entries.insert(0, ("name".to_owned(), Node::new(Kind::Text(name.clone()), span).keyed(key)));
     }
-    let Loader { texts, report, .. } = loader;
+    let Loader { texts, masks, report, .. } = loader;
     let variables = Rc::unwrap_or_clone(scope.variables);
-    let base = if name == name::of_folder(first) { name::of_base(first) } else { name.clone() };
-    let mut project = Project { name, base, folder, root, inactive: Vec::new(), files: texts, variables };
-    profiles::choose(&mut project, &chosen, report);
+    if name == name::of_folder(first) {
+        name::share(&mut root, &name, first);
+    }
+    let mut project = Project { name, folder, root, files: texts, variables, secrets: masks };
+    profiles::choose(&mut project.root, &chosen, report);
+    let started = project.root.get("services").is_some_and(|services| services.keys().next().is_some());
+    if !started && !report.has_errors() {
+        let (message, help) = match project.root.get("services").is_none() {
+            true => (
+                "there is no service in it",
+                "write `services:`, and below it a name and its `image:` or `build:`",
+            ),
+            false => ("every service has a profile, and none was chosen", "choose with --profile NAME"),
+        };
+        report.error("compose::file", message).at(0..0, "in this file").help(help);
+    }
     Some(project)
 }
 

@@ -1,6 +1,7 @@
 //! What a project is called: `-p`, `COMPOSE_PROJECT_NAME`, the last `name:` of the files, the folder. A file with another name than Compose's own,
 //! given alone, is a stack of its own beside the folder's: Compose would replace the one by the other.
 
+use crate::tree::{Kind, Node};
 use model::id::MAX_NAME;
 use std::path::Path;
 
@@ -23,9 +24,32 @@ pub fn of_folder(first: &Path) -> String {
 }
 
 /// The name of the folder's own stack.
-pub fn of_base(first: &Path) -> String {
+fn of_base(first: &Path) -> String {
     let folder = first.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     normalised(&folder).unwrap_or_else(|| "stack".to_owned())
+}
+
+/// A stack that is named after a file of its own has the volumes and networks that it declares in common with the folder's own stack.
+pub fn share(root: &mut Node, name: &str, first: &Path) {
+    let base = of_base(first);
+    if base == name {
+        return;
+    }
+    for part in ["volumes", "networks"] {
+        let Some(Kind::Table(entries)) = root.get_mut(part).map(|node| &mut node.kind) else { continue };
+        for (key, node) in entries {
+            let at = node.key.clone().unwrap_or(node.span.clone());
+            if matches!(node.kind, Kind::Null) {
+                node.kind = Kind::Table(Vec::new());
+            }
+            let own = node.get("name").is_some() || node.get("external").is_some();
+            if let Kind::Table(entries) = &mut node.kind
+                && !own
+            {
+                entries.push(("name".to_owned(), Node::new(Kind::Text(format!("{base}_{key}")), at)));
+            }
+        }
+    }
 }
 
 /// What a file is called beside Compose's own words: `green` of `docker-compose.green.yml`.
@@ -56,7 +80,6 @@ mod tests {
     fn names_of_projects() {
         assert_eq!(of_folder(Path::new("/srv/My Shop.v2/compose.yaml")), "myshopv2");
         assert_eq!(of_folder(Path::new("/srv/plosolver/docker-compose.yml")), "plosolver");
-        // req: QUIRK-11 is shown by the stacks themselves; here only the name.
         assert_eq!(of_folder(Path::new("/srv/plosolver/docker-compose.green.yml")), "plosolver-green");
         assert_eq!(of_folder(Path::new("/docker-compose.yml")), "stack");
         assert_eq!(normalised("__-"), None);

@@ -1,13 +1,12 @@
 //! Which services are started: those without `profiles`, those with a chosen one, and those that one of these needs.
 
-use super::super::{Inactive, Project};
 use crate::diagnostic::{Report, nearest};
 use crate::tree::{Kind, Node};
 use std::collections::BTreeSet;
 
 /// Takes the services out of the tree that are not started. `chosen` is what was asked for; `*` is every profile.
-pub fn choose(project: &mut Project, chosen: &[String], report: &mut Report) {
-    let Some(Kind::Table(services)) = project.root.get_mut("services").map(|node| &mut node.kind) else {
+pub fn choose(root: &mut Node, chosen: &[String], report: &mut Report) {
+    let Some(Kind::Table(services)) = root.get_mut("services").map(|node| &mut node.kind) else {
         return;
     };
     let mut declared: BTreeSet<String> = BTreeSet::new();
@@ -38,8 +37,14 @@ pub fn choose(project: &mut Project, chosen: &[String], report: &mut Report) {
         at += 1;
     }
     *services = active;
-    project.inactive =
-        waiting.into_iter().map(|(name, profiles, node)| Inactive { name, profiles, node }).collect();
+    for (name, profiles, node) in &waiting {
+        report
+            .info("compose::profile", format!("`{name}` is not started: none of its profiles was chosen"))
+            .at(
+                node.key.clone().unwrap_or(node.span.clone()),
+                format!("--profile {}", profiles.join(" or --profile ")),
+            );
+    }
     for profile in chosen.iter().filter(|profile| *profile != "*" && !declared.contains(*profile)) {
         let known = declared.iter().map(String::as_str);
         let help = match nearest(profile, known.clone()) {

@@ -279,9 +279,9 @@ fn profiles_choose_services() {
             read.project.as_ref().unwrap().root.get("services").unwrap().keys().map(str::to_owned).collect();
         (names.join(" "), read.said)
     };
-    assert_eq!(names(&[], &[]), ("web".into(), vec![]));
-    assert_eq!(names(&["app"], &[]), ("web tool".into(), vec![]));
-    assert_eq!(names(&["traefik", "app"], &[]), ("web tool other".into(), vec![]));
+    assert_eq!(names(&[], &[]).0, "web");
+    assert_eq!(names(&["app"], &[]).0, "web tool");
+    assert_eq!(names(&["traefik", "app"], &[]).0, "web tool other");
     assert_eq!(names(&["*"], &[]).0, "web tool other");
     assert_eq!(names(&[], &[("COMPOSE_PROFILES", "dev, traefik")]).0, "web tool other");
     assert_eq!(names(&["app"], &[("COMPOSE_PROFILES", "traefik")]).0, "web tool");
@@ -302,7 +302,7 @@ fn who_is_needed_is_started_in_spite_of_its_profile() {
     let text = "services:\n  web: {image: w, depends_on: [db]}\n  db: {image: d, profiles: [x], depends_on: {init: }}\n  init: {image: i, profiles: [x]}\n  no: {image: n, profiles: [x]}\n";
     let read = read(&[text]);
     assert_eq!(read.json()["services"].as_object().unwrap().len(), 3);
-    assert_eq!(read.project.as_ref().unwrap().inactive.len(), 1);
+    assert!(read.says("compose.yaml:5:3: info: `no` is not started"), "{:?}", read.said);
     assert!(read.says("compose.yaml:3:3: warning: `db` is started: `web` depends on it"), "{:?}", read.said);
 }
 
@@ -346,24 +346,32 @@ fn variables_and_where_they_come_from() {
 
 #[test]
 fn names_of_projects() {
-    let name = |file: &str, text: &str, options: &Compose, variables: &[(&str, &str)]| {
-        let project = read_with(&[(file, text)], 1, options, variables).project.unwrap();
-        (project.name, project.base)
+    let name = |text: &str, options: &Compose, variables: &[(&str, &str)]| {
+        read_with(&[("compose.yaml", text)], 1, options, variables).project.unwrap().name
     };
     let (text, none) = ("services: {a: {image: x}}", Compose::default());
-    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-    assert_eq!(name("compose.yaml", text, &none, &[]), pair("shop", "shop"));
-    assert_eq!(name("compose.yaml", &format!("name: Own_1\n{text}"), &none, &[]), pair("own_1", "own_1"));
-    assert_eq!(
-        name("compose.yaml", &format!("name: own\n{text}"), &none, &[("COMPOSE_PROJECT_NAME", "env")]),
-        pair("env", "env")
-    );
+    assert_eq!(name(text, &none, &[]), "shop");
+    assert_eq!(name(&format!("name: Own_1\n{text}"), &none, &[]), "own_1");
+    let env = [("COMPOSE_PROJECT_NAME", "env")];
+    assert_eq!(name(&format!("name: own\n{text}"), &none, &env), "env");
     let given = Compose { project: Some("given".into()), ..none.clone() };
+    assert_eq!(name(&format!("name: own\n{text}"), &given, &env), "given");
+}
+
+// req: QUIRK-11
+#[test]
+fn a_file_with_a_name_of_its_own_is_a_stack_of_its_own() {
+    let text = "services: {a: {image: x}}\nvolumes: {v: , w: {name: z}, x: {external: true}}\nnetworks: {n: {internal: true}}\n";
+    let read = read_with(&[("docker-compose.green.yml", text)], 1, &Compose::default(), &[]);
+    let json = read.json();
+    assert_eq!(json["name"], "shop-green");
     assert_eq!(
-        name("compose.yaml", &format!("name: own\n{text}"), &given, &[("COMPOSE_PROJECT_NAME", "env")]),
-        pair("given", "given")
+        json["volumes"],
+        json!({"v": {"name": "shop_v"}, "w": {"name": "z"}, "x": {"external": true}})
     );
-    assert_eq!(name("docker-compose.green.yml", text, &none, &[]), pair("shop-green", "shop"));
+    assert_eq!(json["networks"], json!({"n": {"internal": true, "name": "shop_n"}}));
+    let plain = read_with(&[("docker-compose.yml", text)], 1, &Compose::default(), &[]);
+    assert_eq!((plain.json()["name"].as_str(), plain.json()["volumes"]["v"].is_null()), (Some("shop"), true));
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl Variables {
     /// Reads the files that are asked for, else `.env` in this folder.
     pub fn read(options: &Compose, folder: &Path, disk: &mut Disk, report: &mut Report) -> Self {
         let mut own = Self::default();
-        match options.env_files.as_slice() {
+        match options.env_file.as_slice() {
             [] => {
                 let file = folder.join(".env");
                 if disk.is_real() && disk.exists(&file) {

@@ -39,6 +39,7 @@ use crate::import::compose::Project;
 use crate::import::traefik::Routing;
 use crate::tree::{Node, Span};
 use out::{Table, entries};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +56,8 @@ pub struct Input<'a> {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Options {
     /// Images of what Mainstay can run itself become services and apps of its own.
     pub native: bool,
