@@ -4,6 +4,7 @@
 mod build;
 mod confine;
 mod hold;
+mod image;
 mod policy;
 mod service;
 mod site;
@@ -12,6 +13,7 @@ mod traffic;
 
 use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
+use model::container::ImageSpec;
 use model::network::NeedCondition;
 use model::redact::RedactKind;
 use model::secret::MASK;
@@ -201,7 +203,11 @@ fn app(app: &AppSpec) -> Table {
     }
     table["logs"] = logs(&app.logs);
     if let Some(own) = &app.build {
-        table["build"] = build::build(own);
+        let image = app.container.as_ref().map(|container| &container.image);
+        table["build"] = match image {
+            Some(ImageSpec::Build(image)) => image::build(image, own.timeout),
+            _ => build::build(own),
+        };
     }
     table["writable"] = value(list(app.writable.iter().map(|own| path(own))));
     if !app.env.is_empty() {

@@ -1,8 +1,8 @@
 //! `[app.NAME]`: code of the user's.
 
 use super::{
-    BalanceFile, CircuitFile, DurationText, HoldFile, LogsFile, OneOrMany, RecycleFile, ResourcesFile,
-    StickyFile, TmpfsFile,
+    BalanceFile, BuildFile, CircuitFile, DurationText, HoldFile, LogsFile, OneOrMany, RecycleFile,
+    ResourcesFile, StickyFile, TmpfsFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -207,43 +207,6 @@ pub struct SecretFile {
     pub file: Option<String>,
     /// The value, usually from a variable: `${TOKEN}`.
     pub secret: Option<String>,
-}
-
-/// Commands, one after the other, or a table.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(rename = "Build")]
-pub enum BuildFile {
-    /// One command.
-    One(String),
-    /// Several.
-    Many(Vec<OneOrMany>),
-    /// All of it.
-    Table(BuildTable),
-}
-
-/// What is done before the instances of an app start.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "BuildTable", extend("required" = ["steps"]))]
-pub struct BuildTable {
-    /// Commands, each as `run`; `$BUILD_DIRECTORY` in them is replaced. They run in the app's `dir`, as its user.
-    pub steps: Option<StepsFile>,
-    /// Files that the result depends on, relative to `dir`; names or patterns. Default: the words of the steps that name files.
-    pub inputs: Option<OneOrMany>,
-    /// Longest time for all steps together. Default: `30m`.
-    pub timeout: Option<DurationText>,
-}
-
-/// A command, or a list of them.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(rename = "Steps")]
-pub enum StepsFile {
-    /// One command.
-    One(String),
-    /// Several.
-    Many(Vec<OneOrMany>),
 }
 
 /// A path to `GET`, or a table.

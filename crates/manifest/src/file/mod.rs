@@ -8,6 +8,7 @@
 
 mod app;
 mod auth;
+mod build;
 mod confine;
 mod edge;
 mod files;
@@ -24,6 +25,7 @@ mod traffic;
 
 pub use app::*;
 pub use auth::*;
+pub use build::*;
 pub use confine::*;
 pub use edge::*;
 pub use files::*;

@@ -1,6 +1,6 @@
 //! `build` and `writable` of an app: what is done, and what has to be there, before its instances start.
 
-use super::{Context, command, items, missing, script};
+use super::{Context, command, image, items, missing, script};
 use crate::disk::Identity;
 use crate::file::{BuildFile, BuildTable, OneOrMany, StepsFile};
 use crate::glob;
@@ -33,12 +33,19 @@ pub fn build(
         BuildFile::One(step) => (place, vec![OneOrMany::One(step.clone())], BuildTable::default()),
         BuildFile::Many(steps) => (place, steps.clone(), BuildTable::default()),
         BuildFile::Table(table) => {
-            missing(context, place, "steps", "a table of `build`", "write `steps = [\"make\"]`");
+            missing(
+                context,
+                place,
+                "steps",
+                "a table of `build`",
+                "write `steps = [\"make\"]`, or `context = \".\"` for an image",
+            );
+            image::none(context, place);
             let steps = match table.steps.as_ref()? {
                 StepsFile::One(step) => vec![OneOrMany::One(step.clone())],
                 StepsFile::Many(steps) => steps.clone(),
             };
-            (place.key("steps"), steps, table.clone())
+            (place.key("steps"), steps, (**table).clone())
         }
     };
     if steps.is_empty() {

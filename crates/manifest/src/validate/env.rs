@@ -65,7 +65,13 @@ fn check_name(context: &mut Context<'_>, place: Place<'_>, name: &str) {
     }
 }
 
-fn value(context: &mut Context<'_>, place: Place<'_>, name: &str, value: &EnvFileValue) -> Option<EnvValue> {
+/// One value of a variable.
+pub fn value(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    name: &str,
+    value: &EnvFileValue,
+) -> Option<EnvValue> {
     let text = match value {
         EnvFileValue::Text(text) => text.clone(),
         EnvFileValue::Integer(number) => number.to_string(),

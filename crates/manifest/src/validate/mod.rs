@@ -12,6 +12,7 @@ mod files;
 mod handler;
 mod hold;
 mod host;
+mod image;
 mod instances;
 mod needs;
 mod policy;
