@@ -96,6 +96,7 @@ pub fn whole(mut node: Node, before: Option<&Node>, report: &mut Report) -> Opti
         {
             parts.push((name, node));
         } else if !TOP.contains(&name.as_str())
+            && !name.starts_with("x-")
             && (node.get("image").is_some() || node.get("build").is_some())
         {
             report

@@ -11,6 +11,14 @@ use serde_json::Value;
 /// The schema of the Compose Specification, without its descriptions.
 const SCHEMA: &str = include_str!("compose-spec.json");
 
+/// The whole, in messages.
+const TOP: &str = "the file";
+
+/// What stands at the top of Traefik's files; documents show both as one.
+const OF_TRAEFIK: [&str; 10] = [
+    "accessLog", "api", "certificatesResolvers", "entryPoints", "http", "log", "metrics", "providers", "tcp", "tls",
+];
+
 /// The schema, parsed.
 pub fn schema() -> Value {
     // The text is part of the program.
@@ -20,7 +28,7 @@ pub fn schema() -> Value {
 /// Says all there is to say about the keys of the file.
 pub fn check(cx: &mut Cx<'_>, tree: &Node) {
     let schema = schema();
-    Walk { root: &schema, cx }.visit(tree, &schema, "", "the file");
+    Walk { root: &schema, cx }.visit(tree, &schema, "", TOP);
 }
 
 struct Walk<'w, 'a> {
@@ -125,6 +133,12 @@ impl<'w> Walk<'w, '_> {
         let known = schema.get("properties").and_then(Value::as_object);
         let names = || known.into_iter().flat_map(|known| known.keys()).map(String::as_str);
         let place = child.key.as_ref().unwrap_or(&child.span);
+        if name == TOP && OF_TRAEFIK.contains(&key) {
+            let message = format!("`{key}` is a key of Traefik's own files: it is left out");
+            let found = self.cx.say(Severity::Warning, "compose::fragment", message, place, "not Compose's");
+            found.help("put it into a `traefik.yml` that is mounted into the service that is Traefik");
+            return;
+        }
         let message = format!("there is no key `{key}` in {name}");
         let help = nearest(key, names()).map(|near| format!("did you mean `{near}`?"));
         let found = self.cx.say(Severity::Error, "compose::unknown", message, place, "unknown key");

@@ -31,6 +31,9 @@ mod ports;
 mod quirks;
 mod service;
 mod speaks;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
 mod top;
 mod volumes;
 

@@ -16,6 +16,13 @@ pub fn networks(cx: &mut Cx<'_>, root: &mut Table) {
             table.put_if(own, on.map(|node| flag(true, node)));
         }
         subnets(node, &mut table);
+        if let Some(off) = node.get("enable_ipv4").filter(|node| truth(node) == Some(false)) {
+            cx.warn("a network has IPv4 in any case", &off.span, "not honoured");
+        }
+        let driver = node.get("ipam").and_then(|ipam| ipam.get("driver"));
+        if let Some(driver) = driver.filter(|node| node.scalar().is_some_and(|name| name != "default")) {
+            cx.warn("the engine gives the addresses of a network", &driver.span, "not honoured");
+        }
         all.put(name, table.node());
     }
     root.put_table("network", all);
