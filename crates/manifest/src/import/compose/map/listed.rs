@@ -16,7 +16,16 @@ const TOP: &str = "the file";
 
 /// What stands at the top of Traefik's files; documents show both as one.
 const OF_TRAEFIK: [&str; 10] = [
-    "accessLog", "api", "certificatesResolvers", "entryPoints", "http", "log", "metrics", "providers", "tcp", "tls",
+    "accessLog",
+    "api",
+    "certificatesResolvers",
+    "entryPoints",
+    "http",
+    "log",
+    "metrics",
+    "providers",
+    "tcp",
+    "tls",
 ];
 
 /// The schema, parsed.

@@ -57,7 +57,8 @@ fn neutral(text: &str) -> String {
 
 fn fixtures(bad: bool) -> Vec<(String, Vec<PathBuf>)> {
     let entries = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let mut all: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    let mut all: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
     all.sort();
     let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
     let first = all.iter().filter(|path| !stem(path).contains('.') && stem(path).starts_with("bad-") == bad);
@@ -118,7 +119,9 @@ fn paths(schema: &Value, root: &Value, path: &str, seen: &[&str], found: &mut BT
         found.insert(below(key));
         paths(schema, root, &below(key), seen, found);
     }
-    for (_, schema) in schema["patternProperties"].as_object().into_iter().flatten().filter(|(key, _)| *key != "^x-") {
+    for (_, schema) in
+        schema["patternProperties"].as_object().into_iter().flatten().filter(|(key, _)| *key != "^x-")
+    {
         paths(schema, root, &below("*"), seen, found);
     }
     if schema["items"].is_object() {
@@ -164,9 +167,14 @@ fn the_documents_have_the_table() {
     let (own, after) = rest.split_once("<!-- end of keys -->").unwrap();
     if own != table() && std::env::var_os("INSTA_UPDATE").is_some() {
         #[allow(clippy::disallowed_methods)]
-        std::fs::write(&file, format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", table())).unwrap();
+        std::fs::write(&file, format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", table()))
+            .unwrap();
     } else {
-        assert!(own == table(), "run again with INSTA_UPDATE=always: {} is not what the code has", file.display());
+        assert!(
+            own == table(),
+            "run again with INSTA_UPDATE=always: {} is not what the code has",
+            file.display()
+        );
     }
 }
 
@@ -182,7 +190,12 @@ fn fragments(names: &[&str]) -> Option<Vec<PathBuf>> {
 }
 
 /// Copies fragments and files of one's own into a folder, and imports the first `count` of them.
-fn stage(fragments: &[(&PathBuf, &str)], own: &[(&str, &str)], given: &[&str], options: &Options) -> (String, String) {
+fn stage(
+    fragments: &[(&PathBuf, &str)],
+    own: &[(&str, &str)],
+    given: &[&str],
+    options: &Options,
+) -> (String, String) {
     let temporary = tempfile::tempdir().unwrap();
     let root = temporary.path().canonicalize().unwrap().join("plosolver");
     std::fs::create_dir(&root).unwrap();
@@ -200,7 +213,9 @@ fn stage(fragments: &[(&PathBuf, &str)], own: &[(&str, &str)], given: &[&str], o
     let files: Vec<PathBuf> = given.iter().map(|name| root.join(name)).collect();
     let done = import(&files, options);
     let text = done.mapped.map(|mapped| print(&mapped, given[0])).unwrap_or_default();
-    let short = |text: String| text.replace(&format!("{}/", root.display()), "").replace(&*root.to_string_lossy(), ".");
+    let short = |text: String| {
+        text.replace(&format!("{}/", root.display()), "").replace(&*root.to_string_lossy(), ".")
+    };
     (short(text), short(done.said))
 }
 
@@ -213,7 +228,9 @@ fn overrides() -> Options {
 // req: QUIRK-08, QUIRK-09, QUIRK-22
 #[test]
 fn plosolver_as_it_is() {
-    let Some(files) = fragments(&["CFG-05.plosolver.docker-compose.yml", "CFG-09.plosolver.env"]) else { return };
+    let Some(files) = fragments(&["CFG-05.plosolver.docker-compose.yml", "CFG-09.plosolver.env"]) else {
+        return;
+    };
     let fragments = [(&files[0], "docker-compose.yml"), (&files[1], ".env")];
     let (_, said) = stage(&fragments, &[], &["docker-compose.yml"], &Options::default());
     assert!(said.contains("`frontend` and `backend` build from the same Dockerfile"), "{said}");
@@ -228,7 +245,8 @@ fn plosolver_as_it_is() {
     golden("CFG-05.said", &said);
     // all of `.env` for one service, without a change to the file
     let overlay = [("compose.override.yaml", "services:\n  backend:\n    env_file: .env\n")];
-    let (text, said) = stage(&fragments, &overlay, &["docker-compose.yml", "compose.override.yaml"], &overrides());
+    let (text, said) =
+        stage(&fragments, &overlay, &["docker-compose.yml", "compose.override.yaml"], &overrides());
     assert!(text.contains("env_file = [\".env\"]") && !said.contains("reach no service"), "{text}\n{said}");
 }
 
@@ -277,7 +295,12 @@ fn parts_of_files_are_laid_over_a_project() {
             _ if name.starts_with("CFG-23") => "services:\n  backend: { image: python:3.11-slim }\n",
             _ => BASE,
         };
-        let (text, said) = stage(&[(file, name)], &[("docker-compose.yml", own)], &["docker-compose.yml", name], &Options::default());
+        let (text, said) = stage(
+            &[(file, name)],
+            &[("docker-compose.yml", own)],
+            &["docker-compose.yml", name],
+            &Options::default(),
+        );
         let short = name.split_once('.').unwrap().0;
         golden(short, &text);
         golden(&format!("{short}.said"), &said);
