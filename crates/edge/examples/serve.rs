@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     keeper.recv()?;
     let mut names = Vec::new();
     for (queue, listener) in (0..).zip(&listeners) {
-        names.push(Listener { address: listener.local_addr()?, queue });
+        names.push(Listener { address: listener.local_addr()?, queue, datagrams: false });
     }
     let fds: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
     keeper.send(&wire::encode(&ToEdge::Listen { listeners: names })?, &fds)?;

@@ -17,9 +17,12 @@ use crate::tls;
 use crate::upstream::{Lasting, Upstream};
 use crate::wake::Wake;
 use crate::when::Conditions;
-use std::collections::{HashMap, HashSet};
+use model::network::Protocol;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::edge::InstanceStats;
 use wire::snapshot::{Endpoint, Snapshot, StickyKey};
 
 /// Between two sweeps.
@@ -121,6 +124,13 @@ impl Compiler {
             table.sites.push(SiteEntry { site: compiled, upstreams, auth, number, lane });
         }
         place_hosts(&mut table, snapshot);
+        for forward in &snapshot.forwards {
+            let Some(upstream) = upstreams.get(forward.upstream.as_str()).map(Arc::clone) else { continue };
+            match forward.protocol {
+                Protocol::Tcp => table.forwards.insert(forward.address, upstream),
+                Protocol::Udp => table.datagrams.insert(forward.address, upstream),
+            };
+        }
         table.upstreams = upstreams.into_values().collect();
         self.sites = sites;
         table.zones = self.policies.zones.all();
@@ -258,10 +268,17 @@ impl Compiler {
         self.policies.zones.counts_rates()
     }
 
-    /// Counters of all instances.
-    pub fn stats(&self) -> Vec<wire::edge::InstanceStats> {
+    /// Counters of all instances; of one that takes requests at several ports, together.
+    pub fn stats(&self) -> Vec<InstanceStats> {
         let leaving = self.draining.iter().map(|leaving| &leaving.instance);
-        self.instances.values().chain(leaving).map(|instance| instance.stats()).collect()
+        let mut all: BTreeMap<String, InstanceStats> = BTreeMap::new();
+        for stats in self.instances.values().chain(leaving).map(|instance| instance.stats()) {
+            match all.entry(stats.instance.clone()) {
+                Entry::Vacant(entry) => drop(entry.insert(stats)),
+                Entry::Occupied(mut entry) => entry.get_mut().add(&stats),
+            }
+        }
+        all.into_values().collect()
     }
 }
 

@@ -26,7 +26,7 @@ use leaving::Leaving;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub struct Control {
     lifetime: Option<OwnedFd>,
     keeper: Option<FrameSocket>,
     workers: Vec<WorkerHandle>,
-    listeners: BTreeMap<Listener, TcpListener>,
+    listeners: BTreeMap<Listener, OwnedFd>,
     compiler: Compiler,
     wake: Arc<Wake>,
     table: Arc<ArcSwap<Table>>,
@@ -293,12 +293,19 @@ impl Control {
     }
 
     fn add_listener(&mut self, name: Listener, fd: OwnedFd) -> io::Result<()> {
+        if name.datagrams {
+            let socket = UdpSocket::from(fd);
+            socket.set_nonblocking(true)?;
+            self.tell(name, Command::Datagrams(name, socket.try_clone()?));
+            self.listeners.insert(name, socket.into());
+            return Ok(());
+        }
         let listener = TcpListener::from(fd);
         listener.set_nonblocking(true)?;
         // Accepted connections inherit it: a system call less for each.
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         self.tell(name, Command::Listen(name, listener.try_clone()?));
-        self.listeners.insert(name, listener);
+        self.listeners.insert(name, listener.into());
         Ok(())
     }
 

@@ -36,6 +36,7 @@ mod error_page;
 mod exchange;
 mod failures;
 mod files;
+mod forward;
 mod gate;
 mod guard;
 mod h2;

@@ -41,6 +41,10 @@ pub struct Table {
     pub own: HashMap<SocketAddr, Hosts<usize>>,
     /// Listening addresses on which more than plain HTTP is spoken.
     pub doors: Box<[DoorSpec]>,
+    /// Where connections are passed on to by the address they come to, without being looked at.
+    pub forwards: HashMap<SocketAddr, Arc<Upstream>>,
+    /// The same of datagrams.
+    pub datagrams: HashMap<SocketAddr, Arc<Upstream>>,
     /// For those that speak TLS: there if any does.
     pub tls: Option<Arc<Tls>>,
 }
@@ -196,7 +200,10 @@ impl Table {
     /// Whether it is known what is spoken on a listening address. It is not before the first snapshot, nor while a new
     /// address was bound for a snapshot that is still to come: what is spoken there is not for guessing.
     pub fn knows(&self, address: SocketAddr) -> bool {
-        self.revision > 0 && (self.doors.is_empty() || self.doors.iter().any(|door| door.address == address))
+        self.revision > 0
+            && (self.doors.is_empty()
+                || self.doors.iter().any(|door| door.address == address)
+                || self.forwards.contains_key(&address))
     }
 
     /// What is spoken on a listening address; `None`: plain HTTP.

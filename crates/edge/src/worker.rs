@@ -10,6 +10,7 @@ use crate::bounds::Bounds;
 use crate::connection::{self, Client, Deadlines};
 use crate::error_page::Refusal;
 use crate::files::Files;
+use crate::forward;
 use crate::guard::{Guard, Offence, Refused, Ticket};
 use crate::metrics::{Ended, Metrics, Sites, WorkerStats};
 use crate::pool::Pool;
@@ -24,7 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use wire::edge::Listener;
 use wire::failure::Cause;
@@ -46,6 +47,8 @@ const RETRY_AFTER: u32 = 1;
 pub enum Command {
     /// Accept on this too.
     Listen(Listener, std::net::TcpListener),
+    /// Take datagrams of this.
+    Datagrams(Listener, std::net::UdpSocket),
     /// Accept on this no more.
     Unlisten(Listener),
     /// Accept no more at all, let what runs end, then end.
@@ -238,9 +241,8 @@ impl Worker {
                     warned = false;
                     match self.open(peer.ip()) {
                         Ok(open) => {
-                            let door = self.table.borrow_mut().load().door(address);
                             let client = Client::new(&self, stream, &own, peer);
-                            drop(tokio::task::spawn_local(connection::serve(open, client, door)));
+                            self.welcome(open, client, address);
                             self.make_room(Instant::now());
                         }
                         Err(refused) => self.guard.turn_away(stream.into_std(), peer.ip(), refused),
@@ -259,6 +261,18 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Begins with a connection what its address is for.
+    fn welcome(&self, open: Open, client: Client, address: SocketAddr) {
+        let table = self.table();
+        if !table.forwards.is_empty()
+            && let Some(upstream) = table.forwards.get(&address)
+        {
+            drop(tokio::task::spawn_local(forward::serve(open, client, Arc::clone(upstream))));
+            return;
+        }
+        drop(tokio::task::spawn_local(connection::serve(open, client, table.door(address))));
     }
 
     /// Waits for the connections' end. Told again, it goes harder, never longer.
@@ -336,6 +350,13 @@ async fn run(worker: Rc<Worker>, mut commands: mpsc::Receiver<Command>) {
                     accepting.insert(name, task);
                 }
                 Err(error) => tracing::error!(%error, address = %name.address, "cannot listen"),
+            },
+            Command::Datagrams(name, socket) => match UdpSocket::from_std(socket) {
+                Ok(socket) => {
+                    let serve = forward::datagrams::serve(Rc::clone(&worker), name.address, socket);
+                    accepting.insert(name, tokio::task::spawn_local(serve));
+                }
+                Err(error) => tracing::error!(%error, address = %name.address, "no datagrams are taken"),
             },
             Command::Unlisten(name) => {
                 if let Some(task) = accepting.remove(&name) {

@@ -458,7 +458,7 @@ fn nobody_is_accepted_where_it_is_not_known_what_is_spoken() {
     let edge = behind(&[SECURE], &table);
     // As a reload does it: the address is bound before the snapshot that says what is spoken there.
     let late = sys::listen::bind(([127, 0, 0, 1], 0).into(), 1, 16).unwrap();
-    let named = |address| wire::edge::Listener { address, queue: 0 };
+    let named = |address| wire::edge::Listener { address, queue: 0, datagrams: false };
     let address = late[0].local_addr().unwrap();
     let names = vec![named(address)];
     edge.say(&wire::edge::ToEdge::Listen { listeners: names }, &[std::os::fd::AsFd::as_fd(&late[0])]);

@@ -264,11 +264,7 @@ impl Keeper {
         for other in &beside.stats.instances {
             let mut same = stats.instances.iter_mut();
             match same.find(|it| it.instance == other.instance) {
-                Some(one) => {
-                    one.in_flight += other.in_flight;
-                    one.requests += other.requests;
-                    one.failures += other.failures;
-                }
+                Some(one) => one.add(other),
                 None => stats.instances.push(other.clone()),
             }
         }

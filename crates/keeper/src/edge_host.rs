@@ -8,12 +8,9 @@
 //! ```
 
 use crate::error::KeeperError;
-use crate::handed::Handed;
 use crate::home::Home;
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,8 +27,6 @@ const EDGE_ANSWERS: Duration = Duration::from_secs(20);
 const EDGE_READS: Duration = Duration::from_secs(5);
 /// Signal number (signal(7)).
 const SIGKILL: i32 = 9;
-/// Connections that wait in a listening socket to be accepted.
-const BACKLOG: i32 = 4096;
 /// Size in bytes beyond which its standard error begins a new file.
 const ERROR_LOG: u64 = 1 << 20;
 
@@ -61,7 +56,7 @@ pub(crate) struct Connected {
     pub(crate) generation: u64,
     pub(crate) pid: u32,
     pub(crate) revision: u64,
-    pub(crate) listeners: Vec<(Listener, TcpListener)>,
+    pub(crate) listeners: Vec<(Listener, OwnedFd)>,
     /// Present when this keeper started it.
     pub(crate) child: Option<u32>,
     /// Since it was told to retire.
@@ -219,8 +214,7 @@ pub(crate) fn greet(
             Err(io::Error::other(wire::WireError::Version { theirs: version }))
         }
         FromEdge::Hello { pid, revision, listeners, retiring, .. } => {
-            let listeners =
-                listeners.into_iter().zip(descriptors.into_iter().map(TcpListener::from)).collect();
+            let listeners = listeners.into_iter().zip(descriptors).collect();
             Ok(Connected { socket, generation, pid, revision, listeners, child, retiring })
         }
         other => Err(io::Error::other(format!("expected a hello, got {other:?}"))),
@@ -250,77 +244,6 @@ pub(crate) fn listen_to(
         let _ = events.blocking_send(EdgeEvent::Lost(generation));
     };
     std::thread::Builder::new().name("edge-link".into()).spawn(read).map(drop)
-}
-
-/// The listening sockets, by address; one accept queue for each core.
-#[derive(Default)]
-pub(crate) struct Sockets(BTreeMap<SocketAddr, Vec<TcpListener>>, Handed);
-
-impl Sockets {
-    /// What a service manager handed over is used instead of binding.
-    pub(crate) fn with(handed: Handed) -> Self {
-        Self(BTreeMap::new(), handed)
-    }
-
-    /// Takes over what a living edge holds.
-    pub(crate) fn take_over(&mut self, listeners: Vec<(Listener, TcpListener)>) {
-        for (listener, socket) in listeners {
-            self.0.entry(listener.address).or_default().push(socket);
-        }
-    }
-
-    /// Binds `address` unless that is done, and gives the address that it got: with port 0 the system chooses one.
-    pub(crate) fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, KeeperError> {
-        if self.0.contains_key(&address) {
-            return Ok(address);
-        }
-        let queues =
-            std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-        let failed = |error: io::Error| KeeperError::Listen { address, cause: cause(address, &error) };
-        let handed = self.1.queues(address, queues);
-        let sockets =
-            handed.unwrap_or_else(|| sys::listen::bind(address, queues, BACKLOG)).map_err(failed)?;
-        let bound = sockets.first().map_or(Ok(address), TcpListener::local_addr).map_err(failed)?;
-        self.0.insert(bound, sockets);
-        Ok(bound)
-    }
-
-    /// Closes what is not among `wanted`. True: something was.
-    pub(crate) fn keep_only(&mut self, wanted: &[SocketAddr]) -> bool {
-        let before = self.0.len();
-        self.0.retain(|address, _| wanted.contains(address));
-        self.0.len() != before
-    }
-
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.keys().copied().collect()
-    }
-
-    /// The message that hands them over.
-    pub(crate) fn send(&self, edge: &FrameSocket) -> io::Result<()> {
-        let mut listeners = Vec::new();
-        let mut descriptors: Vec<BorrowedFd<'_>> = Vec::new();
-        for (address, sockets) in &self.0 {
-            for (queue, socket) in (0u32..).zip(sockets) {
-                listeners.push(Listener { address: *address, queue });
-                descriptors.push(socket.as_fd());
-            }
-        }
-        edge.send(&wire::encode(&ToEdge::Listen { listeners }).map_err(io::Error::other)?, &descriptors)
-    }
-}
-
-fn cause(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => match sys::listen::port_holder(address) {
-            Some(holder) => format!("it is taken by pid {} ({})", holder.pid, holder.name),
-            None => "it is taken by another program".into(),
-        },
-        io::ErrorKind::PermissionDenied => {
-            format!("ports below 1024 need root or the capability CAP_NET_BIND_SERVICE ({error})")
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// Hands a snapshot over as a sealed memory file.

@@ -6,6 +6,7 @@ use crate::keeper::{Edge, Keeper};
 use crate::log_folder;
 use crate::stack::Revision;
 use model::InstanceId;
+use model::network::Protocol;
 use model::observed::{Event, Phase};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -170,7 +171,18 @@ impl Keeper {
                 self.unserved.insert(*address, error.to_string());
             }
         }
-        self.sockets.keep_only(&wanted);
+        let stacks = self.stacks.values().filter(|stack| !stack.removing);
+        let datagrams: Vec<_> = stacks
+            .flat_map(|stack| stack.active.iter().flat_map(|active| active.forwarded(Protocol::Udp)))
+            .copied()
+            .collect();
+        for address in &datagrams {
+            if let Err(error) = self.sockets.bind_datagrams(*address) {
+                tracing::error!(%error, "datagrams to this address are not taken");
+                self.unserved.insert(*address, error.to_string());
+            }
+        }
+        self.sockets.keep_only(&wanted, &datagrams);
         self.listeners_due = true;
     }
 

@@ -63,6 +63,7 @@ mod service_status;
 mod services;
 mod signal;
 mod slots;
+mod sockets;
 mod stack;
 mod status;
 mod task_status;

@@ -132,6 +132,7 @@ impl Keeper {
     /// A request waits for the app of this upstream, of which none runs.
     pub(crate) fn wake(&mut self, upstream: &str) {
         let Some((stack, app)) = upstream.split_once('/') else { return };
+        let app = app.split_once(':').map_or(app, |(app, _)| app); // another port of it
         let Some(stack) = self.stacks.values().find(|known| known.name.as_str() == stack) else { return };
         let sleeping = followed(stack).find(|(id, _, _, number)| *number == 0 && id.app.as_str() == app);
         if let Some((id, _, start, _)) = sleeping {

@@ -7,6 +7,7 @@ use crate::merge;
 use crate::resolve::{self, Found};
 use crate::servers::{self, Servers};
 use crate::stack::{Revision, Stack, in_rotation};
+use model::network::ForwardSpec;
 use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
 use model::policy::PolicySpec;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::snapshot::{
-    Ban, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream, UpstreamState,
+    Ban, Endpoint, Forward, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream, UpstreamState,
 };
 
 /// Everything a snapshot is made from.
@@ -90,6 +91,9 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
         snapshot.logs.insert(stack.name.to_string(), log_folder::place(&active.spec.logs));
         let apps = active.apps().map(|(name, _)| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
+        let ports = active.ports().into_iter();
+        snapshot.upstreams.extend(ports.map(|(name, port)| port_of(app(sources, stack.app_id(name)), port)));
+        snapshot.forwards.extend(active.spec.forwards.iter().map(|spec| forward(&stack.name, spec)));
         let foreign = foreign(active).iter();
         snapshot.upstreams.extend(foreign.map(|(id, proxy)| servers(sources, id.clone(), proxy)));
         for door in doors(active) {
@@ -138,6 +142,29 @@ pub(crate) fn doors(revision: &Revision) -> impl Iterator<Item = DoorSpec> {
     }))
 }
 
+fn forward(stack: &StackName, spec: &ForwardSpec) -> Forward {
+    let app = AppId { stack: stack.clone(), app: spec.app.clone() }.to_string();
+    let upstream = spec.port.map_or_else(|| app.clone(), |port| port_id(&app, port));
+    Forward { address: spec.listen, protocol: spec.protocol, upstream }
+}
+
+/// Id of the upstream that is another port of an app.
+fn port_id(app: &str, port: u16) -> String {
+    format!("{app}:{port}")
+}
+
+/// The same instances at another port.
+fn port_of(app: Upstream, port: u16) -> Upstream {
+    let at = |endpoint: Endpoint| match endpoint.address {
+        Address::Tcp(address) => {
+            Some(Endpoint { address: Address::Tcp((address.ip(), port).into()), ..endpoint })
+        }
+        Address::Unix(_) => None,
+    };
+    let endpoints = app.endpoints.into_iter().filter_map(at).collect();
+    Upstream { id: port_id(&app.id, port), endpoints, ..app }
+}
+
 fn site(revision: &Revision, spec: &SiteSpec) -> Site {
     let stack = &revision.spec.name;
     let routes: Vec<Route> = spec.routes.iter().map(|spec| route(stack, spec)).collect();
@@ -152,7 +179,7 @@ fn route(stack: &StackName, spec: &RouteSpec) -> Route {
     let app = |name: &AppName| AppId { stack: stack.clone(), app: name.clone() }.to_string();
     let handler = match &spec.handler {
         HandlerSpec::App(name) => Handler::Proxy { upstream: app(name) },
-        HandlerSpec::Port(name, port) => Handler::Proxy { upstream: format!("{}:{port}", app(name)) },
+        HandlerSpec::Port(name, port) => Handler::Proxy { upstream: port_id(&app(name), *port) },
         HandlerSpec::Proxy(proxy) => Handler::Proxy { upstream: server_id(stack, proxy) },
         HandlerSpec::Static(files) => Handler::Static(files.clone()),
         HandlerSpec::Redirect(target) => Handler::Redirect(target.clone()),

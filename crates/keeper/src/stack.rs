@@ -9,9 +9,10 @@ use crate::api::ChangeStatus;
 use crate::change;
 use crate::publish::Made;
 use crate::tasks::Run;
+use model::network::Protocol;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
-use model::spec::{AppSpec, Listen, RestartPolicy, RestartSpec, StackSpec};
+use model::spec::{AppSpec, HandlerSpec, Listen, RestartPolicy, RestartSpec, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -72,7 +73,24 @@ impl Revision {
 
     /// Where it listens.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = &SocketAddr> {
-        self.common().chain(self.own_addresses())
+        self.common().chain(self.own_addresses()).chain(self.forwarded(Protocol::Tcp))
+    }
+
+    /// Where it takes what is passed on without a look.
+    pub(crate) fn forwarded(&self, protocol: Protocol) -> impl Iterator<Item = &SocketAddr> {
+        let forwards = self.spec.forwards.iter().filter(move |forward| forward.protocol == protocol);
+        forwards.map(|forward| &forward.listen)
+    }
+
+    /// Ports of apps beside their own that something leads to.
+    pub(crate) fn ports(&self) -> BTreeSet<(&AppName, u16)> {
+        let routes = self.spec.sites.iter().flat_map(|site| &site.routes);
+        let routed = routes.filter_map(|route| match &route.handler {
+            HandlerSpec::Port(name, port) => Some((name, *port)),
+            _ => None,
+        });
+        let forwarded = self.spec.forwards.iter().filter_map(|forward| Some((&forward.app, forward.port?)));
+        routed.chain(forwarded).collect()
     }
 }
 

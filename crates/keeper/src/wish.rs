@@ -18,6 +18,7 @@ use crate::keeper::{Keeper, epoch_ms};
 use crate::publish;
 use crate::services;
 use crate::stack::{Revision, Stack};
+use model::network::Protocol;
 use model::observed::{Event, Observed};
 use model::plan::{AppState, Step, app_state};
 use model::site::DoorSpec;
@@ -208,8 +209,10 @@ impl Keeper {
         if let Some(bound) = self.bind(revision.https())? {
             revision.https = bound;
         }
-        let own: Vec<SocketAddr> = revision.own_addresses().copied().collect();
-        self.bind(&own)?;
+        let named = revision.own_addresses().chain(revision.forwarded(Protocol::Tcp));
+        let named: Vec<SocketAddr> = named.copied().collect();
+        self.bind(&named)?;
+        revision.forwarded(Protocol::Udp).try_for_each(|address| self.sockets.bind_datagrams(*address))?;
         let (http, https) = (revision.http.clone(), revision.https.clone());
         let new = NewRevision { manifest: manifest.clone(), http, https, text, at_ms: epoch_ms() };
         revision.number = match self.store.propose(&name, head, &new)? {

@@ -1,11 +1,11 @@
-//! TCP listeners with several accept queues, and who else listens on a port.
+//! TCP listeners with several accept queues, sockets for datagrams, and who else listens on a port.
 
 use crate::proc;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 
 /// Listens on `address` with so many accept queues (`SO_REUSEPORT`), each a nonblocking listener; port 0 takes a free
@@ -26,6 +26,17 @@ pub fn bind(address: SocketAddr, queues: u32, backlog: i32) -> io::Result<Vec<Tc
         listeners.push(socket.into());
     }
     Ok(listeners)
+}
+
+/// A nonblocking socket for datagrams (UDP). `AddrInUse` when anybody else has the port.
+pub fn bind_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {

@@ -26,6 +26,9 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Which of the address's accept queues.
     pub queue: u32,
+    /// Datagrams (UDP), not connections. There is one queue for them.
+    #[serde(default)]
+    pub datagrams: bool,
 }
 
 /// What the keeper says.
@@ -179,4 +182,17 @@ pub struct InstanceStats {
     /// 99 of 100.
     #[serde(default)]
     pub p99_us: u64,
+}
+
+impl InstanceStats {
+    /// Adds what somebody else (another edge, another upstream) sees of the same instance. Of how long answers took the worse stays.
+    pub fn add(&mut self, other: &Self) {
+        self.in_flight += other.in_flight;
+        self.requests += other.requests;
+        self.failures += other.failures;
+        self.left_alone |= other.left_alone;
+        self.rate += other.rate;
+        self.p50_us = self.p50_us.max(other.p50_us);
+        self.p99_us = self.p99_us.max(other.p99_us);
+    }
 }

@@ -3,6 +3,7 @@
 
 use ipnet::IpNet;
 use model::condition::Condition;
+use model::network::Protocol;
 use model::observed::Address;
 use model::policy::PolicySpec;
 use model::redact::RedactKind;
@@ -30,6 +31,9 @@ pub struct Snapshot {
     pub upstreams: Vec<Upstream>,
     /// What is spoken on which listening address; empty: plain HTTP on all. Else nobody is accepted on one that is not named.
     pub doors: Vec<DoorSpec>,
+    /// Addresses where nothing is looked at and all is passed on.
+    #[serde(default)]
+    pub forwards: Vec<Forward>,
     /// For TLS; a host name is looked up like a site's.
     pub certificates: Vec<Certificate>,
     /// Keys of resumption tickets, the current one first; those behind it only open old tickets.
@@ -63,6 +67,17 @@ pub struct LogPlace {
     pub dir: Option<PathBuf>,
     /// Kinds of text; [`RedactKind::Secrets`] means nothing here, for the edge knows no app's secrets.
     pub redact: Vec<RedactKind>,
+}
+
+/// An address where all is passed on to an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// Where the edge listens.
+    pub address: SocketAddr,
+    /// What is passed on.
+    pub protocol: Protocol,
+    /// [`Upstream::id`].
+    pub upstream: String,
 }
 
 /// A certificate and its private key.
@@ -170,7 +185,7 @@ pub enum Handler {
 /// An app with its instances, or a server that Mainstay does not run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Upstream {
-    /// `stack/app`, or `stack/=address`.
+    /// `stack/app`, `stack/app:port`, or `stack/=address`.
     pub id: String,
     /// What to answer when no endpoint is there.
     pub state: UpstreamState,

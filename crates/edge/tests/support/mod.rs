@@ -101,7 +101,7 @@ impl Edge {
         for _ in 0..=doors.len() {
             let bound = sys::listen::bind(([127, 0, 0, 1], 0).into(), queues, 1024).unwrap();
             let address = bound[0].local_addr().unwrap();
-            names.extend((0..queues).map(|queue| Listener { address, queue }));
+            names.extend((0..queues).map(|queue| Listener { address, queue, datagrams: false }));
             listeners.extend(bound);
         }
         let plain = DoorSpec { address: names[0].address, tls: false, proxy_protocol: false, own: false };

@@ -13,8 +13,12 @@ mod traffic;
 
 use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
+<<<<<<< HEAD
 use model::container::ImageSpec;
 use model::network::NeedCondition;
+=======
+use model::network::{ForwardSpec, Protocol};
+>>>>>>> fcf8664 (edge: connections and datagrams of a forward are passed on, with claim, hold and drain; another port of an app is an upstream of its own)
 use model::redact::RedactKind;
 use model::secret::MASK;
 use model::site::{EdgeSpec, LogFormat};
@@ -47,6 +51,10 @@ pub fn effective(spec: &StackSpec) -> String {
     if !sites.is_empty() {
         root["site"] = Item::ArrayOfTables(sites);
     }
+    let forwards: ArrayOfTables = spec.forwards.iter().map(forward).collect();
+    if !forwards.is_empty() {
+        root["forward"] = Item::ArrayOfTables(forwards);
+    }
     let mut apps = Table::new();
     apps.set_implicit(true);
     for (name, spec) in &spec.apps {
@@ -66,6 +74,20 @@ pub fn effective(spec: &StackSpec) -> String {
     }
     root["task"] = Item::Table(tasks);
     document.to_string()
+}
+
+fn forward(spec: &ForwardSpec) -> Table {
+    let mut table = Table::new();
+    table["listen"] = value(spec.listen.to_string());
+    table["app"] = value(spec.app.as_str());
+    if let Some(port) = spec.port {
+        table["port"] = value(i64::from(port));
+    }
+    table["protocol"] = value(match spec.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    });
+    table
 }
 
 /// One app of it, as JSON, without its environment.

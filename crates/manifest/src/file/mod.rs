@@ -12,6 +12,7 @@ mod build;
 mod confine;
 mod edge;
 mod files;
+mod forward;
 mod headers;
 mod hold;
 mod limit;
@@ -29,6 +30,7 @@ pub use build::*;
 pub use confine::*;
 pub use edge::*;
 pub use files::*;
+pub use forward::*;
 pub use headers::*;
 pub use hold::*;
 pub use limit::*;
@@ -59,6 +61,8 @@ pub struct ManifestFile {
     pub edge: EdgeFile,
     /// Sites: host names and their ordered routes.
     pub site: Vec<SiteFile>,
+    /// Ports that lead to an app whatever is spoken there.
+    pub forward: Vec<ForwardFile>,
     /// Apps by name: code of yours, run as instances.
     pub app: BTreeMap<String, AppFile>,
     /// Services by name: databases that Mainstay runs. No app has the same name.

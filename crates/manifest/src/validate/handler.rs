@@ -1,7 +1,7 @@
 //! What answers a route: an app, other servers, a folder, a redirect, the metrics.
 
 use super::site::Scope;
-use super::{Context, app, files, known, missing, traffic, unknown_app};
+use super::{Context, app, files, forward, known, missing, traffic, unknown_app};
 use crate::diagnostic::nearest;
 use crate::file::{
     BalanceFile, ProxyFile, ProxyTable, RedirectFile, RedirectTable, RouteFile, ServerFile, ServerTable,
@@ -46,15 +46,8 @@ pub fn handler(
         let name = to_app(context, place.key("app"), name, scope)?;
         return Some(match route.port.and_then(|port| u16::try_from(port).ok()) {
             None => HandlerSpec::App(name),
-            Some(port) if scope.has_address(&name) => HandlerSpec::Port(name, port),
-            Some(port) => {
-                let message =
-                    format!("app `{name}` has no address of its own, of which {port} could be a port");
-                let found = context.report.error("route::port", message);
-                found.at(place.key("port").span(), "a port of the host's");
-                found.help("leave it out: the app is asked where it takes requests; or write `proxy = \"127.0.0.1:PORT\"`");
-                return None;
-            }
+            Some(_) if !forward::has_address(context, place, scope, &name) => return None,
+            Some(port) => HandlerSpec::Port(name, port),
         });
     }
     if let Some(file) = &route.proxy {

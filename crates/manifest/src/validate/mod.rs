@@ -9,6 +9,7 @@ mod confine;
 mod door;
 mod env;
 mod files;
+mod forward;
 mod handler;
 mod hold;
 mod host;
@@ -205,7 +206,19 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     needs::check(context, place, &apps, &tasks);
     let stack = name.as_ref().map_or("", StackName::as_str);
     let sites = site::sites(context, place, file, stack, &apps);
-    door::ports(context, place, &apps, &services, &[http.as_slice(), https.as_slice()].concat());
+    let scope = site::Scope {
+        stack,
+        hosts: &[],
+        apps: &apps,
+        app_place: place.key("app"),
+        service_place: place.key("service"),
+        path: None,
+        when: None,
+        secure: false,
+    };
+    let common = [http.as_slice(), https.as_slice()].concat();
+    let forwards = forward::forwards(context, place.key("forward"), file, &scope, &common, &sites);
+    door::ports(context, place, &apps, &services, &common);
     unreached(context, place.key("app"), file, &apps, &tasks);
     told::check(context, place, file, &apps, &services);
     upkeep::served(context, place.key("logs").key("dir"), logs.dir.as_deref(), &sites);
@@ -234,7 +247,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         cleanup: upkeep::cleanup(context, place.key("cleanup"), &file.cleanup),
         networks: Default::default(),
         volumes: Default::default(),
-        forwards: Vec::new(),
+        forwards,
     })
 }
 

@@ -34,13 +34,6 @@ pub struct Scope<'a> {
     pub when: Option<&'a str>,
 }
 
-impl Scope<'_> {
-    /// Whether an app's instances have addresses of their own, with all ports.
-    pub fn has_address(&self, name: &AppName) -> bool {
-        self.apps.get(name).is_some_and(|app| app.container.is_some() || !app.networks.is_empty())
-    }
-}
-
 /// Whose a host is at an address; none: where the stack listens.
 type Owners = BTreeMap<(Option<SocketAddr>, String), Span>;
 
