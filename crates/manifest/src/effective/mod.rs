@@ -13,12 +13,8 @@ mod traffic;
 
 use crate::interpolate::{RUNTIME, escape};
 use crate::{tree, units, values};
-<<<<<<< HEAD
 use model::container::ImageSpec;
-use model::network::NeedCondition;
-=======
-use model::network::{ForwardSpec, Protocol};
->>>>>>> fcf8664 (edge: connections and datagrams of a forward are passed on, with claim, hold and drain; another port of an app is an upstream of its own)
+use model::network::{ForwardSpec, NeedCondition, Protocol};
 use model::redact::RedactKind;
 use model::secret::MASK;
 use model::site::{EdgeSpec, LogFormat};
