@@ -152,12 +152,13 @@ impl Run<'_> {
     }
 }
 
-fn is_name(c: char) -> bool {
+/// Whether this can be in the name of a variable.
+pub fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Where the brace that was opened before `body` closes.
-fn closing(body: &str) -> Option<usize> {
+pub fn closing(body: &str) -> Option<usize> {
     let mut open = 0;
     let mut previous = ' ';
     for (at, c) in body.char_indices() {

@@ -158,13 +158,42 @@ fn written(node: &Node, text: &str, path: &[&str]) -> String {
     variables.unwrap_or_else(|| escape(text, &[]))
 }
 
-/// Compose's variables in our words; nothing where we have no word for one.
+/// Compose's variables in our words: one without a value is empty there, and an error here. Nothing where we have no word for it.
 fn variables(raw: &str) -> Option<String> {
-    let own = as_manifest(raw);
-    let read = |set: bool| interpolate(&own, &[], &|_| set.then(|| ("x".to_owned(), Origin::Substituted)));
-    let unread = |faults: Vec<Fault>| faults.iter().any(|fault| matches!(fault, Fault::Syntax(_)));
-    let unread = [true, false].into_iter().any(|set| read(set).is_err_and(unread));
-    (!unread).then_some(own)
+    let mut out = String::new();
+    let mut rest = raw;
+    while let Some(at) = rest.find('$') {
+        let (before, dollar) = rest.split_at(at);
+        out += before;
+        if let Some(after) = dollar.strip_prefix("$$") {
+            out += "$$";
+            rest = after;
+        } else if let Some(body) = dollar.strip_prefix("${") {
+            let end = closing(body)?;
+            out += &braced(&body[..end])?;
+            rest = &body[end + 1..];
+        } else {
+            let bare = &dollar[1..];
+            let (name, after) = bare.split_at(bare.find(|c| !is_name(c)).unwrap_or(bare.len()));
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                return None;
+            }
+            let _ = write!(out, "${{{name}:-}}");
+            rest = after;
+        }
+    }
+    Some(out + rest)
+}
+
+fn braced(body: &str) -> Option<String> {
+    let (name, operator) = body.split_at(body.find(|c| !is_name(c)).unwrap_or(body.len()));
+    let sign = operator.find(|c| c != ':').map_or("", |at| &operator[..=at]);
+    match sign {
+        _ if operator.is_empty() => Some(format!("${{{name}:-}}")),
+        ":-" | "-" => Some(format!("${{{name}{sign}{}}}", variables(&operator[sign.len()..])?)),
+        ":?" | "?" => Some(format!("${{{body}}}")),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
