@@ -4,9 +4,8 @@
 //! Invariant: loading the text again gives the same tree. Dollar signs are doubled, for loading replaces variables; where a value came from a
 //! variable and may be a secret (all of an environment, all build arguments, what a telling variable gave) the variable stays.
 
-use super::compose::load::interpolate::as_manifest;
 use super::compose::map::Mapped;
-use crate::interpolate::{Fault, escape, interpolate};
+use crate::interpolate::{closing, escape, is_name};
 use crate::tree::{Kind, Node, Origin};
 use std::fmt::Write;
 use toml_edit::{Key, Value};
