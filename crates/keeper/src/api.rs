@@ -31,7 +31,7 @@ mod views;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 pub use tasks::{TaskRunStatus, TaskStarted, TaskStatus};
 pub use upgrade::{SecondEdge, UpgradeAccepted, UpgradeRequest};
@@ -360,6 +360,9 @@ pub struct InstanceStatus {
     pub pid: Option<u32>,
     /// Where it takes requests.
     pub address: Option<String>,
+    /// Its addresses on its private networks, by their names; empty: it is in the host's own.
+    #[serde(default)]
+    pub networks: BTreeMap<String, IpAddr>,
     /// Milliseconds since its process started.
     pub uptime_ms: Option<u64>,
     /// Starts of this slot after the first, those after a recycling apart.

@@ -19,6 +19,7 @@ use crate::herald::Herald;
 use crate::home::Home;
 use crate::keeper::{Facts, Inbox, Keeper, report_failure};
 use crate::load::Load;
+use crate::networks::Networks;
 use crate::programs::Attempt;
 use crate::recycle::Wear;
 use crate::schedule::Schedule;
@@ -174,6 +175,7 @@ fn assemble(
     let certificates = Certificates::new(home.certs());
     let handed = Handed::new(&options.handed);
     let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
+    let networks = Networks::new(&home);
     let keeper = Keeper {
         engine: EngineHost::new(&home),
         options,
@@ -187,6 +189,7 @@ fn assemble(
         supervisor: Supervisor::new(report),
         recipe,
         lifetime,
+        networks,
         edge: None,
         beside: None,
         said_drained: Said::new(),
@@ -299,6 +302,7 @@ impl Keeper {
             |meta: &Meta| self.stacks.get(&meta.id.app.stack).is_some_and(|stack| stack.broken.is_some());
         let (left, mine): (Vec<Meta>, Vec<Meta>) = metas.into_iter().partition(broken);
         for meta in left {
+            self.networks.adopted(&meta.id, &meta.addresses);
             self.engine.lives(&meta.id);
             tracing::warn!(instance = %meta.id, "left alone: the manifest of its stack cannot be loaded");
         }
@@ -333,6 +337,7 @@ impl Keeper {
     }
 
     fn adopt_one(&mut self, meta: Meta) {
+        self.networks.adopted(&meta.id, &meta.addresses);
         let (id, now) = (meta.id.clone(), self.now());
         let phase = self.last_seen(&id);
         let was_ready = !matches!(phase, Phase::Starting { .. });

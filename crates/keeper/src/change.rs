@@ -5,6 +5,7 @@ use crate::error::KeeperError;
 use crate::home::Home;
 use crate::images::Asked;
 use crate::log_folder;
+use crate::networks;
 use crate::scale;
 use crate::services;
 use crate::stack::Revision;
@@ -40,6 +41,7 @@ impl Loaded {
 /// All its diagnostics at once; or why a service cannot be had.
 pub(crate) fn load(path: &Path, home: &Home, dry: bool, asked: Asked) -> Result<Loaded, KeeperError> {
     let mut loaded = expand(manifest::load(path, &environment).map_err(failure)?, home, dry)?;
+    networks::usable(&loaded.spec).map_err(KeeperError::Service)?;
     builds::read_inputs(home, Arc::make_mut(&mut loaded.spec), asked)?;
     Ok(loaded)
 }

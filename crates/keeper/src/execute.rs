@@ -82,7 +82,7 @@ impl Keeper {
             mainstay: (is_service || runner.is_some()).then(|| self.options.exe.clone()),
             edge_group: self.recipe.user.as_ref().map(|user| user.gid),
             exe: self.options.exe.clone(),
-            network: None,
+            network: self.networks.place(&revision.spec, spec, id, &self.home.names(id))?,
             runner: runner.map(Arc::new),
             lifetime: self.lifetime.clone(),
         })

@@ -173,6 +173,19 @@ impl Home {
         self.run.join("engine.sock")
     }
 
+    /// Ranges of private networks ([`crate::networks`]).
+    pub fn networks(&self) -> PathBuf {
+        self.home.join("networks.json")
+    }
+    /// Held by one home of this host at a time while it takes a range.
+    pub fn networks_lock(&self) -> PathBuf {
+        run_base().join("networks.lock")
+    }
+    /// Names that an instance resolves.
+    pub fn names(&self, id: &InstanceId) -> PathBuf {
+        self.run.join("net").join(id.short())
+    }
+
     /// The control API's socket.
     pub fn control_socket(&self) -> PathBuf {
         self.run.join("control.sock")

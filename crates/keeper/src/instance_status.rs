@@ -35,6 +35,7 @@ impl Keeper {
             state: phase_word(&instance.phase).to_owned(),
             pid,
             address: facts.and_then(|facts| facts.address.as_ref()).map(ToString::to_string),
+            networks: self.networks.addresses(id).collect(),
             uptime_ms: facts.and_then(|facts| facts.started_ms).map(uptime),
             restarts: record.map_or(0, |record| record.restarts),
             recycled: record.map_or(0, |record| record.recycled),

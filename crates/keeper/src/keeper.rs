@@ -13,6 +13,7 @@ use crate::engine_host::EngineHost;
 use crate::herald::Herald;
 use crate::home::Home;
 use crate::load::Load;
+use crate::networks::Networks;
 use crate::programs::Attempt;
 use crate::publish::Parts;
 use crate::recycle::{Look, Wear};
@@ -77,6 +78,7 @@ pub(crate) struct Keeper {
     pub(crate) engine: EngineHost,
     pub(crate) recipe: Recipe,
     pub(crate) lifetime: Option<Arc<OwnedFd>>,
+    pub(crate) networks: Networks,
     pub(crate) edge: Option<Edge>,
     /// The second one, while one takes over from another.
     pub(crate) beside: Option<Beside>,
@@ -169,6 +171,7 @@ impl Keeper {
                 if self.ending != Some(Ending::Alone) {
                     // A file left behind would be a ghost that the next keeper adopts.
                     self.supervisor.finished().await;
+                    self.end_networks().await;
                 }
                 if self.ending != Some(Ending::Alone) {
                     self.engine.close().await;
@@ -231,6 +234,7 @@ impl Keeper {
             plan.steps.into_iter().for_each(|step| self.execute(step));
         }
         self.tidy();
+        self.keep_networks();
         self.keep_slots();
         self.certificates.keep(self.stacks.values(), SystemTime::now());
         let active = self.stacks.values().filter(|stack| !stack.removing).flat_map(|stack| &stack.active);
@@ -263,6 +267,7 @@ impl Keeper {
     /// What the timer does.
     fn look_again(&mut self) {
         self.look_up();
+        self.look_at_networks();
         if !self.unserved.is_empty() {
             self.send_listeners();
         }

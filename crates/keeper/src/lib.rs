@@ -50,6 +50,7 @@ mod load;
 mod log_folder;
 mod merge;
 mod metrics;
+mod networks;
 pub mod programs;
 mod publish;
 mod recycle;
@@ -77,6 +78,7 @@ mod wish;
 
 pub use error::KeeperError;
 pub use hand_over::execute;
+pub use networks::usable as networks_usable;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -66,6 +66,7 @@ impl Keeper {
     fn ended(&mut self, id: InstanceId, end: End, uptime: Duration, now: Moment) {
         self.finish_journal(&id);
         self.supervisor.forget(&id);
+        self.networks.ended(&id, &self.home.names(&id));
         self.engine.ended(&id);
         let end = self.wear.verdict(&id, end);
         self.observed.apply(Event::Ended { instance: id.clone(), end, uptime }, now);

@@ -303,6 +303,19 @@ pub struct BuildSpec {
 }
 
 impl AppSpec {
+    /// Whether each of its instances has an address of its own: then no two share a port, whatever its number.
+    pub fn has_own_address(&self) -> bool {
+        self.container.is_some() || !self.networks.is_empty()
+    }
+
+    /// How it listens, as far as the host's ports go: one that nobody shares is as good as any.
+    pub fn listen_on_host(&self) -> Listen {
+        match self.listen {
+            Listen::Port(_) if self.has_own_address() => Listen::AnyPort,
+            listen => listen,
+        }
+    }
+
     /// Stands for everything about this specification that makes a running instance outdated when it changes, and for
     /// `restarts`, the number of restarts an administrator asked for. Kept on disk and compared across versions of
     /// Mainstay: a field that is added later must not be serialised while it has its default.

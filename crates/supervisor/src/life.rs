@@ -303,9 +303,11 @@ impl Life {
         let (Some(Address::Tcp(address)), main) = (self.target.address.clone(), self.pid) else {
             return Ok(());
         };
-        if self.own_network || !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {}
-
-        if self.folder.is_some() || !matches!(self.listen, Listen::AnyPort | Listen::Port(_)) {
+        // Nobody else has the address.
+        if self.own_network
+            || self.folder.is_some()
+            || !matches!(self.listen, Listen::AnyPort | Listen::Port(_))
+        {
             return Ok(());
         }
         let stranger = tokio::task::spawn_blocking(move || port::stranger(address, main)).await;

@@ -18,10 +18,19 @@ pub struct Listening {
 /// All of them, by port and address; with `ports`, only those. Looks into every process that this user may look at: tens of
 /// milliseconds on a busy host.
 pub fn listening(ports: &[u16]) -> Vec<Listening> {
+    of_tables([procfs::net::tcp(), procfs::net::tcp6()], ports)
+}
+
+/// The same of the network namespace that this process is in; nothing if it is gone.
+pub fn listening_beside(process: u32, ports: &[u16]) -> Vec<Listening> {
+    let found = i32::try_from(process).ok().and_then(|pid| procfs::process::Process::new(pid).ok());
+    found.map_or_else(Vec::new, |process| of_tables([process.tcp(), process.tcp6()], ports))
+}
+
+fn of_tables(tables: [procfs::ProcResult<Vec<TcpNetEntry>>; 2], ports: &[u16]) -> Vec<Listening> {
     let wanted = |entry: &TcpNetEntry| {
         entry.state == TcpState::Listen && (ports.is_empty() || ports.contains(&entry.local_address.port()))
     };
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
     let entries = tables.into_iter().flat_map(Result::unwrap_or_default).filter(wanted);
     let entries: Vec<(u64, SocketAddr)> = entries.map(|entry| (entry.inode, entry.local_address)).collect();
     let inodes: BTreeSet<u64> = entries.iter().map(|(inode, _)| *inode).collect();

@@ -22,16 +22,22 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         failure
     });
     let Loaded { spec, warnings, .. } = loaded?;
+    // Of this host, not of the manifest: a start would refuse it.
+    let unusable = keeper::networks_usable(&spec).err();
     if context.json {
         let effective = args.effective.then(|| manifest::effective_json(&spec));
         let diagnostics: Vec<_> = warnings.iter().map(manifest::Diagnostic::to_json).collect();
         let found = json!({
             "ok": true, "stack": spec.name, "diagnostics": diagnostics, "effective": effective,
+            "host": unusable.iter().collect::<Vec<_>>(),
         });
         writeln!(out, "{found}")?;
         return Ok(());
     }
     warn(context, &warnings);
+    if let Some(reason) = unusable {
+        eprintln!("{} on this host {reason}", context.style().yellow("warning:"));
+    }
     if args.effective {
         writeln!(out, "{}", manifest::effective(&spec).trim_end())?;
     } else {

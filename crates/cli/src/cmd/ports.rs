@@ -33,8 +33,9 @@ pub fn run(context: &Context, args: &PortsArgs) -> Result<(), Failure> {
     let query = StatusQuery { usage: Detail::Quick, settings: false };
     let status = context.find_keeper().map(|(_, client)| client.status_with(query)).transpose()?;
     let owners = status.as_ref().map(owners).unwrap_or_default();
-    let ports: Vec<Port> =
-        sys::listening::listening(&args.ports).iter().map(|it| port(it, &owners, status.as_ref())).collect();
+    let found = sys::listening::listening(&args.ports).into_iter();
+    let inside = status.iter().flat_map(|status| inside(status, &args.ports));
+    let ports: Vec<Port> = found.chain(inside).map(|it| port(&it, &owners, status.as_ref())).collect();
     let mut out = io::stdout().lock();
     if context.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&ports).unwrap_or_default())?;
@@ -60,6 +61,22 @@ fn owners(status: &Status) -> Owners {
         }
     }
     owners
+}
+
+/// What listens in networks of instances' own. An address that stands for all of theirs is shown as the one they have.
+fn inside(status: &Status, ports: &[u16]) -> Vec<Listening> {
+    let instances = status.stacks.iter().flat_map(|stack| &stack.apps).flat_map(|app| &app.instances);
+    let mut found = Vec::new();
+    for instance in instances {
+        let (Some(pid), Some(own)) = (instance.pid, instance.networks.values().next()) else { continue };
+        for mut it in sys::listening::listening_beside(pid, ports) {
+            if it.address.ip().is_unspecified() {
+                it.address.set_ip(*own);
+            }
+            found.push(it);
+        }
+    }
+    found
 }
 
 /// Of several that hold it (a master and its workers, the front door and the keeper) the one that the others come from answers.

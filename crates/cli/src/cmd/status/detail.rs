@@ -135,6 +135,10 @@ fn seen(app: &AppStatus) -> Vec<(String, String)> {
         if let Some(address) = &instance.address {
             fact("listens on", address.clone());
         }
+        if !instance.networks.is_empty() {
+            let networks = instance.networks.iter().map(|(name, address)| format!("{name} {address}"));
+            fact("networks", networks.collect::<Vec<_>>().join(", "));
+        }
         if let (Some(end), restarts) = (&instance.last_end, instance.restarts) {
             let end = end.lines().next().unwrap_or_default();
             fact("last end", format!("the run before {end}; started again {restarts} times"));
