@@ -45,36 +45,6 @@ pub fn interpolate(text: &str, lookup: Lookup<'_>) -> Result<Done, Fault> {
     Ok(Done { text: out, ..run.done })
 }
 
-/// The same text in the words of a manifest, where a variable without a value is an error and one without braces is none.
-pub fn as_manifest(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        rest = match after.chars().next() {
-            Some('$') => {
-                out.push_str("$$");
-                &after[1..]
-            }
-            Some('{') => {
-                let end = name_end(&after[1..]) + 1;
-                let bare = after[end..].starts_with('}');
-                out.push('$');
-                out.push_str(&after[..end]);
-                out.push_str(if bare { ":-" } else { "" });
-                &after[end..]
-            }
-            _ => {
-                let end = name_end(after);
-                out.push_str(&format!("${{{}:-}}", &after[..end]));
-                &after[end..]
-            }
-        };
-    }
-    out.push_str(rest);
-    out
-}
-
 struct Run<'a> {
     lookup: Lookup<'a>,
     done: Done,
@@ -226,18 +196,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn in_the_words_of_a_manifest() {
-        assert_eq!(as_manifest("$A-${B}-${C:-x$D}$$E"), "${A:-}-${B:-}-${C:-x${D:-}}$$E");
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn never_panics(text in "([${}:?A-Z_+\\-a-z é])*") {
             let _ = run(&text);
-            let _ = as_manifest(&text);
         }
 
         #[test]
