@@ -61,7 +61,15 @@ pub fn read(
         for (name, port) in [("web", 80), ("websecure", 443)] {
             let listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
             let (tls, redirect) = (port == 443, None);
-            doors.push(Door { name: name.into(), listen, udp: false, tls, redirect, middlewares: vec![], span: 0..0 });
+            doors.push(Door {
+                name: name.into(),
+                listen,
+                udp: false,
+                tls,
+                redirect,
+                middlewares: vec![],
+                span: 0..0,
+            });
         }
     }
     let exposed = ["docker", "swarm", "podman"].iter().find_map(|provider| {
@@ -108,23 +116,41 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
         let redirect = get("http.redirections.entrypoint.to").map(|own| own.text().to_ascii_lowercase());
         let same = ["scheme", "permanent", "priority"];
         same.iter().for_each(|key| drop(get(&format!("http.redirections.entrypoint.{key}"))));
-        let tls = settings.take(&format!("{at}.http.tls")).count() > 0 || get("http.tls").is_some_and(|own| own.flag());
+        let tls = settings.take(&format!("{at}.http.tls")).count() > 0
+            || get("http.tls").is_some_and(|own| own.flag());
         let tls = tls || port == 443 || name == "websecure";
-        let middlewares = get("http.middlewares").map(|own| own.list().iter().map(|name| (*name).to_owned()).collect());
-        for (key, setting) in settings.take(&format!("{at}.forwardedheaders")).chain(settings.take(&format!("{at}.proxyprotocol"))) {
-            let found = report.warning("traefik::trusted", format!("`{key}` of entry point `{name}` is not taken over"));
+        let middlewares =
+            get("http.middlewares").map(|own| own.list().iter().map(|name| (*name).to_owned()).collect());
+        for (key, setting) in settings
+            .take(&format!("{at}.forwardedheaders"))
+            .chain(settings.take(&format!("{at}.proxyprotocol")))
+        {
+            let found = report
+                .warning("traefik::trusted", format!("`{key}` of entry point `{name}` is not taken over"));
             found.at(setting.span.clone(), "nobody's forwarded headers are believed");
             found.help("list the proxies that stand before Mainstay in `trusted` of a `mainstay.toml`");
         }
-        for own in ["transport", "http2", "http3", "observability", "asdefault", "allowacmebypass", "reuseport"] {
+        for own in
+            ["transport", "http2", "http3", "observability", "asdefault", "allowacmebypass", "reuseport"]
+        {
             settings.take(&format!("{at}.{own}")).for_each(drop);
             drop(get(own));
         }
-        doors.push(Door { name, listen, udp, tls, redirect, middlewares: middlewares.unwrap_or_default(), span });
+        doors.push(Door {
+            name,
+            listen,
+            udp,
+            tls,
+            redirect,
+            middlewares: middlewares.unwrap_or_default(),
+            span,
+        });
     }
     // A redirection may name a port instead of an entry point.
-    let by_port: BTreeMap<String, String> =
-        doors.iter().filter_map(|door| Some((format!(":{}", door.listen?.port()), door.name.clone()))).collect();
+    let by_port: BTreeMap<String, String> = doors
+        .iter()
+        .filter_map(|door| Some((format!(":{}", door.listen?.port()), door.name.clone())))
+        .collect();
     for door in &mut doors {
         door.redirect = door.redirect.take().map(|to| by_port.get(&to).cloned().unwrap_or(to));
     }
@@ -135,7 +161,8 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
 fn acme(settings: &Settings, variables: &dyn Fn(&str) -> Option<String>, report: &mut Report) {
     for (name, first) in settings.names("certificatesresolvers") {
         let at = format!("certificatesresolvers.{name}.acme");
-        let has = |key: &str| settings.below(&at).any(|(own, _)| own == key || own.starts_with(&format!("{key}.")));
+        let has =
+            |key: &str| settings.below(&at).any(|(own, _)| own == key || own.starts_with(&format!("{key}.")));
         let mut filled = Vec::new();
         if has("httpchallenge") && !has("httpchallenge.entrypoint") {
             filled.push("the challenge is answered on every plain entry point".to_owned());
@@ -148,14 +175,23 @@ fn acme(settings: &Settings, variables: &dyn Fn(&str) -> Option<String>, report:
             });
         }
         if !has("storage") {
-            filled.push("certificates are kept in Mainstay's home, where Traefik would need `/letsencrypt/acme.json`".to_owned());
+            filled.push(
+                "certificates are kept in Mainstay's home, where Traefik would need `/letsencrypt/acme.json`"
+                    .to_owned(),
+            );
         }
         settings.take(&format!("certificatesresolvers.{name}")).for_each(drop);
         let message = format!("certificates of resolver `{name}` are made by the local authority");
         let found = report.warning("traefik::acme", message);
         found.at(first.span.clone(), "this version of Mainstay does not ask an authority for certificates");
-        let wish = if filled.is_empty() { String::new() } else { format!("; what was missing here: {}", filled.join("; ")) };
-        found.help(format!("browsers do not know them: give certificates of your own as `tls.certificates`{wish}"));
+        let wish = if filled.is_empty() {
+            String::new()
+        } else {
+            format!("; what was missing here: {}", filled.join("; "))
+        };
+        found.help(format!(
+            "browsers do not know them: give certificates of your own as `tls.certificates`{wish}"
+        ));
     }
 }
 
@@ -185,7 +221,8 @@ fn dashboard(
     };
     let port = outside.unwrap_or(8080);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let found = report.warning("traefik::dashboard", format!("the dashboard is at {address}, for this machine only"));
+    let found =
+        report.warning("traefik::dashboard", format!("the dashboard is at {address}, for this machine only"));
     found.at(insecure.span.clone(), "asks for it unprotected");
     found.help("to reach it from elsewhere give it a router with service `api@internal` and a password");
     Some((address, insecure.span.clone()))

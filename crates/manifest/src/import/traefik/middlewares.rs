@@ -93,7 +93,12 @@ impl<'a> Middlewares<'a> {
         }
         for (kind, first) in kinds {
             if kind == "chain" {
-                for inner in self.settings.get(&format!("{at}.chain.middlewares")).map(Setting::list).unwrap_or_default() {
+                for inner in self
+                    .settings
+                    .get(&format!("{at}.chain.middlewares"))
+                    .map(Setting::list)
+                    .unwrap_or_default()
+                {
                     self.add(&plain(inner), span, depth + 1, policy, report);
                 }
                 continue;
@@ -149,7 +154,8 @@ impl<'a> One<'a, '_> {
     }
 
     fn rewrite(&mut self, pattern: String, with: String, span: &Span) {
-        let entry = node::table(vec![("match", node::text(pattern, span)), ("with", node::text(with, span))], span);
+        let entry =
+            node::table(vec![("match", node::text(pattern, span)), ("with", node::text(with, span))], span);
         self.put("rewrite", node::list(vec![entry], span));
     }
 
@@ -169,7 +175,9 @@ impl<'a> One<'a, '_> {
                 self.rewrite("^.*$".into(), path, &span);
             }
             "replacepathregex" => {
-                let (Some(pattern), Some(with)) = (self.get("regex"), self.get("replacement")) else { return };
+                let (Some(pattern), Some(with)) = (self.get("regex"), self.get("replacement")) else {
+                    return;
+                };
                 self.rewrite(pattern.text().to_owned(), with.text().to_owned(), &pattern.span);
             }
             "redirectscheme" => self.redirect_scheme(),
@@ -195,8 +203,12 @@ impl<'a> One<'a, '_> {
                 }
             }
             "compress" => self.put("compress", node::flag(true, &span)),
-            "retry" => self.lost(&span, "what is safe to send twice is sent again by itself, `retries` of an app bounds it"),
-            "circuitbreaker" => self.lost(&span, "an instance where requests fail is left alone by itself: `circuit` of an app"),
+            "retry" => self.lost(
+                &span,
+                "what is safe to send twice is sent again by itself, `retries` of an app bounds it",
+            ),
+            "circuitbreaker" => self
+                .lost(&span, "an instance where requests fail is left alone by itself: `circuit` of an app"),
             "forwardauth" => self.forward_auth(),
             "contenttype" => {}
             "errors" => self.lost(&span, "error pages are files here: `error_pages` of a route"),
@@ -216,7 +228,8 @@ impl<'a> One<'a, '_> {
             [] => {}
             [prefix] => self.put("strip_prefix", node::text(prefix, &own.span)),
             _ => {
-                let any: Vec<String> = own.list().iter().map(|one| regex::escape(one.trim_end_matches('/'))).collect();
+                let any: Vec<String> =
+                    own.list().iter().map(|one| regex::escape(one.trim_end_matches('/'))).collect();
                 self.rewrite(format!("^(?:{})(?:/|$)", any.join("|")), "/".into(), &own.span);
                 self.lost(&own.span, "of several prefixes none is said in `X-Forwarded-Prefix`");
             }
@@ -234,7 +247,11 @@ impl<'a> One<'a, '_> {
         if scheme == "https" {
             self.policy.to_https = true;
         }
-        let port = if port.is_empty() || matches!((&*scheme, port), ("https", "443") | ("http", "80")) { String::new() } else { format!(":{port}") };
+        let port = if port.is_empty() || matches!((&*scheme, port), ("https", "443") | ("http", "80")) {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
         self.redirect(&format!("{scheme}://{{host}}{port}{{path}}{{query}}"), status);
     }
 
@@ -255,11 +272,16 @@ impl<'a> One<'a, '_> {
         });
         let own = ["/${1}", "/$1", "${1}", "$1"].into_iter().find_map(|end| target.strip_suffix(end));
         match (rest, own) {
-            (Some(_), Some(own)) if !own.contains('$') => self.redirect(&format!("{own}{{path}}{{query}}"), status),
+            (Some(_), Some(own)) if !own.contains('$') => {
+                self.redirect(&format!("{own}{{path}}{{query}}"), status)
+            }
             _ if !target.contains('$') => self.redirect(target, status),
             _ => {
                 let span = pattern.span.clone();
-                self.lost(&span, "parts of an address cannot be put together anew: requests are passed on as they are");
+                self.lost(
+                    &span,
+                    "parts of an address cannot be put together anew: requests are passed on as they are",
+                );
             }
         }
     }
@@ -272,9 +294,13 @@ impl<'a> One<'a, '_> {
             drop(self.get("usersfile"));
             return self.policy.deny_all(&span, self.report);
         };
-        let pairs: Vec<(&str, &str)> = users.list().into_iter().filter_map(|user| user.split_once(':')).collect();
+        let pairs: Vec<(&str, &str)> =
+            users.list().into_iter().filter_map(|user| user.split_once(':')).collect();
         if pairs.is_empty() || pairs.iter().any(|(_, hash)| !hash.starts_with("$argon2")) {
-            let message = format!("passwords of middleware `{}` are hashed in a way that Mainstay does not check", self.name);
+            let message = format!(
+                "passwords of middleware `{}` are hashed in a way that Mainstay does not check",
+                self.name
+            );
             let found = self.report.warning("traefik::password", message);
             found.at(users.span.clone(), "nobody gets through");
             found.help("make new hashes with `mainstay hash-password`, and put them here");
@@ -304,10 +330,12 @@ impl<'a> One<'a, '_> {
             Ok(seconds) => Some(seconds),
             Err(_) => crate::units::duration(&period).ok().map(|own| own.as_secs_f64()),
         };
-        let rate = [("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)].into_iter().find_map(|(unit, length)| {
-            let count = number(average) * length / seconds.filter(|own| *own > 0.0)?;
-            (count >= 1.0 && (count - count.round()).abs() < 1e-6).then(|| format!("{count:.0}/{unit}"))
-        });
+        let rate = [("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)].into_iter().find_map(
+            |(unit, length)| {
+                let count = number(average) * length / seconds.filter(|own| *own > 0.0)?;
+                (count >= 1.0 && (count - count.round()).abs() < 1e-6).then(|| format!("{count:.0}/{unit}"))
+            },
+        );
         let Some(rate) = rate else {
             self.lost(&span, "its period is not a length of time that fits: there is no limit");
             return;
@@ -323,12 +351,17 @@ impl<'a> One<'a, '_> {
 
     fn in_flight(&mut self) {
         let span = self.span.clone();
-        let Some(most) = self.get("amount").and_then(|own| own.text().parse::<i64>().ok()).filter(|most| *most > 0) else {
+        let Some(most) =
+            self.get("amount").and_then(|own| own.text().parse::<i64>().ok()).filter(|most| *most > 0)
+        else {
             return;
         };
         let by = self.source("client");
-        let entries =
-            vec![("most", node::number(most, &span)), ("by", node::text(by, &span)), ("status", node::number(429, &span))];
+        let entries = vec![
+            ("most", node::number(most, &span)),
+            ("by", node::text(by, &span)),
+            ("status", node::number(429, &span)),
+        ];
         self.put("concurrency", node::list(vec![node::table(entries, &span)], &span));
     }
 
@@ -362,9 +395,17 @@ impl<'a> One<'a, '_> {
             entries.push(("copy", node::texts(own.list(), &own.span)));
         }
         self.put("forward_auth", node::table(entries, &span));
-        for key in ["trustforwardheader", "authrequestheaders", "authresponseheadersregex", "addauthcookiestoresponse"] {
+        for key in [
+            "trustforwardheader",
+            "authrequestheaders",
+            "authresponseheadersregex",
+            "addauthcookiestoresponse",
+        ] {
             if let Some(own) = self.get(key) {
-                self.lost(&own.span, "it is asked with the request's head, and its own headers are taken by name");
+                self.lost(
+                    &own.span,
+                    "it is asked with the request's head, and its own headers are taken by name",
+                );
             }
         }
     }

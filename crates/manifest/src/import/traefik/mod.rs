@@ -8,12 +8,29 @@
 //! dropped in silence. For each host that is named anywhere a site has all routers that can match it, by priority, each with what is left
 //! of its rule; those without a host are in every site, and in the one of `*`.
 
+mod files;
+mod fixed;
+mod forwards;
+mod hosts;
+mod middlewares;
+mod node;
+mod routers;
+mod services;
+mod settings;
+mod sites;
+mod words;
+
 use crate::diagnostic::Report;
 use crate::disk::Disk;
 use crate::import::compose::Project;
 use crate::import::yaml::Text;
-use crate::tree::Node;
+use crate::tree::{Node, Span};
+use middlewares::Middlewares;
+use services::{Services, Target};
+use settings::{Setting, Settings};
+use sites::{Pair, Sites};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What becomes of it.
 #[derive(Debug, Default)]
@@ -25,13 +42,19 @@ pub struct Routing {
     pub apps: BTreeMap<String, Vec<(String, Node)>>,
     /// Keys of the manifest: `listen`, `site`, `forward`. Lists are to be put before those that the project has beside.
     pub root: Vec<(String, Node)>,
+    /// The network over which an app is to be reached, where that is said: it has to be the first of its networks. By the service's name.
+    pub network: BTreeMap<String, String>,
 }
 
-/// Reads Traefik's own files that belong to the project, and puts them behind those of the project, so that spans can point into them. To be called
-/// before the report's source is made of these files.
-pub fn read(project: &mut Project, disk: &mut Disk) -> Vec<Text> {
-    let _ = (project, disk);
-    Vec::new()
+/// Reads Traefik's own files that belong to the project, and puts them behind those of the project and of the report, so that spans can point into
+/// them.
+pub fn read(project: &mut Project, disk: &mut Disk, report: &mut Report) -> Vec<Text> {
+    let own = words::traefiks(project);
+    let labelled = words::services(project).iter().any(|(_, node)| words::labels(node).next().is_some());
+    if own.is_empty() && !labelled {
+        return Vec::new();
+    }
+    files::read(project, &own, disk, report)
 }
 
 /// Translates labels that begin with `traefik.`, and everything of the services that are Traefik. `files` is what [`read`] gave; `variables` are
@@ -42,6 +65,209 @@ pub fn import(
     variables: &dyn Fn(&str) -> Option<String>,
     report: &mut Report,
 ) -> Routing {
-    let _ = (project, files, variables, report);
-    Routing::default()
+    let own = words::traefiks(project);
+    let labelled = words::services(project).iter().any(|(_, node)| words::labels(node).next().is_some());
+    if own.is_empty() && !labelled {
+        return Routing::default();
+    }
+    let (fixed_settings, mut dynamic) = split(project, &own, files, variables, report);
+    let published = words::published(project, &own);
+    let fixed = fixed::read(&fixed_settings, &published, !own.is_empty(), variables, report);
+    fixed_settings.report_unused("setting", report);
+    let mut routing = Routing { replaced: own.iter().cloned().collect(), ..Routing::default() };
+    labels(project, &fixed, &mut dynamic, &mut routing, report);
+    let apps: BTreeSet<String> = words::services(project)
+        .iter()
+        .map(|(name, _)| name.clone())
+        .filter(|name| !routing.replaced.contains(name))
+        .collect();
+    let services = Services::new(&dynamic, &apps);
+    let mut routers = routers::read(&dynamic, &fixed, &project.name, &services, report);
+    if fixed.https != Some(false) {
+        routers::follow_redirections(&fixed, &mut routers, report);
+    }
+    let is_there = |own: &routers::Router| match &own.target {
+        Target::Apps(shares) => shares.iter().all(|share| apps.contains(&share.app)),
+        _ => true,
+    };
+    routers.retain(is_there);
+    let middlewares = Middlewares::new(&dynamic, &apps);
+    let attached =
+        routers.iter().flat_map(|own| own.middlewares.iter().map(|(name, _)| name.clone())).collect();
+    let pair = pair(project, &own, &dynamic, report);
+    let sites = Sites { fixed: &fixed, routers: &routers, middlewares: &middlewares, pair };
+    let mut nodes = sites.nodes(report);
+    middlewares.report_unattached(&attached, report);
+    if let Some((address, span)) = &fixed.dashboard {
+        nodes.push(dashboard(*address, span));
+    }
+    let forwards = forwards::nodes(&dynamic, &fixed, &services, report);
+    routing.apps = services.app_keys(report);
+    let apps_of_ours = |name: &String| apps.contains(name);
+    routing.apps.retain(|name, _| apps_of_ours(name));
+    dynamic.report_unused("label", report);
+    let span = nodes.first().map_or(0..0, |node| node.span.clone());
+    routing.root.extend(sites.listen().map(|node| ("listen".to_owned(), node)));
+    for (key, list) in [("site", nodes), ("forward", forwards)] {
+        if !list.is_empty() {
+            routing.root.push((key.to_owned(), node::list(list, &span)));
+        }
+    }
+    taken_over(project, &own, report);
+    routing
+}
+
+/// Fixed settings, and those that may change: files hold both.
+fn split(
+    project: &Project,
+    own: &[String],
+    files: &[Text],
+    variables: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report,
+) -> (Settings, Settings) {
+    let (mut flags, mut environment) = (Settings::default(), Settings::default());
+    for name in own {
+        flags.add_flags(&words::command(project, name));
+        words::variables(project, name, &mut environment);
+    }
+    let (mut file, mut dynamic) = (Settings::default(), Settings::default());
+    for text in files {
+        let Some(tree) = files::parse(text, report) else { continue };
+        for (key, node) in words::entries(Some(&tree)) {
+            let to = if matches!(&**key, "http" | "tcp" | "udp" | "tls") { &mut dynamic } else { &mut file };
+            to.add_tree(key, node, None);
+        }
+    }
+    file.interpolate(variables, report);
+    dynamic.interpolate(variables, report);
+    let fixed = flags.over(environment, "the command line", report).over(file, "the command line", report);
+    (fixed, dynamic)
+}
+
+/// Adds the labels of all services that may be reached.
+fn labels(
+    project: &Project,
+    fixed: &fixed::Fixed,
+    settings: &mut Settings,
+    routing: &mut Routing,
+    report: &mut Report,
+) {
+    for (name, node) in words::services(project) {
+        let get = |key: &str| {
+            words::labels(node).find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, node)| node)
+        };
+        let Some((_, first)) = words::labels(node).next() else { continue };
+        let enable = get("enable").and_then(Node::scalar).map(|text| text.eq_ignore_ascii_case("true"));
+        if !enable.unwrap_or(fixed.exposed_by_default) {
+            let message = format!("service `{name}` gets no route: it is not enabled");
+            let found = report.info("traefik::disabled", message);
+            found.at(first.span.clone(), "not used").help("add the label traefik.enable=true");
+            continue;
+        }
+        let network = get("docker.network")
+            .map(|node| (node.scalar().unwrap_or_default().into_owned(), node.span.clone()));
+        if let Some((wanted, span)) = network.or_else(|| fixed.network.clone()) {
+            match reached_over(project, node, &wanted) {
+                Some(key) => drop(routing.network.insert(name.clone(), key)),
+                None => {
+                    let found = report.warning(
+                        "traefik::network",
+                        format!("service `{name}` is not on network `{wanted}`"),
+                    );
+                    found.at(span, "it is reached over the first of its networks");
+                }
+            }
+        }
+        for (key, node) in words::labels(node) {
+            let lower = key.to_ascii_lowercase();
+            match lower.as_str() {
+                "enable" | "docker.network" => {}
+                "docker.lbswarm" | "swarm.lbswarm" | "tags" | "docker.allownonrunning" => {
+                    report
+                        .info("traefik::label", format!("`traefik.{key}` is not taken over"))
+                        .at(node.span.clone(), "of a swarm");
+                }
+                _ => settings.add(
+                    key,
+                    vec![node.scalar().unwrap_or_default().into_owned()],
+                    node.span.clone(),
+                    Some(name),
+                ),
+            }
+        }
+    }
+}
+
+/// The key of a network among those of a service.
+fn reached_over(project: &Project, service: &Node, wanted: &str) -> Option<String> {
+    let of_project = |key: &str| {
+        let named = project
+            .root
+            .get("networks")
+            .and_then(|all| all.get(key)?.get("name")?.scalar())
+            .map(|own| own.into_owned());
+        key == wanted || named.as_deref() == Some(wanted) || format!("{}_{key}", project.base) == wanted
+    };
+    match words::entries(service.get("networks")) {
+        [] => of_project("default").then(|| "default".to_owned()),
+        own => own.iter().map(|(key, _)| key.clone()).find(|key| of_project(key)),
+    }
+}
+
+/// The certificate of `tls.certificates` or of the default store.
+fn pair(project: &Project, own: &[String], settings: &Settings, report: &mut Report) -> Option<Pair> {
+    let mounts: Vec<_> = own.iter().flat_map(|name| files::mounts(project, name)).collect();
+    let path = |setting: &Setting| {
+        let inside = Path::new(setting.text());
+        files::outside(inside, &mounts).unwrap_or_else(|| inside.to_owned()).display().to_string()
+    };
+    let mut pairs: Vec<Pair> = Vec::new();
+    let listed =
+        settings.names("tls.certificates").into_keys().map(|number| format!("tls.certificates.{number}"));
+    for at in listed.chain(["tls.stores.default.defaultcertificate".to_owned()]) {
+        let get = |key: &str| settings.get(&format!("{at}.{key}"));
+        if let (Some(cert), Some(key)) = (get("certfile"), get("keyfile")) {
+            pairs.push((path(cert), path(key), cert.span.clone()));
+        }
+        drop(get("stores"));
+    }
+    for (key, setting) in settings.take("tls.options") {
+        let found = report.warning("traefik::tls", format!("`tls.options.{key}` is not taken over"));
+        found.at(
+            setting.span.clone(),
+            "TLS 1.2 and 1.3 with safe ciphers are spoken, and no client certificate is asked for",
+        );
+    }
+    if let [_, others @ ..] = &pairs[..] {
+        for (_, _, span) in others {
+            let found =
+                report.warning("traefik::certificate", "only the first certificate is used, for all hosts");
+            found
+                .at(span.clone(), "not used")
+                .help("write `tls = { cert = \"…\", key = \"…\" }` of a site for this one");
+        }
+    }
+    pairs.into_iter().next()
+}
+
+/// The dashboard where no router leads to it.
+fn dashboard(address: std::net::SocketAddr, span: &Span) -> Node {
+    let route = node::table(vec![("dashboard", node::flag(true, span))], span);
+    let entries = vec![
+        ("hosts", node::texts(["*"], span)),
+        ("listen", node::texts([address.to_string()], span)),
+        ("tls", node::flag(false, span)),
+        ("route", node::list(vec![route], span)),
+    ];
+    node::table(entries, span)
+}
+
+/// That Mainstay stands where Traefik stood.
+fn taken_over(project: &Project, own: &[String], report: &mut Report) {
+    for name in own {
+        let image = project.root.get("services").and_then(|all| all.get(name)?.get("image"));
+        let Some(image) = image else { continue };
+        let found = report.info("traefik::replaced", format!("Mainstay takes the place of service `{name}`"));
+        found.at(image.span.clone(), "no such container runs");
+    }
 }

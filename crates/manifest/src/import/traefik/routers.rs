@@ -52,7 +52,8 @@ pub fn read(
         .names("http.routers")
         .into_iter()
         .map(|(name, first)| {
-            let rule = settings.get(&format!("http.routers.{name}.rule")).filter(|own| !own.text().is_empty());
+            let rule =
+                settings.get(&format!("http.routers.{name}.rule")).filter(|own| !own.text().is_empty());
             let span = rule.map_or(first.span.clone(), |own| own.span.clone());
             Raw { rule, owner: first.owner.as_deref(), span, name }
         })
@@ -79,8 +80,12 @@ fn router(
         Ok(rule) => rule,
         Err(fault) => {
             let written = report.written(&raw.span).find(&text).map(|found| raw.span.start + found);
-            let place = written.map_or(raw.span.clone(), |start| start + fault.at.start..start + fault.at.end);
-            let found = report.error("traefik::rule", format!("the rule of router `{}` cannot be read: {}", raw.name, fault.what));
+            let place =
+                written.map_or(raw.span.clone(), |start| start + fault.at.start..start + fault.at.end);
+            let found = report.error(
+                "traefik::rule",
+                format!("the rule of router `{}` cannot be read: {}", raw.name, fault.what),
+            );
             found.at(place, fault.what).help_if(fault.help);
             return None;
         }
@@ -98,7 +103,9 @@ fn router(
         .collect();
     middlewares.dedup();
     let own = get("middlewares");
-    middlewares.extend(own.iter().flat_map(|own| own.list().into_iter().map(|name| (plain(name), own.span.clone()))));
+    middlewares.extend(
+        own.iter().flat_map(|own| own.list().into_iter().map(|name| (plain(name), own.span.clone()))),
+    );
     let service = get("service");
     let target = services.target(service, raw.owner, &raw.name, &raw.span, report)?;
     Some(Router {
@@ -121,7 +128,9 @@ fn rule(raw: &Raw<'_>, all: &[Raw<'_>], fixed: &Fixed, project: &str, report: &m
     }
     let same_owner = all.iter().filter(|other| other.rule.is_some() && other.owner == raw.owner);
     // `web-https` is meant as `web-http` over HTTPS: whose name has most in common.
-    let common = |other: &Raw<'_>| raw.name.bytes().zip(other.name.bytes()).take_while(|(one, two)| one == two).count();
+    let common = |other: &Raw<'_>| {
+        raw.name.bytes().zip(other.name.bytes()).take_while(|(one, two)| one == two).count()
+    };
     if let Some(other) = same_owner.max_by_key(|other| common(other)) {
         let rule = other.rule.map_or("", Setting::text).to_owned();
         let message = format!("router `{}` has no rule: it takes over that of `{}`", raw.name, other.name);
@@ -153,7 +162,13 @@ fn rule(raw: &Raw<'_>, all: &[Raw<'_>], fixed: &Fixed, project: &str, report: &m
 }
 
 /// The entry points of a router: those it names, else all.
-fn doors(settings: &Settings, at: &str, raw: &Raw<'_>, fixed: &Fixed, report: &mut Report) -> BTreeSet<usize> {
+fn doors(
+    settings: &Settings,
+    at: &str,
+    raw: &Raw<'_>,
+    fixed: &Fixed,
+    report: &mut Report,
+) -> BTreeSet<usize> {
     let http = || fixed.doors.iter().enumerate().filter(|(_, door)| !door.udp);
     let Some(named) = settings.get(&format!("{at}.entrypoints")) else {
         return http().map(|(place, _)| place).collect();
@@ -207,7 +222,10 @@ pub fn follow_redirections(fixed: &Fixed, routers: &mut [Router], report: &mut R
                 let found = report.warning("traefik::redirected", message);
                 found.at(router.span.clone(), "Traefik itself would answer 404 over HTTPS");
                 found.at(own.span.clone(), "leads all requests elsewhere");
-                found.help(format!("write traefik.http.routers.{}.entrypoints={} and .tls=true", router.name, other.name));
+                found.help(format!(
+                    "write traefik.http.routers.{}.entrypoints={} and .tls=true",
+                    router.name, other.name
+                ));
             }
         }
     }

@@ -59,6 +59,12 @@ impl<'a> Services<'a> {
         Self { settings, owners, apps, ports }
     }
 
+    /// An app of the project by its name.
+    pub fn app(&self, name: &str) -> Option<Target> {
+        let share = Share { app: name.to_owned(), port: None, weight: 1 };
+        self.apps.contains(name).then(|| Target::Apps(vec![share]))
+    }
+
     /// What answers for a router.
     pub fn target(
         &self,
@@ -98,7 +104,12 @@ impl<'a> Services<'a> {
             found.at(span.clone(), "left out");
             return None;
         };
-        let mine: Vec<&str> = self.owners.iter().filter(|(_, owners)| owners.contains(owner)).map(|(name, _)| name.as_str()).collect();
+        let mine: Vec<&str> = self
+            .owners
+            .iter()
+            .filter(|(_, owners)| owners.contains(owner))
+            .map(|(name, _)| name.as_str())
+            .collect();
         match mine[..] {
             [] => Some(Target::Apps(vec![Share { app: owner.to_owned(), port: None, weight: 1 }])),
             [name] => self.named(name, 0, span, report),
@@ -106,7 +117,10 @@ impl<'a> Services<'a> {
                 let message = format!("router `{router}` could go to several services: {}", mine.join(", "));
                 let found = report.warning("traefik::service", message);
                 found.at(span.clone(), "left out, as Traefik does");
-                found.help(format!("write traefik.http.routers.{router}.service={}", mine.first().unwrap_or(&"")));
+                found.help(format!(
+                    "write traefik.http.routers.{router}.service={}",
+                    mine.first().unwrap_or(&"")
+                ));
                 None
             }
         }
@@ -125,9 +139,13 @@ impl<'a> Services<'a> {
         if !parts.is_empty() {
             return self.weighted(&weighted, parts, depth, report);
         }
-        for (key, what) in [("mirroring", "requests are not copied to other services"), ("failover", "there is no second service behind a first")] {
+        for (key, what) in [
+            ("mirroring", "requests are not copied to other services"),
+            ("failover", "there is no second service behind a first"),
+        ] {
             if let Some((_, setting)) = self.settings.take(&format!("{at}.{key}")).last() {
-                let found = report.warning("traefik::service", format!("`{}` is not taken over", setting.written));
+                let found =
+                    report.warning("traefik::service", format!("`{}` is not taken over", setting.written));
                 found.at(setting.span.clone(), what);
                 let main = self.settings.get(&format!("{at}.{key}.service"))?.text().to_owned();
                 return self.named(&plain(&main), depth + 1, span, report);
@@ -156,8 +174,12 @@ impl<'a> Services<'a> {
             match self.named(&plain(name), depth + 1, &first.span, report) {
                 _ if weight < 1 => {}
                 // All of a service share its weight.
-                Some(Target::Apps(own)) => shares.extend(own.into_iter().map(|share| Share { weight, ..share })),
-                Some(Target::Servers(own)) => servers.extend(own.into_iter().map(|(server, _)| (server, weight))),
+                Some(Target::Apps(own)) => {
+                    shares.extend(own.into_iter().map(|share| Share { weight, ..share }))
+                }
+                Some(Target::Servers(own)) => {
+                    servers.extend(own.into_iter().map(|(server, _)| (server, weight)))
+                }
                 _ => {
                     let found = report.warning("traefik::service", format!("there is no service `{name}`"));
                     found.at(first.span.clone(), "left out");
@@ -242,7 +264,10 @@ impl<'a> Services<'a> {
                 keys.push((key.to_owned(), node.keyed(Some(span))));
             }
         };
-        let Some((_, first)) = self.settings.below(at).find(|(_, own)| own.owner.as_deref() == Some(owner)) else { return };
+        let Some((_, first)) = self.settings.below(at).find(|(_, own)| own.owner.as_deref() == Some(owner))
+        else {
+            return;
+        };
         put("balance", node::text("round-robin", &first.span));
         if let Some(own) = get("server.port") {
             match own.text().parse::<u16>() {
@@ -256,23 +281,32 @@ impl<'a> Services<'a> {
         match get("server.scheme").map(|own| (own.text().to_ascii_lowercase(), own)) {
             Some((scheme, own)) if scheme == "h2c" => put("http2", node::flag(true, &own.span)),
             Some((scheme, own)) if scheme == "https" => {
-                let found = report.warning("traefik::server", format!("service `{name}` speaks HTTPS itself"));
-                found.at(own.span.clone(), "encrypted servers are not supported: it is asked over plain HTTP");
+                let found =
+                    report.warning("traefik::server", format!("service `{name}` speaks HTTPS itself"));
+                found
+                    .at(own.span.clone(), "encrypted servers are not supported: it is asked over plain HTTP");
             }
             _ => {}
         }
-        if let Some(own) = get("sticky.cookie.name").or_else(|| get("sticky.cookie")).or_else(|| get("sticky")) {
+        if let Some(own) =
+            get("sticky.cookie.name").or_else(|| get("sticky.cookie")).or_else(|| get("sticky"))
+        {
             let name = if own.key.ends_with(".name") { own.text().to_owned() } else { format!("_{name}") };
             put("sticky", node::table(vec![("cookie", node::text(name, &own.span))], &own.span));
         }
         if let Some(own) = get("healthcheck.path") {
             let mut entries = vec![("path", node::text(own.text(), &own.span))];
             for key in ["interval", "timeout"] {
-                let label = get(if key == "interval" { "healthcheck.interval" } else { "healthcheck.timeout" });
+                let label =
+                    get(if key == "interval" { "healthcheck.interval" } else { "healthcheck.timeout" });
                 let default = if key == "interval" { "30s" } else { "5s" };
                 let (text, span) = label.map_or((default, &own.span), |own| (own.text(), &own.span));
                 // A bare number is a number of seconds.
-                let text = if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
+                let text = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                    format!("{text}s")
+                } else {
+                    text.to_owned()
+                };
                 entries.push((key, node::text(text, span)));
             }
             entries.push(("retries", node::number(1, &own.span)));
@@ -283,7 +317,17 @@ impl<'a> Services<'a> {
 
     /// Labels of a service that Mainstay cannot honour.
     fn unknown(&self, at: &str, owner: &str, report: &mut Report) {
-        const KNOWN: [&str; 9] = ["server.port", "server.scheme", "server.weight", "sticky", "sticky.cookie", "sticky.cookie.name", "healthcheck.path", "healthcheck.interval", "healthcheck.timeout"];
+        const KNOWN: [&str; 9] = [
+            "server.port",
+            "server.scheme",
+            "server.weight",
+            "sticky",
+            "sticky.cookie",
+            "sticky.cookie.name",
+            "healthcheck.path",
+            "healthcheck.interval",
+            "healthcheck.timeout",
+        ];
         let mine = self.settings.take(at).filter(|(_, own)| own.owner.as_deref() == Some(owner));
         for (rest, setting) in mine {
             let key = rest.strip_prefix("loadbalancer.").unwrap_or(rest);
@@ -291,9 +335,11 @@ impl<'a> Services<'a> {
                 key if KNOWN.contains(&key) => continue,
                 "passhostheader" if setting.flag() => continue,
                 "passhostheader" => "instances are always told the host that was asked for",
-                "sticky.cookie.secure" | "sticky.cookie.httponly" | "sticky.cookie.samesite" | "sticky.cookie.maxage" | "sticky.cookie.path" => {
-                    "the cookie is HttpOnly, SameSite=Lax, and Secure over HTTPS"
-                }
+                "sticky.cookie.secure"
+                | "sticky.cookie.httponly"
+                | "sticky.cookie.samesite"
+                | "sticky.cookie.maxage"
+                | "sticky.cookie.path" => "the cookie is HttpOnly, SameSite=Lax, and Secure over HTTPS",
                 "responseforwarding.flushinterval" => "every piece of an answer is passed on at once",
                 "serverstransport" => "connections to services are made as Mainstay makes them",
                 "healthcheck.port" | "healthcheck.scheme" | "healthcheck.hostname" | "healthcheck.method" => {
@@ -303,7 +349,8 @@ impl<'a> Services<'a> {
                 key if key.starts_with("servers.") || key.starts_with("weighted.") => continue,
                 _ => "means nothing to Mainstay",
             };
-            let found = report.warning("traefik::service", format!("`{}` is not taken over", setting.written));
+            let found =
+                report.warning("traefik::service", format!("`{}` is not taken over", setting.written));
             found.at(setting.span.clone(), what);
         }
     }

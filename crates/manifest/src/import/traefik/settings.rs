@@ -50,7 +50,14 @@ impl Settings {
         // Items of a list are `[0]` in labels and flags.
         let lower = key.to_ascii_lowercase().replace('[', ".").replace(']', "");
         let owner = owner.map(str::to_owned);
-        self.0.push(Setting { key: lower, written: key.to_owned(), values, span, owner, used: Cell::new(false) });
+        self.0.push(Setting {
+            key: lower,
+            written: key.to_owned(),
+            values,
+            span,
+            owner,
+            used: Cell::new(false),
+        });
     }
 
     /// Adds everything of a tree.
@@ -135,7 +142,9 @@ impl Settings {
                         .warning("traefik::conflict", message)
                         .at(setting.span.clone(), "not used")
                         .at(own.span.clone(), format!("{whose} wins"))
-                        .help("Traefik itself takes either flags, or variables, or a file: remove one of these");
+                        .help(
+                            "Traefik itself takes either flags, or variables, or a file: remove one of these",
+                        );
                 }
                 Some(_) => {}
             }
@@ -151,16 +160,19 @@ impl Settings {
     }
 
     /// All settings below a key, without it.
-    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Setting)> {
-        self.0.iter().filter_map(move |setting| {
+    pub fn below(&self, prefix: &str) -> std::vec::IntoIter<(&str, &Setting)> {
+        let below = self.0.iter().filter_map(|setting| {
             let rest = setting.key.strip_prefix(prefix)?.strip_prefix('.')?;
             Some((rest, setting))
-        })
+        });
+        below.collect::<Vec<_>>().into_iter()
     }
 
     /// The same, and each counts as honoured.
-    pub fn take<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Setting)> {
-        self.below(prefix).inspect(|(_, setting)| setting.used.set(true))
+    pub fn take(&self, prefix: &str) -> std::vec::IntoIter<(&str, &Setting)> {
+        let below = self.below(prefix);
+        below.as_slice().iter().for_each(|(_, setting)| setting.used.set(true));
+        below
     }
 
     /// The names that stand directly below a key, with the first setting of each.
@@ -176,10 +188,13 @@ impl Settings {
     /// Reports what nobody asked for.
     pub fn report_unused(&self, what: &str, report: &mut Report) {
         // Several services may say the same; one was asked.
-        let used: BTreeSet<&str> = self.0.iter().filter(|own| own.used.get()).map(|own| own.key.as_str()).collect();
+        let used: BTreeSet<&str> =
+            self.0.iter().filter(|own| own.used.get()).map(|own| own.key.as_str()).collect();
         for setting in self.0.iter().filter(|setting| !used.contains(setting.key.as_str())) {
             let message = format!("`{}` means nothing to Mainstay", setting.written);
-            report.warning("traefik::unknown", message).at(setting.span.clone(), format!("this {what} is not used"));
+            report
+                .warning("traefik::unknown", message)
+                .at(setting.span.clone(), format!("this {what} is not used"));
         }
     }
 }
@@ -195,7 +210,13 @@ mod tests {
         settings.add("Http.Routers.Web.EntryPoints", vec!["web, websecure".into()], 0..0, Some("shop"));
         settings.add("http.services.s.weighted.services[1].Name", vec!["b".into()], 0..0, None);
         let word = |word: &str| (word.to_owned(), 0..0);
-        settings.add_flags(&[word("traefik"), word("--api"), word("--log.level"), word("DEBUG"), word("--a.b=c=d")]);
+        settings.add_flags(&[
+            word("traefik"),
+            word("--api"),
+            word("--log.level"),
+            word("DEBUG"),
+            word("--a.b=c=d"),
+        ]);
         assert_eq!(settings.get("http.routers.web.entrypoints").unwrap().list(), ["web", "websecure"]);
         assert_eq!(settings.get("http.services.s.weighted.services.1.name").unwrap().text(), "b");
         assert!(settings.get("api").unwrap().flag());

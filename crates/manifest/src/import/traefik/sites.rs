@@ -51,7 +51,13 @@ impl Sites<'_> {
     }
 
     fn secure(&self, place: usize) -> bool {
-        let tls = |door: &Door| door.tls || self.routers.iter().any(|own| own.tls && own.doors.len() == 1 && own.doors.contains(&place));
+        let tls = |door: &Door| {
+            door.tls
+                || self
+                    .routers
+                    .iter()
+                    .any(|own| own.tls && own.doors.len() == 1 && own.doors.contains(&place))
+        };
         self.fixed.https != Some(false) && self.door(place).is_some_and(tls)
     }
 
@@ -107,15 +113,19 @@ impl Sites<'_> {
         let mut by_door: BTreeMap<usize, Vec<(usize, Condition)>> = BTreeMap::new();
         for place in &serving {
             let secure = self.secure(*place);
-            let answers = |own: &&Router| own.doors.contains(place) && (secure || !own.tls || self.fixed.https == Some(false));
+            let answers = |own: &&Router| {
+                own.doors.contains(place) && (secure || !own.tls || self.fixed.https == Some(false))
+            };
             let routes = self.routers.iter().enumerate().filter(|(_, own)| answers(own));
-            let routes = routes.map(|(at, own)| (at, left(&own.rule, host))).filter(|(_, left)| *left != FALSE);
+            let routes =
+                routes.map(|(at, own)| (at, left(&own.rule, host))).filter(|(_, left)| *left != FALSE);
             by_door.insert(*place, routes.collect());
         }
         let has_secure = by_door.iter().any(|(place, routes)| self.secure(*place) && !routes.is_empty());
         // Where every plain route of a host only leads to HTTPS, the site says that once.
         let leads = |(at, _): &(usize, Condition)| policies.get(*at).is_some_and(|own| own.to_https);
-        let mut redirect = self.fixed.https != Some(false) && self.fixed.doors.iter().any(|door| door.redirect.is_some());
+        let mut redirect =
+            self.fixed.https != Some(false) && self.fixed.doors.iter().any(|door| door.redirect.is_some());
         if has_secure {
             let plain: Vec<usize> = by_door.keys().copied().filter(|place| !self.secure(*place)).collect();
             for place in plain {
@@ -136,16 +146,29 @@ impl Sites<'_> {
                     draft.doors.insert(place);
                     draft.secure |= secure;
                 }
-                None => drafts.push(Draft { doors: BTreeSet::from([place]), everywhere: false, secure, redirect, routes }),
+                None => drafts.push(Draft {
+                    doors: BTreeSet::from([place]),
+                    everywhere: false,
+                    secure,
+                    redirect,
+                    routes,
+                }),
             }
         }
         if let [only] = &mut drafts[..] {
-            only.everywhere = only.doors == serving || redirect && only.doors.iter().all(|place| self.secure(*place));
+            only.everywhere =
+                only.doors == serving || redirect && only.doors.iter().all(|place| self.secure(*place));
         }
         drafts
     }
 
-    fn site(&self, hosts: &[String], draft: &Draft, policies: &[Policy], report: &mut Report) -> Option<Node> {
+    fn site(
+        &self,
+        hosts: &[String],
+        draft: &Draft,
+        policies: &[Policy],
+        report: &mut Report,
+    ) -> Option<Node> {
         let first = self.routers.get(draft.routes.first()?.0)?;
         let span = &first.span;
         let mut entries = vec![("hosts", node::texts(hosts, span))];
@@ -164,8 +187,11 @@ impl Sites<'_> {
             None => entries.push(("tls", node::flag(false, span))),
         }
         if draft.secure && any && with_pair.is_none() {
-            let found = report.warning("traefik::any_host", "over HTTPS only hosts that a rule names are answered");
-            found.at(span.clone(), "this rule names none").help("no certificate can be made for any name: name the hosts");
+            let found =
+                report.warning("traefik::any_host", "over HTTPS only hosts that a rule names are answered");
+            found
+                .at(span.clone(), "this rule names none")
+                .help("no certificate can be made for any name: name the hosts");
         }
         if draft.secure && !(any && with_pair.is_none()) {
             entries.push(("https_redirect", node::flag(draft.redirect, span)));
@@ -185,7 +211,8 @@ impl Sites<'_> {
             let (Some(router), Some(policy)) = (self.routers.get(*at), policies.get(*at)) else { continue };
             let (path, when) = path_and_rest(left.clone());
             if let Some((_, before)) = certain.iter().find(|(broad, _)| values::covers(broad, &path)) {
-                let message = format!("router `{}` is never asked: `{}` answers before it", router.name, before.name);
+                let message =
+                    format!("router `{}` is never asked: `{}` answers before it", router.name, before.name);
                 let found = report.warning("traefik::never", message);
                 found.at(router.span.clone(), format!("priority {}", router.priority));
                 found.at(before.span.clone(), format!("priority {}", before.priority));
@@ -223,7 +250,10 @@ impl Sites<'_> {
 
     fn answer(&self, router: &Router, policy: &Policy, entries: &mut Vec<(&str, Node)>, report: &mut Report) {
         let span = &router.span;
-        let guarded = policy.keys.iter().any(|(key, _)| matches!(&**key, "basic_auth" | "forward_auth" | "allow" | "deny"));
+        let guarded = policy
+            .keys
+            .iter()
+            .any(|(key, _)| matches!(&**key, "basic_auth" | "forward_auth" | "allow" | "deny"));
         let local = || node::texts(["127.0.0.0/8", "::1"], span);
         match &router.target {
             Target::Apps(shares) => match &shares[..] {
@@ -243,7 +273,10 @@ impl Sites<'_> {
             },
             Target::Servers(servers) => {
                 let server = |(url, weight): &(String, i64)| {
-                    node::table(vec![("server", node::text(url, span)), ("weight", node::number(*weight, span))], span)
+                    node::table(
+                        vec![("server", node::text(url, span)), ("weight", node::number(*weight, span))],
+                        span,
+                    )
                 };
                 let servers = node::list(servers.iter().map(server).collect(), span);
                 entries.push(("proxy", node::table(vec![("servers", servers)], span)));
@@ -252,7 +285,10 @@ impl Sites<'_> {
                 let key = if router.target == Target::Dashboard { "dashboard" } else { "metrics" };
                 entries.push((key, node::flag(true, span)));
                 if !guarded {
-                    let found = report.warning("traefik::dashboard", format!("router `{}` is for this machine only", router.name));
+                    let found = report.warning(
+                        "traefik::dashboard",
+                        format!("router `{}` is for this machine only", router.name),
+                    );
                     found.at(span.clone(), "would show everybody what runs here");
                     found.help("give it a middleware: basicauth, or ipallowlist");
                     entries.push(("allow", local()));

@@ -37,7 +37,8 @@ impl One<'_, '_> {
             self.policy.to_https = true;
             self.redirect("https://{host}{path}{query}", 301);
         }
-        const KNOWN: [&str; 5] = ["sslredirect", "stsseconds", "stsincludesubdomains", "stspreload", "forcestsheader"];
+        const KNOWN: [&str; 5] =
+            ["sslredirect", "stsseconds", "stsincludesubdomains", "stspreload", "forcestsheader"];
         let at = self.at.clone();
         let unknown = self.settings.below(&at).filter(|(key, _)| {
             !key.starts_with("custom")
@@ -87,7 +88,10 @@ impl One<'_, '_> {
     fn cors(&mut self) {
         let origins = self.get("accesscontrolalloworiginlist");
         if let Some(own) = self.get("accesscontrolalloworiginlistregex") {
-            self.lost(&own.span, "origins are named, not described: write them into accesscontrolalloworiginlist");
+            self.lost(
+                &own.span,
+                "origins are named, not described: write them into accesscontrolalloworiginlist",
+            );
         }
         let Some(origins) = origins else { return };
         let mut entries = vec![("origins", node::texts(origins.list(), &origins.span))];
