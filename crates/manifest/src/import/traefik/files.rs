@@ -10,7 +10,7 @@ use crate::tree::{self, Kind, Node};
 use std::path::{Path, PathBuf};
 
 /// Where the file with the fixed settings lies where nothing says so, below the project's folder.
-const FOLDERS: [&str; 5] = [".", "traefik", "server/traefik", "config/traefik", "config"];
+const FOLDERS: [&str; 5] = ["", "traefik", "server/traefik", "config/traefik", "config"];
 /// Its names.
 const NAMES: [&str; 3] = ["traefik.yml", "traefik.yaml", "traefik.toml"];
 /// Where Traefik looks for it in its container.

@@ -115,7 +115,9 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
         };
         let redirect = get("http.redirections.entrypoint.to").map(|own| own.text().to_ascii_lowercase());
         let same = ["scheme", "permanent", "priority"];
-        same.iter().for_each(|key| drop(get(&format!("http.redirections.entrypoint.{key}"))));
+        for key in same {
+            get(&format!("http.redirections.entrypoint.{key}"));
+        }
         let tls = settings.take(&format!("{at}.http.tls")).count() > 0
             || get("http.tls").is_some_and(|own| own.flag());
         let tls = tls || port == 443 || name == "websecure";
@@ -134,7 +136,7 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
             ["transport", "http2", "http3", "observability", "asdefault", "allowacmebypass", "reuseport"]
         {
             settings.take(&format!("{at}.{own}")).for_each(drop);
-            drop(get(own));
+            get(own);
         }
         doors.push(Door {
             name,
@@ -204,7 +206,7 @@ fn dashboard(
 ) -> Option<(SocketAddr, Span)> {
     let insecure = settings.get("api.insecure");
     let shown = settings.get("api.dashboard");
-    drop(settings.get("api"));
+    settings.get("api");
     settings.take("api").for_each(drop);
     let insecure = insecure.filter(|own| own.flag())?;
     if shown.is_some_and(|own| !own.flag()) {

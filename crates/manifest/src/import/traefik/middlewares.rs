@@ -1,11 +1,12 @@
 //! Middlewares → keys of a route's policy. What cannot be had is listed with what that means; where it would have kept somebody out,
 //! nobody gets through.
 
+mod auth;
 mod headers;
+mod limits;
 
 use super::node;
 use super::routers::plain;
-use super::services::address;
 use super::settings::{Setting, Settings};
 use crate::diagnostic::Report;
 use crate::tree::{Kind, Node, Span};
@@ -105,7 +106,7 @@ impl<'a> Middlewares<'a> {
             }
             let at = format!("{at}.{kind}");
             let span = first.span.clone();
-            drop(self.settings.get(&at));
+            self.settings.get(&at);
             One { settings: self.settings, apps: self.apps, at, name, span, policy, report }.translate(&kind);
         }
     }
@@ -223,7 +224,7 @@ impl<'a> One<'a, '_> {
 
     fn strip_prefix(&mut self) {
         let Some(own) = self.get("prefixes") else { return };
-        drop(self.get("forceslash"));
+        self.get("forceslash");
         match own.list()[..] {
             [] => {}
             [prefix] => self.put("strip_prefix", node::text(prefix, &own.span)),
@@ -285,134 +286,4 @@ impl<'a> One<'a, '_> {
             }
         }
     }
-
-    fn basic_auth(&mut self) {
-        let span = self.span.clone();
-        let realm = self.get("realm");
-        let Some(users) = self.get("users") else {
-            self.lost(&span, "users of a file are not taken over: nobody gets through");
-            drop(self.get("usersfile"));
-            return self.policy.deny_all(&span, self.report);
-        };
-        let pairs: Vec<(&str, &str)> =
-            users.list().into_iter().filter_map(|user| user.split_once(':')).collect();
-        if pairs.is_empty() || pairs.iter().any(|(_, hash)| !hash.starts_with("$argon2")) {
-            let message = format!(
-                "passwords of middleware `{}` are hashed in a way that Mainstay does not check",
-                self.name
-            );
-            let found = self.report.warning("traefik::password", message);
-            found.at(users.span.clone(), "nobody gets through");
-            found.help("make new hashes with `mainstay hash-password`, and put them here");
-            return self.policy.deny_all(&span, self.report);
-        }
-        let entries = pairs.into_iter().map(|(name, hash)| (name, node::text(hash, &users.span))).collect();
-        let mut table = vec![("users", node::table(entries, &users.span))];
-        table.extend(realm.map(|own| ("realm", node::text(own.text(), &own.span))));
-        self.put("basic_auth", node::table(table, &span));
-        for key in ["removeheader", "headerfield"] {
-            if let Some(own) = self.get(key) {
-                self.lost(&own.span, "the name and the password are passed on as they came");
-            }
-        }
-    }
-
-    /// `average` in each `period`, and `burst` at once.
-    fn rate_limit(&mut self) {
-        let span = self.span.clone();
-        let average: i64 = self.get("average").and_then(|own| own.text().parse().ok()).unwrap_or(0);
-        let burst: i64 = self.get("burst").and_then(|own| own.text().parse().ok()).unwrap_or(1);
-        let period = self.get("period").map_or("1s", Setting::text).to_owned();
-        if average < 1 {
-            return;
-        }
-        let seconds = match period.parse::<f64>() {
-            Ok(seconds) => Some(seconds),
-            Err(_) => crate::units::duration(&period).ok().map(|own| own.as_secs_f64()),
-        };
-        let rate = [("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)].into_iter().find_map(
-            |(unit, length)| {
-                let count = number(average) * length / seconds.filter(|own| *own > 0.0)?;
-                (count >= 1.0 && (count - count.round()).abs() < 1e-6).then(|| format!("{count:.0}/{unit}"))
-            },
-        );
-        let Some(rate) = rate else {
-            self.lost(&span, "its period is not a length of time that fits: there is no limit");
-            return;
-        };
-        let by = self.source("client");
-        let entries = vec![
-            ("rate", node::text(rate, &span)),
-            ("burst", node::number((burst - 1).max(0), &span)),
-            ("by", node::text(by, &span)),
-        ];
-        self.put("limit", node::list(vec![node::table(entries, &span)], &span));
-    }
-
-    fn in_flight(&mut self) {
-        let span = self.span.clone();
-        let Some(most) =
-            self.get("amount").and_then(|own| own.text().parse::<i64>().ok()).filter(|most| *most > 0)
-        else {
-            return;
-        };
-        let by = self.source("client");
-        let entries = vec![
-            ("most", node::number(most, &span)),
-            ("by", node::text(by, &span)),
-            ("status", node::number(429, &span)),
-        ];
-        self.put("concurrency", node::list(vec![node::table(entries, &span)], &span));
-    }
-
-    /// What a limit counts by.
-    fn source(&mut self, default: &str) -> String {
-        if let Some(own) = self.get("sourcecriterion.requestheadername") {
-            return format!("header:{}", own.text());
-        }
-        if self.get("sourcecriterion.requesthost").is_some_and(Setting::flag) {
-            return "route".to_owned();
-        }
-        default.to_owned()
-    }
-
-    fn forward_auth(&mut self) {
-        let span = self.span.clone();
-        let url = self.get("address").map_or("", Setting::text);
-        if url.starts_with("https://") || url.is_empty() {
-            self.lost(&span, "the server cannot be asked over HTTPS: nobody gets through");
-            return self.policy.deny_all(&span, self.report);
-        }
-        let (name, port) = address(url);
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
-        let mut entries = vec![("path", node::text(path, &span))];
-        match self.apps.contains(name) {
-            true => entries.push(("app", node::text(name, &span))),
-            false => entries.push(("proxy", node::text(format!("{name}:{}", port.unwrap_or(80)), &span))),
-        }
-        if let Some(own) = self.get("authresponseheaders") {
-            entries.push(("copy", node::texts(own.list(), &own.span)));
-        }
-        self.put("forward_auth", node::table(entries, &span));
-        for key in [
-            "trustforwardheader",
-            "authrequestheaders",
-            "authresponseheadersregex",
-            "addauthcookiestoresponse",
-        ] {
-            if let Some(own) = self.get(key) {
-                self.lost(
-                    &own.span,
-                    "it is asked with the request's head, and its own headers are taken by name",
-                );
-            }
-        }
-    }
-}
-
-/// As a number with a fraction; beyond 2^53 nobody limits.
-#[allow(clippy::cast_precision_loss)]
-fn number(number: i64) -> f64 {
-    number as f64
 }

@@ -32,6 +32,9 @@ use sites::{Pair, Sites};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+#[cfg(test)]
+mod tests;
+
 /// What becomes of it.
 #[derive(Debug, Default)]
 pub struct Routing {
@@ -72,7 +75,7 @@ pub fn import(
     }
     let (fixed_settings, mut dynamic) = split(project, &own, files, variables, report);
     let published = words::published(project, &own);
-    let fixed = fixed::read(&fixed_settings, &published, !own.is_empty(), variables, report);
+    let mut fixed = fixed::read(&fixed_settings, &published, !own.is_empty(), variables, report);
     fixed_settings.report_unused("setting", report);
     let mut routing = Routing { replaced: own.iter().cloned().collect(), ..Routing::default() };
     labels(project, &fixed, &mut dynamic, &mut routing, report);
@@ -83,8 +86,9 @@ pub fn import(
         .collect();
     let services = Services::new(&dynamic, &apps);
     let mut routers = routers::read(&dynamic, &fixed, &project.name, &services, report);
-    if fixed.https != Some(false) {
-        routers::follow_redirections(&fixed, &mut routers, report);
+    match fixed.https {
+        Some(false) => routers::without_https(&mut fixed, &mut routers, report),
+        _ => routers::follow_redirections(&fixed, &mut routers, report),
     }
     let is_there = |own: &routers::Router| match &own.target {
         Target::Apps(shares) => shares.iter().all(|share| apps.contains(&share.app)),
@@ -229,7 +233,7 @@ fn pair(project: &Project, own: &[String], settings: &Settings, report: &mut Rep
         if let (Some(cert), Some(key)) = (get("certfile"), get("keyfile")) {
             pairs.push((path(cert), path(key), cert.span.clone()));
         }
-        drop(get("stores"));
+        get("stores");
     }
     for (key, setting) in settings.take("tls.options") {
         let found = report.warning("traefik::tls", format!("`tls.options.{key}` is not taken over"));

@@ -22,8 +22,6 @@ pub struct Router {
     pub doors: BTreeSet<usize>,
     /// It answers over TLS only.
     pub tls: bool,
-    /// It asks for a certificate by this resolver.
-    pub resolver: Option<(String, Span)>,
     /// Who answers.
     pub target: Target,
     /// Names of its middlewares, those of its entry points first.
@@ -90,11 +88,13 @@ fn router(
             return None;
         }
     };
-    drop(get("rulesyntax"));
-    drop(get("observability"));
+    get("rulesyntax");
+    get("observability");
     let priority = get("priority").and_then(|own| own.text().parse().ok()).filter(|own| *own != 0);
     let tls = get("tls").is_some_and(Setting::flag) || settings.take(&format!("{at}.tls")).count() > 0;
-    let resolver = get("tls.certresolver").map(|own| (own.text().to_owned(), own.span.clone()));
+    if let Some(resolver) = get("tls.certresolver") {
+        placeholders(&rule, resolver, report);
+    }
     let doors = doors(settings, &at, raw, fixed, report);
     let mut middlewares: Vec<(String, Span)> = doors
         .iter()
@@ -114,11 +114,21 @@ fn router(
         rule,
         doors,
         tls,
-        resolver,
         target,
         middlewares,
         span: raw.span.clone(),
     })
+}
+
+/// Nobody asks an authority for a certificate of a name that documents use in examples.
+fn placeholders(rule: &Condition, resolver: &Setting, report: &mut Report) {
+    let mut hosts = Vec::new();
+    super::hosts::named(rule, &mut hosts, &mut BTreeSet::new());
+    for host in hosts.iter().filter(|host| crate::values::is_placeholder(host)) {
+        let found = report.warning("traefik::placeholder", format!("no certificate is asked for `{host}`"));
+        found.at(resolver.span.clone(), "a name that documents use in examples");
+        found.help("write your own domain; until then the local authority makes its certificate");
+    }
 }
 
 /// The rule of a router; one without takes over that of another router of its service, else it has the default one.
@@ -227,6 +237,26 @@ pub fn follow_redirections(fixed: &Fixed, routers: &mut [Router], report: &mut R
                     router.name, other.name
                 ));
             }
+        }
+    }
+}
+
+/// `TRAEFIK_HTTPS_ENABLED=false`: entry points with TLS are not there, and what was only reached there is reached by the plain ones.
+pub fn without_https(fixed: &mut Fixed, routers: &mut [Router], report: &mut Report) {
+    for door in &mut fixed.doors {
+        door.redirect = None;
+        if door.tls && door.listen.take().is_some() {
+            let found = report.info("traefik::https", format!("entry point `{}` is not there", door.name));
+            found.at(door.span.clone(), "TRAEFIK_HTTPS_ENABLED=false: all is served over plain HTTP");
+        }
+    }
+    let plain = |(place, door): (usize, &super::fixed::Door)| (!door.tls && !door.udp).then_some(place);
+    let plain: BTreeSet<usize> = fixed.doors.iter().enumerate().filter_map(plain).collect();
+    for router in routers {
+        router.tls = false;
+        router.doors.retain(|place| plain.contains(place));
+        if router.doors.is_empty() {
+            router.doors.clone_from(&plain);
         }
     }
 }

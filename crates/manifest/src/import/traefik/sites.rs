@@ -58,14 +58,24 @@ impl Sites<'_> {
                     .iter()
                     .any(|own| own.tls && own.doors.len() == 1 && own.doors.contains(&place))
         };
-        self.fixed.https != Some(false) && self.door(place).is_some_and(tls)
+        self.door(place).is_some_and(tls)
     }
 
     /// Entry points that are reached at all: those that lead elsewhere are of no use to routers.
     fn serving(&self) -> BTreeSet<usize> {
-        let leads = |door: &Door| self.fixed.https != Some(false) && door.redirect.is_some();
         let all = 0..self.fixed.doors.len();
-        all.filter(|place| self.door(*place).is_some_and(|door| !leads(door))).collect()
+        all.filter(|place| self.door(*place).is_some_and(|door| door.redirect.is_none())).collect()
+    }
+
+    /// The first router that does the same: `web` over HTTP and over HTTPS are often two.
+    fn first_like(&self, place: usize) -> usize {
+        let Some(own) = self.routers.get(place) else { return place };
+        let names =
+            |router: &Router| router.middlewares.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let same = |other: &Router| {
+            other.target == own.target && other.rule == own.rule && names(other) == names(own)
+        };
+        self.routers.iter().position(same).unwrap_or(place)
     }
 
     /// `listen`: where the entry points are.
@@ -113,19 +123,17 @@ impl Sites<'_> {
         let mut by_door: BTreeMap<usize, Vec<(usize, Condition)>> = BTreeMap::new();
         for place in &serving {
             let secure = self.secure(*place);
-            let answers = |own: &&Router| {
-                own.doors.contains(place) && (secure || !own.tls || self.fixed.https == Some(false))
-            };
+            let answers = |own: &&Router| own.doors.contains(place) && (secure || !own.tls);
             let routes = self.routers.iter().enumerate().filter(|(_, own)| answers(own));
-            let routes =
-                routes.map(|(at, own)| (at, left(&own.rule, host))).filter(|(_, left)| *left != FALSE);
+            let routes = routes
+                .map(|(at, own)| (self.first_like(at), left(&own.rule, host)))
+                .filter(|(_, left)| *left != FALSE);
             by_door.insert(*place, routes.collect());
         }
         let has_secure = by_door.iter().any(|(place, routes)| self.secure(*place) && !routes.is_empty());
         // Where every plain route of a host only leads to HTTPS, the site says that once.
         let leads = |(at, _): &(usize, Condition)| policies.get(*at).is_some_and(|own| own.to_https);
-        let mut redirect =
-            self.fixed.https != Some(false) && self.fixed.doors.iter().any(|door| door.redirect.is_some());
+        let mut redirect = self.fixed.doors.iter().any(|door| door.redirect.is_some());
         if has_secure {
             let plain: Vec<usize> = by_door.keys().copied().filter(|place| !self.secure(*place)).collect();
             for place in plain {

@@ -78,7 +78,7 @@ pub fn published(project: &Project, services: &[String]) -> Published {
             return None;
         }
         let Some(Kind::Array(items)) = node.get("ports").map(|ports| &ports.kind) else { continue };
-        items.iter().filter_map(port).for_each(|(inside, there)| drop(ports.insert(inside, there)));
+        ports.extend(items.iter().filter_map(port));
     }
     (!services.is_empty()).then_some(ports)
 }
