@@ -111,7 +111,7 @@ fn load_project(
     let mut report = Report::new(Source::masked(first, "", &[]));
     let project = compose::load::project(&files, compose, environment, &mut disk, &mut report);
     let Some(mut project) = project.filter(|_| !report.has_errors()) else { return Err(report.fail()) };
-    let traefik = traefik::read(&mut project, &mut disk);
+    let traefik = traefik::read(&mut project, &mut disk, &mut report);
     report.set_source(project.source());
     let variables = project.variables.clone();
     let lookup = |name: &str| variables.get(name, environment).map(|(value, _)| value);

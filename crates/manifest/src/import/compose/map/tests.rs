@@ -33,7 +33,7 @@ fn import(files: &[PathBuf], options: &Options) -> Done {
     let mut disk = Disk::real();
     let project = load::project(files, &Compose::default(), &variable, &mut disk, &mut report);
     let mapped = project.map(|mut project| {
-        let texts = traefik::read(&mut project, &mut disk);
+        let texts = traefik::read(&mut project, &mut disk, &mut report);
         let lookup = |name: &str| project.variables.get(name, &variable).map(|(value, _)| value);
         let dotenv = project.variables.names();
         let input = Input { lookup: &lookup, dotenv: &dotenv, real: true, options };

@@ -3,6 +3,7 @@
 use super::One;
 use crate::import::traefik::node;
 use crate::import::traefik::services::address;
+use crate::import::traefik::settings::Setting;
 
 impl One<'_, '_> {
     /// `basicauth`.
