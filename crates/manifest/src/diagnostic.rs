@@ -328,16 +328,6 @@ impl Report {
         self.source = source;
     }
 
-    /// Takes a file's text up behind the text that there is, but for what `secret` spans of it; gives where it begins.
-    pub fn add_file(&mut self, path: &Path, text: &str, secrets: &[Span]) -> usize {
-        let own = Source::masked(path, text, secrets);
-        let start = self.source.shown.len() + 1;
-        let mut pieces = self.source.pieces.clone();
-        pieces.push((start, path.to_owned()));
-        self.source = Arc::new(Source { pieces, shown: format!("{}\n{}", self.source.shown, own.shown) });
-        start
-    }
-
     /// Adds an error about the manifest.
     pub fn error(&mut self, code: &'static str, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Severity::Error, code, message.into(), self.source.clone())

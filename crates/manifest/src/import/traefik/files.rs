@@ -68,9 +68,11 @@ fn add(path: &Path, project: &mut Project, disk: &mut Disk, report: &mut Report,
     match disk.read(path) {
         Ok(text) => {
             let text = text.unwrap_or_default();
-            let start = report.add_file(path, &text, &hashes(&text));
+            let start = project.files.last().map_or(0, |last| last.start + last.text.len() + 1);
+            project.secrets.extend(hashes(&text).into_iter().map(|span| span.start + start..span.end + start));
             let file = Text { path: path.to_owned(), text, start };
             project.files.push(file.clone());
+            report.set_source(project.source());
             files.push(file);
         }
         Err(reason) => {

@@ -210,7 +210,7 @@ fn reached_over(project: &Project, service: &Node, wanted: &str) -> Option<Strin
             .get("networks")
             .and_then(|all| all.get(key)?.get("name")?.scalar())
             .map(|own| own.into_owned());
-        key == wanted || named.as_deref() == Some(wanted) || format!("{}_{key}", project.base) == wanted
+        key == wanted || named.as_deref() == Some(wanted) || format!("{}_{key}", project.name) == wanted
     };
     match words::entries(service.get("networks")) {
         [] => of_project("default").then(|| "default".to_owned()),
