@@ -69,7 +69,9 @@ fn add(path: &Path, project: &mut Project, disk: &mut Disk, report: &mut Report,
         Ok(text) => {
             let text = text.unwrap_or_default();
             let start = project.files.last().map_or(0, |last| last.start + last.text.len() + 1);
-            project.secrets.extend(hashes(&text).into_iter().map(|span| span.start + start..span.end + start));
+            project
+                .secrets
+                .extend(hashes(&text).into_iter().map(|span| span.start + start..span.end + start));
             let file = Text { path: path.to_owned(), text, start };
             project.files.push(file.clone());
             report.set_source(project.source());
