@@ -2,6 +2,7 @@
 //!
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
+mod compose;
 mod host;
 mod numbers;
 mod services;
@@ -11,6 +12,7 @@ mod why;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+pub use compose::ComposeArgs;
 pub use host::{InstallArgs, SignalArgs, StopArgs};
 use ipnet::IpNet;
 pub use numbers::{ScaleArgs, TaskArgs, TaskVerb};
@@ -52,9 +54,10 @@ pub struct Cli {
 /// [`Global`], which clap would give to `logs` too.
 #[derive(Debug, Default, Args)]
 pub struct Place {
-    /// The manifest, or the folder that holds mainstay.toml [default: this folder]
+    /// The manifest or a compose file, or the folder that holds one [default: this folder]; further compose files are laid
+    /// over the first
     #[arg(short, long, value_name = "PATH")]
-    pub file: Option<PathBuf>,
+    pub file: Vec<PathBuf>,
 }
 
 /// Options of every verb.
@@ -110,7 +113,8 @@ fn length(text: &str) -> Result<Duration, String> {
 
 impl Cli {
     /// The stack's place: what stands after the verb wins over what stands before it. Nothing: this folder.
-    pub fn take_place(&mut self) -> Option<PathBuf> {
+    pub fn take_place(&mut self) -> Vec<PathBuf> {
+        let take = std::mem::take::<Vec<PathBuf>>;
         let after = match &mut self.verb {
             Verb::Check(CheckArgs { place, .. })
             | Verb::Up(UpArgs { place, .. })
@@ -120,23 +124,40 @@ impl Cli {
             | Verb::Top(TopArgs { place, .. })
             | Verb::History(HistoryArgs { place, .. })
             | Verb::Restart(RestartArgs { place, .. })
-            | Verb::Reload(ReloadArgs { place, .. }) => place.file.take(),
-            Verb::Signal(SignalArgs { place, .. }) => place.file.take(),
-            Verb::Scale(ScaleArgs { place, .. }) | Verb::Task(TaskArgs { place, .. }) => place.file.take(),
-            Verb::Logs(LogsArgs { file, .. }) => file.take(),
-            Verb::Data(DataArgs { place, .. }) => place.file.take(),
-            Verb::Cleanup(CleanupArgs { path, place, .. }) => path.take().or(place.file.take()),
-            Verb::Why(WhyArgs { place, .. }) => place.file.take(),
-            Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => None,
-            Verb::Install(_) => None,
+            | Verb::Reload(ReloadArgs { place, .. }) => take(&mut place.file),
+            Verb::Signal(SignalArgs { place, .. }) => take(&mut place.file),
+            Verb::Scale(ScaleArgs { place, .. }) | Verb::Task(TaskArgs { place, .. }) => {
+                take(&mut place.file)
+            }
+            Verb::Logs(LogsArgs { file, .. }) => take(file),
+            Verb::Data(DataArgs { place, .. }) => take(&mut place.file),
+            Verb::Cleanup(CleanupArgs { path, place, .. }) => {
+                path.take().map_or_else(|| take(&mut place.file), |path| vec![path])
+            }
+            Verb::Why(WhyArgs { place, .. }) => take(&mut place.file),
+            Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => {
+                Vec::new()
+            }
+            Verb::Install(_) => Vec::new(),
             Verb::Version
             | Verb::Completions(_)
             | Verb::Keeper(_)
             | Verb::Upgrade(_)
             | Verb::Edge(_)
-            | Verb::Service(_) => None,
+            | Verb::Service(_) => Vec::new(),
         };
-        after.or(self.place.file.take())
+        if after.is_empty() { take(&mut self.place.file) } else { after }
+    }
+
+    /// What is asked of compose files.
+    pub fn take_compose(&mut self) -> ComposeArgs {
+        match &mut self.verb {
+            Verb::Check(CheckArgs { compose, .. })
+            | Verb::Up(UpArgs { compose, .. })
+            | Verb::Start(StartArgs { compose, .. })
+            | Verb::Reload(ReloadArgs { compose, .. }) => std::mem::take(compose),
+            _ => ComposeArgs::default(),
+        }
     }
 }
 
@@ -210,6 +231,9 @@ pub struct CheckArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
+    /// What is asked of compose files.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
     /// Print the manifest as it is understood: defaults filled in, secrets masked
     #[arg(long)]
     pub effective: bool,
@@ -221,6 +245,9 @@ pub struct UpArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
+    /// What is asked of compose files.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
     /// Listen here instead of where the manifest says: `address:port`, or a port of this machine; may be given several
     /// times
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
@@ -239,6 +266,9 @@ pub struct StartArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
+    /// What is asked of compose files.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
     /// Apps and services to start; without a name the whole stack
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
@@ -271,6 +301,9 @@ pub struct ReloadArgs {
     /// Where the stack is.
     #[command(flatten)]
     pub place: Place,
+    /// What is asked of compose files.
+    #[command(flatten)]
+    pub compose: ComposeArgs,
     /// Only say what would change
     #[arg(long)]
     pub dry_run: bool,

@@ -3,12 +3,13 @@
 //! Which keeper: that of `--home`; else the one of the stack's own `.mainstay/` if it lives (somebody runs `up` there);
 //! else the host's.
 
-use crate::args::Global;
+use crate::args::{ComposeArgs, Global};
 use crate::client::Client;
 use crate::error::{Code, Failure};
 use crate::left::Left;
 use crate::ui::Style;
 use keeper::home::Home;
+use manifest::Compose;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,10 @@ use std::path::{Path, PathBuf};
 pub struct Context {
     /// `--home`.
     home: Option<PathBuf>,
-    /// `--file`: the manifest or its folder.
+    /// `--file`: the manifest, the first compose file, or the folder of either.
     place: PathBuf,
+    /// What is asked of compose files.
+    compose: Compose,
     /// Whether it was given.
     named: bool,
     /// `--json`.
@@ -30,11 +33,22 @@ pub struct Context {
 
 impl Context {
     /// From the options.
-    pub fn new(global: Global, place: Option<PathBuf>) -> Self {
+    pub fn new(global: Global, places: Vec<PathBuf>, asked: ComposeArgs) -> Self {
         let plain = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let named = place.is_some();
-        let place = place.unwrap_or_else(|| PathBuf::from("."));
-        Self { home: global.home, place, named, json: global.json, yes: global.yes, color: !plain }
+        let named = !places.is_empty();
+        let place = places.first().cloned().unwrap_or_else(|| PathBuf::from("."));
+        let compose = asked.compose(files(places));
+        Self { home: global.home, place, compose, named, json: global.json, yes: global.yes, color: !plain }
+    }
+
+    /// What is asked of compose files, if anything is.
+    pub fn asked(&self) -> Option<Compose> {
+        Some(self.compose.clone()).filter(|compose| !compose.is_empty())
+    }
+
+    /// What is asked of compose files.
+    pub fn compose(&self) -> &Compose {
+        &self.compose
     }
 
     /// Colours of standard output.
@@ -60,7 +74,7 @@ impl Context {
 
     /// Path of the manifest, whether it exists or not.
     pub fn manifest(&self) -> PathBuf {
-        if self.place.is_dir() { self.place.join("mainstay.toml") } else { self.place.clone() }
+        manifest::path_of(&self.place, &self.compose, &|name| std::env::var(name).ok())
     }
 
     /// Absolute path of the manifest.
@@ -84,7 +98,7 @@ impl Context {
             return Ok(());
         }
         Err(Failure::new(Code::Usage, format!("--file: there is no {}", self.place.display()))
-            .next("name the stack's folder or its mainstay.toml"))
+            .next("name the stack's folder, its mainstay.toml or its compose file"))
     }
 
     /// Folder of the stack: where the manifest lies or would lie.
@@ -146,6 +160,22 @@ impl Context {
             Failure::new(Code::Unclean, format!("nothing runs: no keeper in {}", homes.join(" nor in ")))
                 .next("mainstay up (foreground) or mainstay start (background) in the stack's folder; --home names another place")
         })
+    }
+}
+
+/// Compose files that are named one by one: of a folder those that it has, but alone it is left to whoever reads it.
+fn files(places: Vec<PathBuf>) -> Vec<PathBuf> {
+    match places.as_slice() {
+        [only] if only.is_dir() => Vec::new(),
+        _ => {
+            let environment = |name: &str| std::env::var(name).ok();
+            let of = |place: PathBuf| {
+                let found =
+                    if place.is_dir() { manifest::compose_files(&place, &environment) } else { Vec::new() };
+                if found.is_empty() { vec![place] } else { found }
+            };
+            places.into_iter().flat_map(of).collect()
+        }
     }
 }
 

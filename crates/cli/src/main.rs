@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     }
     sys::process::set_umask(0o022);
     let mut cli = args::Cli::parse();
-    let place = cli.take_place();
-    let context = context::Context::new(cli.global, place);
+    let (place, compose) = (cli.take_place(), cli.take_compose());
+    let context = context::Context::new(cli.global, place, compose);
     match cmd::run(&context, cli.verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.reader_left => ExitCode::SUCCESS,

@@ -29,6 +29,7 @@ mod usage;
 mod views;
 
 use ipnet::IpNet;
+use manifest::Compose;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -41,8 +42,11 @@ pub use views::{Alert, HistoryEntry, HistoryQuery, StatusQuery, TrafficStatus, T
 /// Run this manifest, or let it take the place of what runs under the same stack name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackRequest {
-    /// Absolute path of the manifest.
+    /// Absolute path of the manifest, or of the first of its compose files.
     pub manifest: PathBuf,
+    /// What is asked for beside what compose files say. Kept for later reloads.
+    #[serde(default, skip_serializing_if = "Compose::is_empty")]
+    pub compose: Compose,
     /// Listen here instead of where the manifest says; empty: as the manifest says. Kept for later reloads.
     #[serde(default)]
     pub http: Vec<SocketAddr>,
@@ -60,6 +64,9 @@ pub struct ReloadRequest {
     /// Only say what would change.
     #[serde(default)]
     pub dry_run: bool,
+    /// What is asked for beside what compose files say, from now on; none: what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Compose>,
     /// Pull images again that are there.
     #[serde(default)]
     pub pull: bool,

@@ -237,12 +237,13 @@ impl Keeper {
         }
         for record in self.store.stacks()? {
             let Some(head) = record.candidate.as_ref().or(record.active.as_ref()) else { continue };
-            let mut stack = Stack::new(record.name.clone(), head.content.manifest.clone());
+            // Nobody but this keeper's own kind wrote it; what cannot be read asks for nothing.
+            let compose = change::asked(&head.content.asked);
+            let mut stack = Stack::new(record.name.clone(), head.content.manifest.clone(), compose);
             (stack.restarts, stack.stopped, stack.scaled) = (record.restarts, record.stopped, record.scaled);
             stack.removing = record.wanted == Wanted::Stopped;
             let load = |revision: store::Revision| {
-                let mut loaded =
-                    change::load_again(&revision.content.manifest, &revision.content.text, &self.home)?;
+                let mut loaded = change::load_again(&revision.content, &self.home)?;
                 builds::recall(&self.home, Arc::make_mut(&mut loaded.spec), revision.number)?;
                 let store::NewRevision { http, https, .. } = revision.content;
                 Ok::<_, KeeperError>(loaded.revision(revision.number, http, https))

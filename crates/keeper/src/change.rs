@@ -10,12 +10,14 @@ use crate::scale;
 use crate::services;
 use crate::stack::Revision;
 use crate::tasks;
+use manifest::Compose;
 use model::AppName;
 use model::spec::{AppSpec, SiteSpec, StackSpec};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use store::NewRevision;
 
 /// A manifest that was loaded, with its services expanded.
 #[derive(Clone)]
@@ -39,16 +41,38 @@ impl Loaded {
 ///
 /// # Errors
 /// All its diagnostics at once; or why a service cannot be had.
-pub(crate) fn load(path: &Path, home: &Home, dry: bool, asked: Asked) -> Result<Loaded, KeeperError> {
-    let mut loaded = expand(manifest::load(path, &environment).map_err(failure)?, home, dry)?;
+pub(crate) fn load(
+    path: &Path,
+    compose: &Compose,
+    home: &Home,
+    dry: bool,
+    asked: Asked,
+) -> Result<Loaded, KeeperError> {
+    let loaded = manifest::load_with(path, compose, &environment).map_err(failure)?;
+    let mut loaded = expand(loaded, home, dry)?;
     networks::usable(&loaded.spec).map_err(KeeperError::Service)?;
     builds::read_inputs(home, Arc::make_mut(&mut loaded.spec), asked)?;
     Ok(loaded)
 }
 
 /// Loads a committed revision again from its text: what somebody wrote into the file since then is not in force.
-pub(crate) fn load_again(path: &Path, text: &str, home: &Home) -> Result<Loaded, KeeperError> {
-    expand(manifest::load_from(text, path, &environment).map_err(failure)?, home, false)
+pub(crate) fn load_again(revision: &NewRevision, home: &Home) -> Result<Loaded, KeeperError> {
+    let NewRevision { manifest: path, text, asked: compose, .. } = revision;
+    let loaded = manifest::load_from_with(text, path, &asked(compose), &environment).map_err(failure)?;
+    expand(loaded, home, false)
+}
+
+/// What was asked for, as the store keeps it.
+pub(crate) fn asked(text: &str) -> Compose {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The same the other way.
+pub(crate) fn to_asked(compose: &Compose) -> String {
+    Some(compose)
+        .filter(|compose| !compose.is_empty())
+        .and_then(|compose| serde_json::to_string(compose).ok())
+        .unwrap_or_default()
 }
 
 fn expand(loaded: manifest::Loaded, home: &Home, dry: bool) -> Result<Loaded, KeeperError> {

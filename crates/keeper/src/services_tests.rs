@@ -123,7 +123,7 @@ fn an_app_with_another_address_is_replaced_after_its_service_and_others_before()
         Revision { number: port.into(), spec: Arc::new(spec), http: vec![], https: vec![], engines, made }
     };
     let (old, new) = (revision(1, "old"), revision(2, "new"));
-    let mut stack = Stack::new("shop".parse().unwrap(), "/mainstay.toml".into());
+    let mut stack = Stack::new("shop".parse().unwrap(), "/mainstay.toml".into(), Default::default());
     stack.active = Some(old.clone());
     stack.prepare(new.clone());
     let wanted = |stack: &Stack, name: &str| {

@@ -9,6 +9,7 @@ use crate::api::ChangeStatus;
 use crate::change;
 use crate::publish::Made;
 use crate::tasks::Run;
+use manifest::Compose;
 use model::network::Protocol;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
@@ -99,6 +100,8 @@ impl Revision {
 pub(crate) struct Stack {
     pub(crate) name: StackName,
     pub(crate) manifest: PathBuf,
+    /// What was asked for beside what its compose files say.
+    pub(crate) compose: Compose,
     pub(crate) active: Option<Revision>,
     pub(crate) candidate: Option<Revision>,
     pub(crate) change: Option<ChangeStatus>,
@@ -121,12 +124,13 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(crate) fn new(name: StackName, manifest: PathBuf) -> Self {
+    pub(crate) fn new(name: StackName, manifest: PathBuf, compose: Compose) -> Self {
         let (active, candidate, change, broken) = (None, None, None, None);
         let (restarts, stopped, scaled, following, runs, retiring) = Default::default();
         Self {
             name,
             manifest,
+            compose,
             active,
             candidate,
             change,

@@ -94,7 +94,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
 }
 
 pub(crate) fn stack(active: Arc<StackSpec>) -> Stack {
-    let mut stack = Stack::new(active.name.clone(), "/mainstay.toml".into());
+    let mut stack = Stack::new(active.name.clone(), "/mainstay.toml".into(), Default::default());
     stack.active = Some(Revision {
         number: 1,
         spec: active,

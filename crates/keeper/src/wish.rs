@@ -18,6 +18,7 @@ use crate::keeper::{Keeper, epoch_ms};
 use crate::publish;
 use crate::services;
 use crate::stack::{Revision, Stack};
+use manifest::Compose;
 use model::network::Protocol;
 use model::observed::{Event, Observed};
 use model::plan::{AppState, Step, app_state};
@@ -31,6 +32,7 @@ use store::{NewRevision, Proposal};
 /// A manifest that is to be in force.
 struct Wish {
     manifest: PathBuf,
+    compose: Compose,
     /// As in [`Revision::http`].
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
@@ -79,14 +81,14 @@ impl Keeper {
     /// Puts a stack up, or another manifest in the place of the one that runs. Apps that were stopped are started.
     pub(crate) async fn put(&mut self, request: StackRequest) -> Result<Accepted, KeeperError> {
         let asked = if request.pull { Asked::Pull } else { Asked::AsSaid };
-        let loaded = self.load(request.manifest.clone(), false, asked).await?;
+        let loaded = self.load(request.manifest.clone(), request.compose.clone(), false, asked).await?;
         let name = loaded.spec.name.clone();
         let accepted = self.put_loaded(request, loaded);
         self.unless_refused(&name, accepted)
     }
 
     fn put_loaded(&mut self, request: StackRequest, loaded: Loaded) -> Result<Accepted, KeeperError> {
-        let StackRequest { manifest, http, https, .. } = request;
+        let StackRequest { manifest, compose, http, https, .. } = request;
         let name = loaded.spec.name.clone();
         let running = self.stacks.get(&name).filter(|stack| !stack.removing);
         if let Some(running) = running.filter(|stack| stack.manifest != manifest) {
@@ -100,7 +102,7 @@ impl Keeper {
         };
         let http = or_before(http, before.map(|active| &active.http));
         let https = or_before(https, before.map(|active| &active.https));
-        let mut accepted = self.propose(Wish { manifest, http, https, loaded })?;
+        let mut accepted = self.propose(Wish { manifest, compose, http, https, loaded })?;
         let stopped = self.stacks.get(&name).map(|stack| stack.stopped.clone()).unwrap_or_default();
         for app in stopped {
             self.set_stopped(&name, &app, false);
@@ -126,9 +128,16 @@ impl Keeper {
     }
 
     /// Loads a manifest away from the loop: its files may lie on a slow disk.
-    async fn load(&self, path: PathBuf, dry: bool, asked: Asked) -> Result<Loaded, KeeperError> {
+    async fn load(
+        &self,
+        path: PathBuf,
+        compose: Compose,
+        dry: bool,
+        asked: Asked,
+    ) -> Result<Loaded, KeeperError> {
         let home = self.home.clone();
-        let loading = tokio::task::spawn_blocking(move || change::load(&path, &home, dry, asked)).await;
+        let load = move || change::load(&path, &compose, &home, dry, asked);
+        let loading = tokio::task::spawn_blocking(load).await;
         loading.map_err(|error| KeeperError::Io(std::io::Error::other(error)))?
     }
 
@@ -137,24 +146,25 @@ impl Keeper {
         stack: &str,
         request: ReloadRequest,
     ) -> Result<Accepted, KeeperError> {
-        let (name, manifest, (http, https)) = {
+        let (name, manifest, before, (http, https)) = {
             let stack = self.stack(stack)?;
             let head = stack.revisions().next();
             let given = head.map(|head| (head.http.clone(), head.https.clone())).unwrap_or_default();
-            (stack.name.clone(), stack.manifest.clone(), given)
+            (stack.name.clone(), stack.manifest.clone(), stack.compose.clone(), given)
         };
         let asked = match (request.dry_run, request.pull) {
             (true, _) => Asked::Known,
             (false, true) => Asked::Pull,
             (false, false) => Asked::AsSaid,
         };
-        let loaded = self.load(manifest.clone(), request.dry_run, asked).await?;
+        let compose = request.compose.unwrap_or(before);
+        let loaded = self.load(manifest.clone(), compose.clone(), request.dry_run, asked).await?;
         if loaded.spec.name != name {
             let other = loaded.spec.name.clone();
             let why = format!("the manifest now names the stack {other}; stop {name} and start it anew");
             return self.unless_refused(&other, Err(KeeperError::Conflict(why)));
         }
-        let wish = Wish { manifest, http, https, loaded };
+        let wish = Wish { manifest, compose, http, https, loaded };
         if request.dry_run {
             self.check_hosts(wish.spec())?;
             return Ok(self.compare(&wish));
@@ -196,7 +206,7 @@ impl Keeper {
     /// committed at once.
     fn record(&mut self, wish: Wish) -> Result<u64, KeeperError> {
         let mut revision = wish.revision();
-        let Wish { manifest, loaded: Loaded { spec, text, .. }, .. } = wish;
+        let Wish { manifest, compose, loaded: Loaded { spec, text, .. }, .. } = wish;
         let name = spec.name.clone();
         let head = self.stacks.get(&name).and_then(|stack| stack.revisions().next()).map(|head| head.number);
         self.check_log_folder(&spec)?;
@@ -214,7 +224,8 @@ impl Keeper {
         self.bind(&named)?;
         revision.forwarded(Protocol::Udp).try_for_each(|address| self.sockets.bind_datagrams(*address))?;
         let (http, https) = (revision.http.clone(), revision.https.clone());
-        let new = NewRevision { manifest: manifest.clone(), http, https, text, at_ms: epoch_ms() };
+        let asked = change::to_asked(&compose);
+        let new = NewRevision { manifest: manifest.clone(), http, https, text, asked, at_ms: epoch_ms() };
         revision.number = match self.store.propose(&name, head, &new)? {
             Proposal::Accepted(number) => number,
             Proposal::Conflict { head } => {
@@ -225,9 +236,11 @@ impl Keeper {
             }
         };
         let number = revision.number;
-        let stack =
-            self.stacks.entry(name.clone()).or_insert_with(|| Stack::new(name.clone(), manifest.clone()));
-        (stack.manifest, stack.removing, stack.broken) = (manifest, false, None);
+        let stack = self
+            .stacks
+            .entry(name.clone())
+            .or_insert_with(|| Stack::new(name.clone(), manifest.clone(), compose.clone()));
+        (stack.manifest, stack.compose, stack.removing, stack.broken) = (manifest, compose, false, None);
         let first = stack.active.is_none();
         let superseded = stack.prepare(revision);
         drain_all(self, &superseded);

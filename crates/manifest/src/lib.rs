@@ -32,6 +32,8 @@ mod web;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::{app_settings, effective, effective_json};
 pub use import::compose::Compose;
-pub use load::{Loaded, MANIFEST, load, load_from, load_from_with, load_str, load_with, path_of};
+pub use load::{
+    Loaded, MANIFEST, compose_files, load, load_from, load_from_with, load_str, load_with, path_of,
+};
 pub use model::spec::StackSpec;
 pub use schema::schema;

@@ -60,6 +60,11 @@ pub fn load_with(
     }
 }
 
+/// The compose files that are meant by a folder; none where it has a manifest of its own, or no compose file.
+pub fn compose_files(folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    compose::load::files(folder, &Compose::default(), environment).unwrap_or_default()
+}
+
 /// The file that a stack is known by: the manifest, or the first of its compose files. `path` is it, or its folder.
 pub fn path_of(path: &Path, compose: &Compose, environment: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let first = compose::load::files(path, compose, environment).and_then(|files| files.into_iter().next());

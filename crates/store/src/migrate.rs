@@ -32,10 +32,15 @@ const MIGRATIONS: [Migration; SCHEMA as usize] = [
         down: include_str!("schema3_down.sql"),
         lost: "numbers of instances asked for with `scale`, what became of tasks",
     },
+    Migration {
+        up: include_str!("schema4.sql"),
+        down: include_str!("schema4_down.sql"),
+        lost: "profiles, names and further files that stacks of compose files were started with",
+    },
 ];
 
 /// The shape that this version reads and writes.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// Brings a database to this version's shape.
 pub(crate) fn to_latest(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

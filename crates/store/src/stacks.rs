@@ -33,6 +33,8 @@ pub struct NewRevision {
     pub https: Vec<SocketAddr>,
     /// The manifest's text.
     pub text: String,
+    /// What was asked for beside the files' own words, as the keeper writes it; empty: nothing.
+    pub asked: String,
     /// Milliseconds since the Unix epoch.
     pub at_ms: u64,
 }
@@ -231,7 +233,7 @@ fn stack(database: &Connection, name: &StackName) -> rusqlite::Result<Option<Sta
 
 fn revision(database: &Connection, name: &StackName, revision: u64) -> rusqlite::Result<Revision> {
     const ROW: &str =
-        "SELECT manifest, http, text, at_ms, https FROM revision WHERE stack = ?1 AND number = ?2";
+        "SELECT manifest, http, text, at_ms, https, asked FROM revision WHERE stack = ?1 AND number = ?2";
     database.query_row(ROW, params![name.as_str(), number(revision)], |row| {
         let addresses = |column: usize| {
             serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| {
@@ -240,7 +242,7 @@ fn revision(database: &Connection, name: &StackName, revision: u64) -> rusqlite:
         };
         let (http, https) = (addresses(1)?, addresses(4)?);
         let (manifest, text, at_ms) = (path(row, 0)?, row.get(2)?, unsigned(row, 3)?);
-        let content = NewRevision { manifest, http, https, text, at_ms };
+        let content = NewRevision { manifest, http, https, text, asked: row.get(5)?, at_ms };
         Ok(Revision { number: revision, content })
     })
 }
@@ -251,14 +253,23 @@ fn insert_revision(
     revision: u64,
     new: &NewRevision,
 ) -> rusqlite::Result<()> {
-    const INSERT: &str = "INSERT INTO revision (stack, number, manifest, http, https, text, at_ms)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    const INSERT: &str = "INSERT INTO revision (stack, number, manifest, http, https, text, at_ms, asked)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let text = |addresses: &[SocketAddr]| {
         serde_json::to_string(addresses)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
     };
     let (http, https, manifest) = (text(&new.http)?, text(&new.https)?, path_bytes(&new.manifest));
-    let values = params![name.as_str(), number(revision), manifest, http, https, new.text, number(new.at_ms)];
+    let values = params![
+        name.as_str(),
+        number(revision),
+        manifest,
+        http,
+        https,
+        new.text,
+        number(new.at_ms),
+        new.asked
+    ];
     database.execute(INSERT, values).map(drop)
 }
 

@@ -27,6 +27,7 @@ fn revision(text: &str) -> NewRevision {
         http: vec!["127.0.0.1:8080".parse().unwrap()],
         https: vec!["127.0.0.1:8443".parse().unwrap()],
         text: text.to_owned(),
+        asked: "{\"profiles\":[\"app\"]}".to_owned(),
         at_ms: 1_700_000_000_000,
     }
 }

@@ -81,7 +81,7 @@ pub struct LogsArgs {
     pub names: Vec<String>,
     /// The manifest, or the folder that holds mainstay.toml [default: this folder]
     #[arg(long, value_name = "PATH")]
-    pub file: Option<PathBuf>,
+    pub file: Vec<PathBuf>,
     /// Go on with new lines as they come
     #[arg(short, long)]
     pub follow: bool,

@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
 pub fn load(context: &Context) -> Result<Loaded, Failure> {
     let path = context.manifest();
     let environment = |name: &str| std::env::var(name).ok();
-    manifest::load(&path, &environment).map_err(|diagnostics| {
+    manifest::load_with(&path, context.compose(), &environment).map_err(|diagnostics| {
         let errors = count(diagnostics.errors(), "error");
         let failure = Failure::new(Code::Configuration, format!("{errors} in {}", path.display()));
         let color = context.stderr_style().is_on();
@@ -67,7 +67,7 @@ pub fn load(context: &Context) -> Result<Loaded, Failure> {
 
 /// The manifest at hand, if it is one and is the one of this stack.
 pub fn known(context: &Context, stack: &str) -> Option<StackSpec> {
-    let loaded = manifest::load(&context.manifest(), &|name| std::env::var(name).ok()).ok()?;
+    let loaded = load(context).ok()?;
     Some(loaded.spec).filter(|spec| spec.name.as_str() == stack)
 }
 

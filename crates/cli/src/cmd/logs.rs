@@ -107,7 +107,9 @@ impl Place {
     /// The home of the keeper that is meant; when none lives, the first home that has logs of this stack. For the access log a
     /// stack without apps will do.
     fn find(context: &Context, edge: bool) -> Result<Self, Failure> {
-        let wanted = manifest::load(&context.manifest(), &|name| std::env::var(name).ok()).ok();
+        let wanted =
+            manifest::load_with(&context.manifest(), context.compose(), &|name| std::env::var(name).ok())
+                .ok();
         if let Some(loaded) = wanted
             .as_ref()
             .filter(|loaded| loaded.spec.apps.is_empty() && loaded.spec.services.is_empty() && !edge)

@@ -17,7 +17,10 @@ pub fn run(context: &Context, args: &ReloadArgs) -> Result<(), Failure> {
     let before = client.status()?;
     let stack = target::stack(context, &before)?;
     let accepted = client
-        .reload(&stack.name, &ReloadRequest { dry_run: args.dry_run, pull: args.pull })
+        .reload(
+            &stack.name,
+            &ReloadRequest { dry_run: args.dry_run, compose: context.asked(), pull: args.pull },
+        )
         .map_err(|error| check::one_by_one(context, error.into()))?;
     if args.dry_run || accepted.changes.is_empty() {
         say(context, &accepted.changes);

@@ -42,7 +42,13 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let former = wait::find(&before, &name);
     let begun = wait::now();
     let accepted = client
-        .put_stack(&StackRequest { manifest, http: args.http, https: args.https, pull: args.pull })
+        .put_stack(&StackRequest {
+            manifest,
+            compose: context.compose().clone(),
+            http: args.http,
+            https: args.https,
+            pull: args.pull,
+        })
         .map_err(|error| check::one_by_one(context, error.into()))?;
     let progress = Progress::new(context);
     let mut tracker = Tracker::new(context).known(former);

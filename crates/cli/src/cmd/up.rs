@@ -52,7 +52,13 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     log_to(&home)?;
     let mut up = Up::new(context, home, &loaded.spec, signals)?;
     loaded.warnings.iter().for_each(|it| up.event(json!({ "event": "warning", "diagnostic": it.to_json() })));
-    let request = StackRequest { manifest, http: args.http, https: args.https, pull: args.pull };
+    let request = StackRequest {
+        manifest,
+        compose: context.compose().clone(),
+        http: args.http,
+        https: args.https,
+        pull: args.pull,
+    };
     let ended = up.start_keeper(request)?;
     let result = up.follow(&ended);
     up.progress.finish();

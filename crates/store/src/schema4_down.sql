@@ -1,0 +1,3 @@
+-- From version 4 back to 3.
+
+ALTER TABLE revision DROP COLUMN asked;
