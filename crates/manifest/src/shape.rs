@@ -31,7 +31,7 @@ const ELSEWHERE: [(&str, &str); 18] = [
 ];
 
 /// What later versions will have, and people may have read about.
-const LATER: [&str; 9] = ["backup", "image", "acme", "queue", "job", "waf", "sign_in", "release", "tunnel"];
+const LATER: [&str; 8] = ["backup", "acme", "queue", "job", "waf", "sign_in", "release", "tunnel"];
 
 /// What people mean by a 0 where none is possible: key, what to write.
 const ZERO: [(&str, &str); 3] = [

@@ -3,7 +3,7 @@
 
 use crate::condition::Condition;
 use crate::confine::ConfineSpec;
-use crate::container::{ContainerSpec, FileSpec, MountSpec, VolumeSpec};
+use crate::container::{ContainerSpec, FileContent, FileSpec, MountSpec, VolumeSpec};
 pub use crate::lifecycle::{HealthSpec, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec};
 use crate::network::{ForwardSpec, JoinSpec, NeedCondition, NetworkSpec};
 use crate::policy::PolicySpec;
@@ -332,6 +332,16 @@ impl AppSpec {
         let inside = (container, confine, mounts, files, networks);
         if inside != (&None, &ConfineSpec::default(), &Vec::new(), &Vec::new(), &Vec::new()) {
             text.extend(serde_json::to_vec(&inside).unwrap_or_default());
+            // A secret is serialised as its mask.
+            let secrets = files.iter().filter_map(|file| match &file.content {
+                FileContent::Text(secret) => Some(secret.expose()),
+                FileContent::Path(_) => None,
+            });
+            text.extend(secrets.flat_map(str::bytes));
+        }
+        // The engine holds a container to its limits from its start on; a native app's are the keeper's and can be changed.
+        if container.is_some() {
+            text.extend(serde_json::to_vec(&self.resources).unwrap_or_default());
         }
         crate::id::fnv1a(&text)
     }

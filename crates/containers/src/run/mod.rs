@@ -18,9 +18,8 @@ use bollard::Docker;
 use bollard::errors::Error;
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder,
 };
-use futures_util::StreamExt;
 use signals::{Signals, Told};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -35,6 +34,8 @@ const NO_CONTAINER: i32 = 126;
 const KILLED: i32 = 137;
 /// Pause before the engine is asked again after it went away.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Time between two looks at a container whose engine says nothing.
+const LOOK: Duration = Duration::from_secs(10);
 /// Time for the last output of a container that has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 /// Beyond the container's own time to stop: the engine's for its part of it.
@@ -98,20 +99,7 @@ async fn whole(spec: &RunnerSpec) -> i32 {
             return refuse(spec, &why);
         }
     };
-    let mut follower = follow::Follower::new(spec);
-    let ended = {
-        let following = follower.run(&spec.engine);
-        let ending = stay(spec, &docker, &mut signals);
-        tokio::pin!(following);
-        tokio::select! {
-            ended = ending => {
-                // What it said last is on its way.
-                let _ = tokio::time::timeout(LAST_OUTPUT, &mut following).await;
-                ended
-            }
-            never = async { (&mut following).await; std::future::pending().await } => never,
-        }
-    };
+    let ended = stay(spec, &docker, &mut signals).await;
     let docker = engine::connect_patiently(&spec.engine).await;
     remove(&docker, &spec.name).await;
     if ended.out_of_memory {
@@ -250,32 +238,43 @@ async fn stay(spec: &RunnerSpec, docker: &Docker, signals: &mut Signals) -> Ende
     }
 }
 
+/// Copies its output until it has ended, whatever becomes of the engine. That the output is over says so: Podman 4.3 spends half a core on a
+/// call that waits for the end. A look now and then is for an engine that forgets to say it.
 async fn end_of(spec: &RunnerSpec) -> Ended {
+    let mut follower = follow::Follower::new(spec);
+    let mut following = std::pin::pin!(follower.run(&spec.engine));
     loop {
-        let docker = engine::connect_patiently(&spec.engine).await;
-        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
-        let waited = docker.wait_container(&spec.name, Some(options)).next().await;
-        match docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await {
-            Ok(seen) => {
-                let state = seen.state.unwrap_or_default();
-                if state.running != Some(true) && state.paused != Some(true) {
-                    let status = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(KILLED);
-                    return Ended { status, out_of_memory: state.oom_killed == Some(true) };
-                }
+        tokio::select! {
+            () = &mut following => break,
+            () = tokio::time::sleep(LOOK) => if let Some(ended) = look(spec).await {
+                let _ = tokio::time::timeout(LAST_OUTPUT, &mut following).await;
+                return ended;
             }
-            Err(error) if engine::status(&error) == Some(404) => {
-                let status = match waited {
-                    Some(Ok(answer)) => i32::try_from(answer.status_code).unwrap_or(KILLED),
-                    Some(Err(Error::DockerContainerWaitError { code, .. })) => {
-                        i32::try_from(code).unwrap_or(KILLED)
-                    }
-                    _ => KILLED,
-                };
-                return Ended { status, out_of_memory: false };
-            }
-            Err(_) => {}
+        }
+    }
+    loop {
+        if let Some(ended) = look(spec).await {
+            return ended;
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// How it ended, if it has.
+async fn look(spec: &RunnerSpec) -> Option<Ended> {
+    let docker = engine::connect_patiently(&spec.engine).await;
+    match docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await {
+        Ok(seen) => {
+            let state = seen.state.unwrap_or_default();
+            let status = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(KILLED);
+            let lives = state.running == Some(true) || state.paused == Some(true);
+            (!lives).then_some(Ended { status, out_of_memory: state.oom_killed == Some(true) })
+        }
+        // Somebody removed it.
+        Err(error) if engine::status(&error) == Some(404) => {
+            Some(Ended { status: KILLED, out_of_memory: false })
+        }
+        Err(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod build;
 mod confine;
+mod container;
 mod hold;
 mod image;
 mod policy;
@@ -69,6 +70,7 @@ pub fn effective(spec: &StackSpec) -> String {
         tasks[name.as_str()] = Item::Table(task::task(spec));
     }
     root["task"] = Item::Table(tasks);
+    container::tops(&spec.networks, &spec.volumes, root);
     document.to_string()
 }
 
@@ -228,6 +230,7 @@ fn app(app: &AppSpec) -> Table {
         };
     }
     table["writable"] = value(list(app.writable.iter().map(|own| path(own))));
+    container::app(app, &mut table);
     if !app.env.is_empty() {
         let mut env = Table::new();
         for (name, own) in &app.env {

@@ -1,8 +1,8 @@
 //! `[app.NAME]`: code of the user's.
 
 use super::{
-    BalanceFile, BuildFile, CircuitFile, DurationText, HoldFile, LogsFile, OneOrMany, RecycleFile,
-    ResourcesFile, StickyFile, TmpfsFile,
+    BalanceFile, BuildFile, CircuitFile, ContainerFile, DurationText, FileFile, HoldFile, ImageFile, LogsFile,
+    MountFile, NetworksFile, OneOrMany, RecycleFile, ResourcesFile, StickyFile, TmpfsFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,17 +11,29 @@ use std::collections::BTreeMap;
 /// Code of yours, run as instances.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(rename = "App", extend("required" = ["run"]))]
+#[schemars(rename = "App")]
 pub struct AppFile {
     /// What it is, for people: `status` shows it.
     pub description: Option<String>,
     /// Command and arguments: a text that is split into words as a shell does, or a list. Never run by a shell.
-    /// `$PORT`, `$SOCKET`, `$HOST` and `$BUILD_DIRECTORY` are replaced when an instance starts.
+    /// `$PORT`, `$SOCKET`, `$HOST` and `$BUILD_DIRECTORY` are replaced when an instance starts. In a container: instead of the image's command.
     pub run: Option<OneOrMany>,
+    /// The app runs in a container of this image: its name, or a table.
+    pub image: Option<ImageFile>,
+    /// Instead of the image's entry point; an empty list: none at all.
+    pub entrypoint: Option<OneOrMany>,
+    /// What only a container has.
+    pub container: Option<ContainerFile>,
+    /// What of the host's, and which volumes, a container sees: `name:/path[:ro]`, `./folder:/path`, `/path`, or tables.
+    pub volumes: Vec<MountFile>,
+    /// Secrets and configurations that it sees as files.
+    pub files: Vec<FileFile>,
+    /// Private networks it is on: names, or a table. Default: of a container `default`.
+    pub networks: Option<NetworksFile>,
     /// What is done before its instances start: commands, one after the other, or a table. They run once for the same steps and
     /// inputs, and leave what they make in `$BUILD_DIRECTORY`.
     pub build: Option<BuildFile>,
-    /// Working folder, relative to the manifest. Default: the manifest's folder.
+    /// Working folder, relative to the manifest. Default: the manifest's folder. In a container: an absolute path inside; default: the image's.
     pub dir: Option<String>,
     /// Environment beyond what every app gets. Wins over `env_file`.
     pub env: BTreeMap<String, EnvFileValue>,
@@ -31,7 +43,7 @@ pub struct AppFile {
     /// the app. Default: 1.
     pub instances: Option<InstancesFile>,
     /// Fixed loopback port, only with one instance. Default: a unix socket if `run` or `env` names `$SOCKET`, else a free
-    /// port given as `$PORT`.
+    /// port given as `$PORT`. Of a container: the port inside, with any number of instances; default: the only one that its image exposes.
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i64>,
     /// `false`: the app does not listen (a worker). Default: `true`.

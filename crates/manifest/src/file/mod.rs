@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod build;
 mod confine;
+mod container;
 mod edge;
 mod files;
 mod forward;
@@ -28,6 +29,7 @@ pub use app::*;
 pub use auth::*;
 pub use build::*;
 pub use confine::*;
+pub use container::*;
 pub use edge::*;
 pub use files::*;
 pub use forward::*;
@@ -69,6 +71,10 @@ pub struct ManifestFile {
     pub service: BTreeMap<String, ServiceFile>,
     /// Tasks by name: commands that run by the clock. No app or service has the same name.
     pub task: BTreeMap<String, TaskFile>,
+    /// Private networks by name.
+    pub network: BTreeMap<String, NetworkFile>,
+    /// Volumes by name.
+    pub volume: BTreeMap<String, VolumeFile>,
     /// Logs of the stack.
     pub logs: StackLogsFile,
     /// What the stack does not own any more: `mainstay cleanup` removes it.

@@ -2,8 +2,8 @@
 
 use super::reach::unreachable_folder;
 use super::{
-    Context, build, command, confine, env, handler, hold, instances, missing, needs, recycle, run, script,
-    traffic,
+    Context, build, command, confine, container, env, handler, hold, image, instances, missing, needs, recycle, run,
+    script, traffic,
 };
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
@@ -31,33 +31,51 @@ pub fn app(
     file: &AppFile,
     redact: &[RedactKind],
 ) -> Option<AppSpec> {
-    missing(context, place, "run", what, "write `run = \"python3 app.py\"`");
+    let contained = container::is(place);
+    if !contained {
+        let help = match what {
+            "an app" => "write `run = \"python3 app.py\"`, or `image = \"…\"` of a container",
+            _ => "write `run = \"python3 app.py\"`",
+        };
+        missing(context, place, "run", what, help);
+        container::alone(context, place);
+    }
     let root = context.root();
-    let user = run::user(context, place.key("user"), file.user.as_deref());
+    // Users of a container are those of its image.
+    let native = |text: &Option<String>| text.clone().filter(|_| !contained);
+    let user = run::user(context, place.key("user"), native(&file.user).as_deref());
     let who = user.or_else(|| context.disk.default_user(&root));
-    let dir = match &file.dir {
-        Some(text) => context.path(place.key("dir"), text).unwrap_or_else(|| root.clone()),
+    let dir = match native(&file.dir) {
+        Some(text) => context.path(place.key("dir"), &text).unwrap_or_else(|| root.clone()),
         None => root,
     };
-    let reachable = context.disk.unreachable(&dir, who.as_ref());
+    let reachable = if contained { None } else { context.disk.unreachable(&dir, who.as_ref()) };
     if let Some(why) = &reachable {
         let name = who.as_ref().map_or("", |who| &who.name);
         unreachable_folder(context, place.key("dir"), "the working folder", &dir, name, why, ELSEWHERE);
     }
     let env = env::env(context, place, file);
-    let argv = command::argv(context, place.key("run"), file.run.as_ref());
-    if reachable.is_none() {
+    let argv = match contained {
+        true => Vec::new(),
+        false => command::argv(context, place.key("run"), file.run.as_ref()),
+    };
+    if reachable.is_none() && !contained {
         command::find(context, place.key("run"), &argv, &dir, &env, who.as_ref());
         script::find(context, place.key("run"), &argv, &dir);
     }
     command::folders(context, place.key("run"), &argv, who.as_ref().map(|who: &Identity| who.name.as_str()));
-    let listen = listen(context, place, file, &argv, &env);
+    // What a container is told of itself holds inside.
+    let told = if contained { &BTreeMap::new() } else { &env };
+    let listen = listen(context, place, file, &argv, told);
     let http2 = file.http2.unwrap_or(false);
     let health = health(context, place.key("health"), file.health.as_ref(), listen, http2);
-    if let (Probe::Command(argv), None) = (&health.probe, &reachable) {
+    if let (Probe::Command(argv), None, false) = (&health.probe, &reachable, contained) {
         command::find(context, place.key("health").key("command"), argv, &dir, &env, who.as_ref());
     }
-    let build = file.build.as_ref().and_then(|file| {
+    let own_image = file.build.as_ref().filter(|_| image::is(place));
+    let own_image = own_image.and_then(|own| image::image(context, place.key("build"), own, container::tag(file)));
+    let (own_image, image_build) = own_image.unzip();
+    let steps = file.build.as_ref().filter(|_| !contained).and_then(|file| {
         let usable = reachable.is_none().then_some(build::Around { env: &env, who: who.as_ref() });
         build::build(context, place.key("build"), file, &dir, usable)
     });
@@ -65,7 +83,7 @@ pub fn app(
     let (instances, preset) = instances::instances(context, file.instances.as_ref());
     let scale = instances::range(context, place.key("instances"), file.instances.as_ref(), listen);
     let most = scale.as_ref().map_or(instances, |range| range.max);
-    if matches!(listen, Listen::Port(_)) && most > 1 {
+    if matches!(listen, Listen::Port(_)) && most > 1 && !contained {
         context
             .report
             .error("port::shared", format!("{most} instances of `{name}` cannot share one fixed port"))
@@ -97,9 +115,9 @@ pub fn app(
         health,
         restart: run::restart(context, place.key("restart"), file.restart.as_ref()),
         stop: run::stop(context, place.key("stop"), &file.stop, PATIENCE, PATIENCE),
-        user: file.user.clone(),
+        user: native(&file.user),
         logs: run::logs(context, place.key("logs"), &file.logs, redact),
-        build,
+        build: steps.or(image_build),
         writable: build::writable(context, place.key("writable"), file.writable.as_ref()),
         description: run::description(context, place.key("description"), file.description.as_deref()),
         traffic: TrafficSpec { hold, ..traffic::traffic(context, place, &keys) },
@@ -107,11 +125,11 @@ pub fn app(
         resources,
         scale,
         reload_signal: run::reload(context, place.key("reload"), file.reload.as_deref()),
-        container: None,
+        container: contained.then(|| container::container(context, place, file, own_image)),
         confine: confine::confine(context, place, file),
-        mounts: Vec::new(),
-        files: Vec::new(),
-        networks: Vec::new(),
+        mounts: container::mounts(context, place.key("volumes"), &file.volumes),
+        files: container::files(context, place.key("files"), &file.files),
+        networks: container::joins(context, place.key("networks"), file.networks.as_ref(), most),
         needs_how: needs::conditions(file.needs.as_ref()),
     })
 }

@@ -143,10 +143,12 @@ pub fn ports(
     services: &BTreeMap<AppName, ServiceSpec>,
     edge: &[SocketAddr],
 ) {
-    let of_apps = apps.iter().filter_map(|(name, app)| match app.listen {
-        Listen::Port(port) => Some(("app", name, port)),
-        _ => None,
-    });
+    // The port of a container is its own.
+    let of_apps =
+        apps.iter().filter(|(_, app)| app.container.is_none()).filter_map(|(name, app)| match app.listen {
+            Listen::Port(port) => Some(("app", name, port)),
+            _ => None,
+        });
     let of_services = services.iter().filter_map(|(name, own)| Some(("service", name, own.port?)));
     let mut owners: BTreeMap<u16, (&str, &AppName)> = BTreeMap::new();
     for (kind, name, port) in of_apps.chain(of_services) {

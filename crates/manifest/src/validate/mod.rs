@@ -6,6 +6,7 @@ mod app;
 mod build;
 mod command;
 mod confine;
+mod container;
 mod door;
 mod env;
 mod files;
@@ -16,6 +17,7 @@ mod host;
 mod image;
 mod instances;
 mod needs;
+mod network;
 mod policy;
 mod reach;
 mod recycle;
@@ -201,7 +203,9 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let edge = door::edge(context, place.key("edge"), &file.edge);
     let logs = upkeep::logs(context, place.key("logs"), &file.logs);
     let services = services(context, place, file, &logs.redact);
-    let apps = apps(context, place, file, &logs.redact);
+    let mut apps = apps(context, place, file, &logs.redact);
+    let networks = network::networks(context, place, file, &mut apps);
+    let volumes = network::volumes(context, place, file, &apps);
     let tasks = tasks(context, place, file, &logs.redact);
     needs::check(context, place, &apps, &tasks);
     let stack = name.as_ref().map_or("", StackName::as_str);
@@ -245,8 +249,8 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         tasks,
         logs,
         cleanup: upkeep::cleanup(context, place.key("cleanup"), &file.cleanup),
-        networks: Default::default(),
-        volumes: Default::default(),
+        networks,
+        volumes,
         forwards,
     })
 }
