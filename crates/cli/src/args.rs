@@ -4,6 +4,7 @@
 
 mod compose;
 mod host;
+mod import;
 mod numbers;
 mod services;
 mod upgrade;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 pub use compose::ComposeArgs;
 pub use host::{InstallArgs, SignalArgs, StopArgs};
+pub use import::{ImportArgs, ImportComposeArgs, ImportVerb};
 use ipnet::IpNet;
 pub use numbers::{ScaleArgs, TaskArgs, TaskVerb};
 pub use services::{DataArgs, DataVerb, ServiceArgs, ServiceVerb, ShellArgs, UrlArgs};
@@ -138,6 +140,9 @@ impl Cli {
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => {
                 Vec::new()
             }
+            Verb::Import(ImportArgs { verb: ImportVerb::Compose(args) }) => {
+                args.path.take().map_or_else(|| take(&mut args.place.file), |path| vec![path])
+            }
             Verb::Install(_) => Vec::new(),
             Verb::Version
             | Verb::Completions(_)
@@ -156,6 +161,7 @@ impl Cli {
             | Verb::Up(UpArgs { compose, .. })
             | Verb::Start(StartArgs { compose, .. })
             | Verb::Reload(ReloadArgs { compose, .. }) => std::mem::take(compose),
+            Verb::Import(ImportArgs { verb: ImportVerb::Compose(args) }) => std::mem::take(&mut args.compose),
             _ => ComposeArgs::default(),
         }
     }
@@ -206,6 +212,8 @@ pub enum Verb {
     Metrics,
     /// Make what stands in a manifest in place of a password
     HashPassword,
+    /// Make a manifest of other programs' files
+    Import(ImportArgs),
     /// Make this host's systemd run Mainstay, from the next boot on
     Install(InstallArgs),
     /// Replace the program that runs, without a cut connection and without restarting an app

@@ -51,6 +51,11 @@ impl Context {
         &self.compose
     }
 
+    /// Where the stack is, as it was said: a file or a folder.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
     /// Colours of standard output.
     pub fn style(&self) -> Style {
         Style::new(self.color && io::stdout().is_terminal())

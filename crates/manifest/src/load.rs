@@ -65,6 +65,22 @@ pub fn compose_files(folder: &Path, environment: &dyn Fn(&str) -> Option<String>
     compose::load::files(folder, &Compose::default(), environment).unwrap_or_default()
 }
 
+/// Loads compose files, also where a manifest of our own lies beside them.
+pub fn import_compose(
+    path: &Path,
+    compose: &Compose,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    if let Some(files) = compose::load::any(path, compose, environment) {
+        return load_project(&files, compose, environment, Disk::real());
+    }
+    let mut report = Report::new(Source::masked(path, "", &[]));
+    report.error("manifest::unreadable", "there is no compose file in this folder").help(
+        "`compose.yaml`, `compose.yml`, `docker-compose.yaml` or `docker-compose.yml`; or name it: -f FILE",
+    );
+    Err(report.fail())
+}
+
 /// The file that a stack is known by: the manifest, or the first of its compose files. `path` is it, or its folder.
 pub fn path_of(path: &Path, compose: &Compose, environment: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let first = compose::load::files(path, compose, environment).and_then(|files| files.into_iter().next());

@@ -54,15 +54,20 @@ pub fn load(context: &Context) -> Result<Loaded, Failure> {
     let path = context.manifest();
     let environment = |name: &str| std::env::var(name).ok();
     manifest::load_with(&path, context.compose(), &environment).map_err(|diagnostics| {
-        let errors = count(diagnostics.errors(), "error");
-        let failure = Failure::new(Code::Configuration, format!("{errors} in {}", path.display()));
-        let color = context.stderr_style().is_on();
-        let all: String = diagnostics.iter().map(|diagnostic| diagnostic.render(color) + "\n").collect();
-        let found = diagnostics.iter().map(manifest::Diagnostic::to_json).collect();
-        Failure { diagnostics: found, ..failure }.detail(all).next(
+        failure(context, &path.display().to_string(), &diagnostics).next(
             "put right what is shown above; then mainstay check --effective shows every key with its value",
         )
     })
+}
+
+/// All that is wrong with `what`, ready to be shown.
+pub fn failure(context: &Context, what: &str, diagnostics: &manifest::Diagnostics) -> Failure {
+    let errors = count(diagnostics.errors(), "error");
+    let failure = Failure::new(Code::Configuration, format!("{errors} in {what}"));
+    let color = context.stderr_style().is_on();
+    let all: String = diagnostics.iter().map(|diagnostic| diagnostic.render(color) + "\n").collect();
+    let found = diagnostics.iter().map(manifest::Diagnostic::to_json).collect();
+    Failure { diagnostics: found, ..failure }.detail(all)
 }
 
 /// The manifest at hand, if it is one and is the one of this stack.

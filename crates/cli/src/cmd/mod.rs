@@ -10,6 +10,7 @@ pub mod data;
 pub mod edge;
 pub mod hash_password;
 pub mod history;
+pub mod import;
 pub mod install;
 pub mod keeper;
 pub mod logs;
@@ -81,6 +82,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Bans(BansArgs { verb: Some(BansVerb::Lift(args)) }) => bans::lift(context, &args),
         Verb::Metrics => metrics::run(context),
         Verb::HashPassword => hash_password::run(context),
+        Verb::Import(args) => import::run(context, &args.verb),
         Verb::Install(args) => install::run(context, &args),
         Verb::Upgrade(args) => upgrade::run(context, args),
         Verb::Version => version::run(context),

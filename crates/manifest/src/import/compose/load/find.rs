@@ -12,10 +12,24 @@ pub fn files(path: &Path, options: &Compose, environment: Environment<'_>) -> Op
     if let Some(first) = options.files.first() {
         return is_compose(first).then(|| options.files.clone());
     }
+    if path.is_dir() && path.join(crate::MANIFEST).exists() {
+        return None;
+    }
+    if !path.is_dir() && !is_compose(path) {
+        return None;
+    }
+    any(path, options, environment)
+}
+
+/// The same where nothing but compose files can be meant; none: there are none.
+pub fn any(path: &Path, options: &Compose, environment: Environment<'_>) -> Option<Vec<PathBuf>> {
+    if !options.files.is_empty() {
+        return Some(options.files.clone());
+    }
     if path.is_dir() {
         return in_folder(path, environment);
     }
-    is_compose(path).then(|| with_override(path.to_owned()))
+    Some(with_override(path.to_owned()))
 }
 
 fn is_compose(path: &Path) -> bool {
@@ -24,9 +38,6 @@ fn is_compose(path: &Path) -> bool {
 
 /// What `COMPOSE_FILE` names, else the first of Compose's own names.
 fn in_folder(folder: &Path, environment: Environment<'_>) -> Option<Vec<PathBuf>> {
-    if folder.join(crate::MANIFEST).exists() {
-        return None;
-    }
     let named = variable("COMPOSE_FILE", folder, environment);
     if let Some(named) = named.filter(|named| !named.is_empty()) {
         let separator = variable("COMPOSE_PATH_SEPARATOR", folder, environment);

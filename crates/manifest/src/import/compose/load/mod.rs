@@ -19,7 +19,7 @@ mod profiles;
 mod secrets;
 mod variables;
 
-pub use find::files;
+pub use find::{any, files};
 pub use variables::{Environment, Variables};
 
 use super::{Compose, Project};
