@@ -25,6 +25,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "shim") {
         return cmd::shim::run();
     }
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == shim::CONFINED) {
+        return cmd::shim::confined();
+    }
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "container") {
         return cmd::container::run();
     }

@@ -24,6 +24,33 @@ pub struct ConfineSpec {
     pub sandbox: Option<bool>,
 }
 
+/// Capabilities whose system calls a sandbox refuses: who asks for one wants them.
+const BEYOND: [&str; 10] = [
+    "BPF",
+    "PERFMON",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_MODULE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_TIME",
+];
+
+impl ConfineSpec {
+    /// Whether Landlock and seccomp are asked for.
+    pub fn is_sandboxed(&self) -> bool {
+        let Self { group, read_only, tmpfs, cap_add, cap_drop, new_privileges, sandbox } = self;
+        let says = group.is_some()
+            || *read_only
+            || !(tmpfs.is_empty() && cap_add.is_empty() && cap_drop.is_empty())
+            || *new_privileges == Some(false);
+        let goes_beyond = cap_add.iter().any(|one| BEYOND.contains(&one.as_str()) || one == "ALL");
+        sandbox.unwrap_or(says && !goes_beyond && *new_privileges != Some(true))
+    }
+}
+
 /// A folder in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TmpfsSpec {

@@ -12,14 +12,15 @@
 //! The shim is subreaper of all its descendants and reaps them all: that it has no child left means that no
 //! process of the application is left, double forks and new sessions included.
 
+use crate::confined;
 use crate::oom::OomCounter;
 use crate::output::{Output, journal};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sys::cgroup::Group;
-use sys::process::{Bind, Credentials, Exit, Inside, Reaped, Spawn};
-use wire::shim::{ShimSpec, ShimState};
+use sys::process::{Bind, Exit, Inside, Reaped, Spawn};
+use wire::shim::{Confined, ShimSpec, ShimState};
 
 const SIGKILL: i32 = 9;
 /// First and longest pause between two rounds of SIGKILL.
@@ -184,16 +185,12 @@ impl Instance {
 }
 
 fn spawn(spec: ShimSpec, network: Option<OwnedFd>, group: &Group) -> Result<(u32, Vec<Output>), String> {
-    let (program, args) = spec.argv.split_first().ok_or("no command")?;
     let owner = spec.user.as_ref().map(|u| (u.uid, u.gid));
     let output = |path| Output::new(journal(&spec, path)?, owner).map_err(no_pipe);
     let (out, stdout) = output(&spec.out)?;
     let (err, stderr) = output(&spec.err)?;
-    let mut process = Spawn::new(program);
-    process.args = args.iter().map(OsString::from).collect();
+    let mut process = Spawn::new(spec.argv.first().ok_or("no command")?);
     process.env = spec.env.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-    process.dir = Some(spec.dir);
-    process.credentials = spec.user.map(|u| Credentials { uid: u.uid, gid: u.gid, groups: u.groups });
     process.umask = Some(UMASK);
     process.groups = group.doors().map_err(|e| format!("its control group: {e}"))?;
     process.stdout = Some(stdout);
@@ -202,7 +199,17 @@ fn spawn(spec: ShimSpec, network: Option<OwnedFd>, group: &Group) -> Result<(u32
     let bind =
         |bind: wire::shim::Bind| Bind { source: bind.source, target: bind.target, read_only: bind.read_only };
     process.inside = Inside { network, of: None, binds: spec.binds.into_iter().map(bind).collect() };
-    let pid = process.spawn().map_err(|e| e.to_string())?;
+    let (argv, dir, user, no_new_privileges) = (spec.argv, spec.dir, spec.user, spec.no_new_privileges);
+    let pid = match spec.confine {
+        Some(confine) => confined::start(process, &Confined { argv, dir, user, no_new_privileges, confine })?,
+        None => {
+            process.args = argv.into_iter().skip(1).map(OsString::from).collect();
+            process.dir = Some(dir);
+            process.credentials = user.map(confined::credentials);
+            process.no_new_privileges = no_new_privileges;
+            process.spawn().map_err(|e| e.to_string())?
+        }
+    };
     Ok((pid, vec![out, err]))
 }
 

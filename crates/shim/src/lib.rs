@@ -15,6 +15,7 @@
 //! note of the end ([`wire::shim::ToShim::Release`]), when its lifetime pipe has closed, or on SIGTERM, and
 //! never before the application.
 
+mod confined;
 mod event_loop;
 mod instance;
 mod oom;
@@ -22,6 +23,7 @@ mod output;
 mod server;
 mod status;
 
+pub use confined::{CONFINED, confined};
 use std::fs::File;
 use std::io::{self, Read};
 use sys::frame::FrameDecoder;

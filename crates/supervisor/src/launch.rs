@@ -63,6 +63,8 @@ fn prepare(order: &Order) -> Result<Prepared, String> {
     let network = order.network.as_ref().map(|network| (network.make)()).transpose()?;
     let group = confine::group(order)?;
     spec.groups = group.folders().to_vec();
+    spec.no_new_privileges = confine::no_new_privileges(&order.spec, order.user.as_ref());
+    spec.confine = confine::confinement(order)?;
     let shim = start_shim(order, &spec, network).inspect_err(|_| group.remove());
     let shim = shim.map_err(|error| format!("cannot start the shim: {error}"))?;
     Ok((address, env, shim))
@@ -217,7 +219,7 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
     let Order { id, spec, places, user, lifetime, .. } = order;
     let credentials = |user: &sys::user::User| Credentials {
         uid: user.uid,
-        gid: user.gid,
+        gid: confine::group_id(spec).unwrap_or(user.gid),
         groups: sys::user::groups(&user.name, user.gid),
     };
     let (stop_signal, stop, secret) = match &order.runner {
@@ -237,7 +239,7 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         secret,
         redact: spec.logs.redact.clone(),
         dir: spec.dir.clone(),
-        user: user.as_ref().map(credentials),
+        user: user.as_ref().map(credentials).or_else(|| confine::own_group(spec)),
         socket: places.shim_socket.clone(),
         status: places.status.clone(),
         out: places.out.clone(),
@@ -247,6 +249,8 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         stop_signal,
         stop_ms: u64::try_from(stop.as_millis()).unwrap_or(u64::MAX),
         groups: Vec::new(),
+        no_new_privileges: false,
+        confine: None,
         lifetime: lifetime.is_some(),
         network: order.network.is_some(),
         binds: order.network.iter().flat_map(|network| network.binds.clone()).collect(),

@@ -14,6 +14,7 @@ mod group;
 mod host;
 
 pub use group::Group;
+pub(crate) use group::write;
 pub use host::Host;
 
 /// What the members of a group may use together; none: what there is.

@@ -21,6 +21,7 @@ pub mod proc;
 pub mod process;
 pub mod random;
 pub mod removal;
+pub mod sandbox;
 pub mod service_manager;
 pub mod signal;
 pub mod terminal;

@@ -2,6 +2,7 @@
 //! argument list or in its own environment), then listens on [`ShimSpec::socket`]. On each connection it answers
 //! requests in order, and after [`ToShim::Watch`] it says every change unasked.
 
+use model::confine::TmpfsSpec;
 use model::redact::RedactKind;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -47,9 +48,65 @@ pub struct ShimSpec {
     /// Descriptor 5 is a network namespace, which the instance is in. The shim itself is not: its socket and files are the host's.
     #[serde(default)]
     pub network: bool,
+    /// Nothing that it executes gains rights.
+    #[serde(default)]
+    pub no_new_privileges: bool,
+    /// What it is kept from beyond that; none: nothing.
+    #[serde(default)]
+    pub confine: Option<Confinement>,
     /// Files and folders that take the place of others, for the instance alone.
     #[serde(default)]
     pub binds: Vec<Bind>,
+}
+
+/// What an instance is kept from. `mainstay confined` sees to it: a program between the shim and the app, in the app's own process.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Confinement {
+    /// No file can be changed but below [`Self::writable`] and [`Self::tmpfs`].
+    pub read_only: bool,
+    /// Folders that can.
+    pub writable: Vec<PathBuf>,
+    /// Folders that are seen even where a tmpfs would hide them.
+    pub kept: Vec<PathBuf>,
+    /// Folders in memory.
+    pub tmpfs: Vec<TmpfsSpec>,
+    /// Files that it alone sees.
+    pub files: Vec<PlacedFile>,
+    /// Capabilities that it gets.
+    pub cap_add: Vec<String>,
+    /// Capabilities that it can never get.
+    pub cap_drop: Vec<String>,
+    /// Landlock and seccomp.
+    pub sandbox: bool,
+}
+
+/// A file with this content, which may be secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedFile {
+    /// Where.
+    pub target: PathBuf,
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// User and group that it belongs to.
+    pub owner: (u32, u32),
+    /// Permissions.
+    pub mode: u32,
+}
+
+/// What `mainstay confined` reads as one frame from descriptor 3. It says on descriptor 4 what went wrong; nothing: it became the app.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Confined {
+    /// Command and arguments.
+    pub argv: Vec<String>,
+    /// Working folder.
+    pub dir: PathBuf,
+    /// Credentials; none: those it has.
+    pub user: Option<Credentials>,
+    /// As in [`ShimSpec::no_new_privileges`].
+    pub no_new_privileges: bool,
+    /// What it is kept from.
+    pub confine: Confinement,
 }
 
 /// A file or folder in the place of another.

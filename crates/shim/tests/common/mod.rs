@@ -52,6 +52,8 @@ pub fn spec(dir: &Path, script: &str) -> ShimSpec {
         stop_signal: 15,
         stop_ms: 10_000,
         groups: Vec::new(),
+        no_new_privileges: false,
+        confine: None,
         lifetime: false,
         network: false,
         binds: Vec::new(),
@@ -67,8 +69,14 @@ impl Shim {
         let dir = tempfile::tempdir().unwrap();
         let mut spec = spec(dir.path(), script);
         change(&mut spec);
+        Shim::start(dir, spec, None)
+    }
+
+    /// `user`: of the shim itself; none: that of the test.
+    pub fn start(dir: tempfile::TempDir, spec: ShimSpec, user: Option<sys::process::Credentials>) -> Shim {
         let (spec_read, spec_write) = sys::pipe::new().unwrap();
         let mut spawn = Spawn::new(env!("CARGO_BIN_EXE_shim-under-test"));
+        spawn.credentials = user;
         spawn.descriptors.push((shim::SPEC_DESCRIPTOR, spec_read));
         let mut lifetime = None;
         if spec.lifetime {

@@ -182,7 +182,7 @@ impl Group {
 }
 
 /// One write: the kernel takes each as one order.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let open = || -> io::Result<File> { OpenOptions::new().write(true).open(path) };
     open().and_then(|mut file| file.write_all(text.as_bytes())).map_err(named)

@@ -58,6 +58,8 @@ pub struct Spawn {
     pub descriptors: Vec<(RawFd, OwnedFd)>,
     /// What it sees that this process does not.
     pub inside: Inside,
+    /// Nothing that it executes gains rights (`PR_SET_NO_NEW_PRIVS`, prctl(2)).
+    pub no_new_privileges: bool,
 }
 
 /// What was being done when a start failed.
@@ -126,6 +128,7 @@ impl Spawn {
             groups: Vec::new(),
             descriptors: Vec::new(),
             inside: Inside::default(),
+            no_new_privileges: false,
         }
     }
 
@@ -156,6 +159,7 @@ impl Spawn {
             new_session: self.new_session,
             parent: self.dies_with_parent.then(rustix::process::getpid),
             umask: self.umask,
+            no_new_privileges: self.no_new_privileges,
             inside: Prepared::new(self.inside).map_err(|e| fail(Stage::Inside, e))?,
             descriptors: out_of_the_way(self.descriptors).map_err(|e| fail(Stage::Descriptors, e))?,
         };
@@ -257,6 +261,7 @@ struct InChild {
     parent: Option<rustix::process::Pid>,
     umask: Option<u32>,
     inside: Prepared,
+    no_new_privileges: bool,
     descriptors: Vec<(RawFd, OwnedFd)>,
 }
 
@@ -292,6 +297,9 @@ impl InChild {
             rustix::thread::set_thread_groups(&c.groups)?;
             rustix::thread::set_thread_gid(c.gid)?;
             rustix::thread::set_thread_uid(c.uid)?;
+        }
+        if self.no_new_privileges {
+            rustix::thread::set_no_new_privs(true)?;
         }
         // After the credentials: their change takes the wish back.
         if self.parent.is_some() {
