@@ -266,6 +266,9 @@ pub struct UpArgs {
     /// Pull images again that are there
     #[arg(long)]
     pub pull: bool,
+    /// Start it even where it reserves more processors or memory than there are; kept for later reloads
+    #[arg(long)]
+    pub overcommit: bool,
 }
 
 /// `start`.
@@ -290,6 +293,9 @@ pub struct StartArgs {
     /// Pull images again that are there
     #[arg(long, conflicts_with = "names")]
     pub pull: bool,
+    /// Start it even where it reserves more processors or memory than there are; kept for later reloads
+    #[arg(long, conflicts_with = "names")]
+    pub overcommit: bool,
 }
 
 /// `restart`.
@@ -318,6 +324,9 @@ pub struct ReloadArgs {
     /// Pull images again that are there
     #[arg(long)]
     pub pull: bool,
+    /// Start it even where it reserves more processors or memory than there are; kept for later reloads
+    #[arg(long)]
+    pub overcommit: bool,
 }
 
 /// `cleanup`.

@@ -23,11 +23,13 @@
 //! meanwhile), 422 (the manifest has errors) or 500. Answers to changes come when the change is recorded, not when it is done: `status`
 //! tells ([`StackStatus::change`]).
 
+mod confinement;
 mod tasks;
 mod upgrade;
 mod usage;
 mod views;
 
+pub use confinement::{EnforcedStatus, ReservedStatus};
 use ipnet::IpNet;
 use manifest::Compose;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,9 @@ pub struct StackRequest {
     /// Pull images again that are there.
     #[serde(default)]
     pub pull: bool,
+    /// It may reserve more than there is, from now on.
+    #[serde(default)]
+    pub overcommit: bool,
 }
 
 /// Read the manifest again.
@@ -70,6 +75,9 @@ pub struct ReloadRequest {
     /// Pull images again that are there.
     #[serde(default)]
     pub pull: bool,
+    /// It may reserve more than there is, from now on.
+    #[serde(default)]
+    pub overcommit: bool,
 }
 
 /// Other numbers of instances than the manifest says, all of them or none.
@@ -161,6 +169,9 @@ pub struct Status {
     /// What the host uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostStatus>,
+    /// What is reserved of it; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<ReservedStatus>,
 }
 
 /// A site's certificate.
@@ -295,7 +306,7 @@ pub struct AppStatus {
     /// What it starts from is being built.
     #[serde(default)]
     pub build: Option<BuildStatus>,
-    /// Bytes of memory at which an instance is ended: the keeper looks once a second.
+    /// Bytes of memory at which an instance is ended; [`InstanceStatus::enforced`] says by whom.
     #[serde(default)]
     pub memory_limit: Option<u64>,
     /// Bytes of memory at which an instance is recycled.
@@ -406,6 +417,9 @@ pub struct InstanceStatus {
     /// What it uses; where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageStatus>,
+    /// What holds of its limits and of what it is to be kept from; with its use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enforced: Vec<EnforcedStatus>,
     /// Files of its output and of its errors; where settings were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<PathBuf>,

@@ -55,6 +55,14 @@ pub enum KeeperError {
         /// The manifest it was started from.
         manifest: PathBuf,
     },
+    /// More is reserved than there is.
+    #[error("{stack} reserves more than this host has left; --overcommit starts it all the same")]
+    Overcommitted {
+        /// The stack.
+        stack: String,
+        /// A line for each app that reserves anything.
+        services: String,
+    },
     /// No such stack or app.
     #[error("there is no {0}")]
     Unknown(String),
@@ -99,6 +107,7 @@ impl KeeperError {
             | Self::Listen { .. }
             | Self::Certificate(_)
             | Self::HostTaken { .. }
+            | Self::Overcommitted { .. }
             | Self::StackTaken { .. } => 1,
             Self::Unknown(_) | Self::Wrong(_) => 2,
             Self::Locked { .. } | Self::Conflict(_) => 5,
@@ -118,6 +127,7 @@ impl KeeperError {
             | Self::Input(_)
             | Self::Listen { .. }
             | Self::Certificate(_)
+            | Self::Overcommitted { .. }
             | Self::HostTaken { .. } => 422,
             Self::Trial(_) | Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
         }
@@ -127,6 +137,7 @@ impl KeeperError {
     pub(crate) fn failure(&self) -> Failure {
         let diagnostics = match self {
             Self::Manifest { diagnostics } => diagnostics.clone(),
+            Self::Overcommitted { services, .. } => services.clone(),
             _ => String::new(),
         };
         Failure { error: self.to_string(), diagnostics }

@@ -179,6 +179,7 @@ impl Keeper {
             if self.ending.is_none() {
                 report_failure("removing a stack", self.store.remove(&name));
                 builds::forget(&self.home, &name);
+                let _ = sys::durable::remove(&self.home.overcommit(&name)); // there is none: nothing to forget
                 self.send_listeners();
             }
         }

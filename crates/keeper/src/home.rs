@@ -1,6 +1,6 @@
 //! Where a keeper keeps its files and sockets (the table in `ARCHITECTURE.md`).
 
-use model::{AppId, InstanceId};
+use model::{AppId, InstanceId, StackName};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,10 @@ impl Home {
     /// Folder of the control groups of its instances, below the keeper's own.
     pub fn groups(&self) -> String {
         format!("mainstay-{}", self.run.file_name().unwrap_or_default().to_string_lossy())
+    }
+    /// Is there where a stack may reserve more than there is.
+    pub fn overcommit(&self, stack: &StackName) -> PathBuf {
+        self.home.join("overcommit").join(stack.as_str())
     }
     /// The state store.
     pub fn database(&self) -> PathBuf {

@@ -56,6 +56,7 @@ impl Keeper {
             p50_us: measured(seen.p50_us),
             p99_us: measured(seen.p99_us),
             usage: None,
+            enforced: Vec::new(),
             logs: if query.settings { logs() } else { Vec::new() },
         }
     }

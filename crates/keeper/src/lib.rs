@@ -11,6 +11,7 @@
 //! - [`certificates`]: made, loaded, checked and renewed for the edge.
 //! - [`builds`]: what apps start from, built by their steps before; [`images`]: the same of containers.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
+//! - [`admission`]: what stacks reserve, against what there is; [`confinement`]: what instances are really held to.
 //! - [`merge`]: what stacks say about the edge they share.
 //! - [`edge_host`]: the edge process and the listening sockets; [`edge_link`]: what the loop and the edge tell each other.
 //! - [`herald`]: what a service manager is told; [`handed`]: listening sockets that it gave.
@@ -22,6 +23,7 @@
 //! - [`why`]: why a request failed.
 //! - [`api`], [`home`]: the words of the control API, and where files and sockets are.
 
+mod admission;
 mod alerts;
 pub mod api;
 mod bans;
@@ -31,6 +33,7 @@ mod boot;
 mod builds;
 mod certificates;
 mod change;
+mod confinement;
 mod contained;
 mod control;
 mod edge_host;
@@ -83,6 +86,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 pub use store::SCHEMA;
+pub use supervisor::confine::doubts as not_enforceable;
 use tokio::sync::{Notify, watch};
 pub use trial::Trial;
 

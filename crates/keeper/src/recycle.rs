@@ -125,7 +125,7 @@ impl Keeper {
     }
 
     /// What its stack says of an app now: limits hold at once for what runs already.
-    fn spec_in_force(&self, id: &InstanceId) -> Option<&AppSpec> {
+    pub(crate) fn spec_in_force(&self, id: &InstanceId) -> Option<&AppSpec> {
         let stack = self.stacks.get(&id.app.stack)?;
         let active = stack.active.as_ref().and_then(|active| active.spec.apps.get(&id.app.app));
         active.or_else(|| stack.head(&id.app.app).map(|(_, spec)| spec))

@@ -2,6 +2,7 @@
 //! somebody asks, and what is used is measured then ([`crate::usage`]).
 
 use crate::api;
+use crate::confinement;
 use crate::edge_host::EdgeEvent;
 use crate::keeper::{Keeper, LAST_LINES};
 use crate::service_status;
@@ -57,8 +58,10 @@ impl Keeper {
         for (query, answer) in std::mem::take(&mut self.waiting) {
             let mut status = self.status(query);
             let sampler = Arc::clone(&self.sampler);
+            let confined = if query.usage == api::Detail::None { Vec::new() } else { self.confined() };
             let fill = move || {
                 sampler.fill(&mut status, query.usage);
+                confinement::fill(&mut status, confined);
                 let _ = answer.send(status);
             };
             if query.usage == api::Detail::None {
@@ -89,6 +92,7 @@ impl Keeper {
             certificates: self.certificates.status(SystemTime::now()),
             bans: self.bans.len(),
             host: None,
+            reserved: self.reserved(),
         }
     }
 

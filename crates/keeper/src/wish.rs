@@ -2,7 +2,7 @@
 //! brings it about.
 //!
 //! ```text
-//! load the manifest ─▶ hosts free? ─▶ compare ─ nothing new ─▶ "no change"
+//! load the manifest ─▶ hosts free? room for what it reserves? ─▶ compare ─ nothing new ─▶ "no change"
 //!                                        └▶ certificates? bind ─▶ compare-and-swap in the store ─▶ candidate ─ the first one ─▶ committed at once
 //! ```
 //! Until the store has taken it nothing is changed; what was bound for it by then is closed again.
@@ -37,6 +37,8 @@ struct Wish {
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
     loaded: Loaded,
+    /// It may reserve more than there is.
+    overcommit: bool,
 }
 
 impl Wish {
@@ -88,7 +90,7 @@ impl Keeper {
     }
 
     fn put_loaded(&mut self, request: StackRequest, loaded: Loaded) -> Result<Accepted, KeeperError> {
-        let StackRequest { manifest, compose, http, https, .. } = request;
+        let StackRequest { manifest, compose, http, https, overcommit, .. } = request;
         let name = loaded.spec.name.clone();
         let running = self.stacks.get(&name).filter(|stack| !stack.removing);
         if let Some(running) = running.filter(|stack| stack.manifest != manifest) {
@@ -102,7 +104,7 @@ impl Keeper {
         };
         let http = or_before(http, before.map(|active| &active.http));
         let https = or_before(https, before.map(|active| &active.https));
-        let mut accepted = self.propose(Wish { manifest, compose, http, https, loaded })?;
+        let mut accepted = self.propose(Wish { manifest, compose, http, https, loaded, overcommit })?;
         let stopped = self.stacks.get(&name).map(|stack| stack.stopped.clone()).unwrap_or_default();
         for app in stopped {
             self.set_stopped(&name, &app, false);
@@ -164,9 +166,10 @@ impl Keeper {
             let why = format!("the manifest now names the stack {other}; stop {name} and start it anew");
             return self.unless_refused(&other, Err(KeeperError::Conflict(why)));
         }
-        let wish = Wish { manifest, compose, http, https, loaded };
+        let wish = Wish { manifest, compose, http, https, loaded, overcommit: request.overcommit };
         if request.dry_run {
             self.check_hosts(wish.spec())?;
+            self.admit(wish.spec(), wish.overcommit)?;
             return Ok(self.compare(&wish));
         }
         let accepted = self.propose(wish);
@@ -189,6 +192,10 @@ impl Keeper {
     /// Records a wish, if there is anything new in it.
     fn propose(&mut self, wish: Wish) -> Result<Accepted, KeeperError> {
         self.check_hosts(wish.spec())?;
+        self.admit(wish.spec(), wish.overcommit)?;
+        if wish.overcommit {
+            self.keep_overcommit(&wish.spec().name);
+        }
         let mut accepted = self.compare(&wish);
         let candidate = self.stacks.get(&wish.spec().name).and_then(|stack| stack.candidate.as_ref());
         if accepted.changes.is_empty() && candidate.is_none() {

@@ -22,28 +22,36 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
         failure
     });
     let Loaded { spec, warnings, .. } = loaded?;
-    // Of this host, not of the manifest: a start would refuse it.
-    let unusable = keeper::networks_usable(&spec).err();
+    // Of this host, not of the manifest: a start would refuse it, or go without.
+    let host: Vec<String> = keeper::networks_usable(&spec).err().into_iter().chain(doubts(&spec)).collect();
     if context.json {
         let effective = args.effective.then(|| manifest::effective_json(&spec));
         let diagnostics: Vec<_> = warnings.iter().map(manifest::Diagnostic::to_json).collect();
         let found = json!({
             "ok": true, "stack": spec.name, "diagnostics": diagnostics, "effective": effective,
-            "host": unusable.iter().collect::<Vec<_>>(),
+            "host": host,
         });
         writeln!(out, "{found}")?;
         return Ok(());
     }
     warn(context, &warnings);
-    if let Some(reason) = unusable {
-        eprintln!("{} on this host {reason}", context.style().yellow("warning:"));
-    }
+    let style = context.stderr_style();
+    host.iter().for_each(|reason| eprintln!("{} on this host {reason}", style.yellow("warning:")));
     if args.effective {
         writeln!(out, "{}", manifest::effective(&spec).trim_end())?;
     } else {
         writeln!(out, "{} {}", context.style().green("ok:"), summary(&spec))?;
     }
     Ok(())
+}
+
+/// What of limits and confinement cannot be seen to on this host, by a keeper that this user starts.
+fn doubts(spec: &StackSpec) -> impl Iterator<Item = String> {
+    let of = |(name, app)| {
+        let lines = keeper::not_enforceable(app).into_iter();
+        lines.map(move |line| format!("app {name} cannot be held to {line}"))
+    };
+    spec.apps.iter().flat_map(of)
 }
 
 /// The manifest.

@@ -19,7 +19,12 @@ pub fn run(context: &Context, args: &ReloadArgs) -> Result<(), Failure> {
     let accepted = client
         .reload(
             &stack.name,
-            &ReloadRequest { dry_run: args.dry_run, compose: context.asked(), pull: args.pull },
+            &ReloadRequest {
+                dry_run: args.dry_run,
+                compose: context.asked(),
+                pull: args.pull,
+                overcommit: args.overcommit,
+            },
         )
         .map_err(|error| check::one_by_one(context, error.into()))?;
     if args.dry_run || accepted.changes.is_empty() {

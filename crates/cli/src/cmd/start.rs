@@ -48,6 +48,7 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
             http: args.http,
             https: args.https,
             pull: args.pull,
+            overcommit: args.overcommit,
         })
         .map_err(|error| check::one_by_one(context, error.into()))?;
     let progress = Progress::new(context);

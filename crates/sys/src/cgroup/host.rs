@@ -126,6 +126,13 @@ impl Host {
         }
     }
 
+    /// Least limit of memory of the groups that this process is in.
+    pub fn memory_limit(&self) -> Option<u64> {
+        let (place, _) = self.place(Controller::Memory).ok()?;
+        let around = place.own.ancestors().take_while(|folder| folder.starts_with(&place.mount));
+        around.filter_map(|folder| Group::of(vec![folder.to_owned()]).read().memory).min()
+    }
+
     /// The group of ours that this process is a member of: the one that is called `name`.
     pub fn group_of(&self, pid: u32, name: &str) -> Group {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();

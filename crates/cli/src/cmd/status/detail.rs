@@ -8,7 +8,7 @@ use crate::logs;
 use crate::target;
 use crate::ui::words::{duration, short_size};
 use crate::ui::{Style, plain};
-use keeper::api::{AppStatus, Status, TrafficStatus, Transition};
+use keeper::api::{AppStatus, EnforcedStatus, Status, TrafficStatus, Transition};
 use keeper::home::Home;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -105,9 +105,6 @@ fn words(value: &Value) -> Option<String> {
 /// Limits that hold, by whoever sees to them. Nothing stands here that is only written.
 fn enforced(app: &AppStatus) -> Vec<(String, String)> {
     let mut limits = Vec::new();
-    if let Some(bytes) = app.memory_limit {
-        limits.push(format!("memory {}: looked at once a second, ended beyond it", short_size(bytes)));
-    }
     if let Some(bytes) = app.memory_recycle {
         limits.push(format!("memory {}: looked at once a second, recycled beyond it", short_size(bytes)));
     }
@@ -115,8 +112,19 @@ fn enforced(app: &AppStatus) -> Vec<(String, String)> {
     if let Some(files) = usage.and_then(|usage| usage.files_limit) {
         limits.push(format!("open files {files}: the kernel refuses more to a process"));
     }
+    let held = app.instances.iter().find(|instance| !instance.enforced.is_empty());
+    limits.extend(held.into_iter().flat_map(|instance| &instance.enforced).map(line));
     let name = |at: usize| if at == 0 { "enforced".to_owned() } else { String::new() };
     limits.into_iter().enumerate().map(|(at, text)| (name(at), text)).collect()
+}
+
+/// One of them: what was asked for, what holds, by whom; or that it does not.
+fn line(it: &EnforcedStatus) -> String {
+    let problem = it.problem.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    match (&it.holds, &it.by) {
+        (Some(holds), Some(by)) => format!("{} {}: {holds} ({by}{problem})", it.key, it.asked),
+        _ => format!("{} {}: NOT ENFORCED{problem}", it.key, it.asked),
+    }
 }
 
 /// What is known of its instances beyond the table.

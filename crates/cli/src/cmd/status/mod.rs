@@ -9,10 +9,11 @@ use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::logs;
-use crate::ui::words::{count, duration};
+use crate::ui::words::{count, duration, size};
 use crate::ui::{Style, Table};
 use keeper::api::{
-    Alert, AppStatus, Detail, EdgeStatus, KeeperStatus, SecondEdge, StackStatus, Status, StatusQuery,
+    Alert, AppStatus, Detail, EdgeStatus, KeeperStatus, ReservedStatus, SecondEdge, StackStatus, Status,
+    StatusQuery,
 };
 use keeper::home::Home;
 use std::io::{self, Write};
@@ -55,6 +56,9 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     }
     if !status.certificates.is_empty() || status.bans > 0 {
         writeln!(out, "{}", show_doors(&status, style))?;
+    }
+    if let Some(reserved) = status.reserved {
+        writeln!(out, "{}", style.dim(&show_reserved(reserved)))?;
     }
     writeln!(out, "{}", show_keeper(&status.keeper, style))?;
     Ok(())
@@ -183,6 +187,23 @@ fn show_doors(status: &Status, style: Style) -> String {
     let certificates = count(status.certificates.len(), "certificate");
     let bans = count(status.bans, "ban");
     style.dim(&format!("certs   {certificates}{}, {bans}", first.unwrap_or_default()))
+}
+
+/// What is reserved, and what is left.
+fn show_reserved(it: ReservedStatus) -> String {
+    let cpus = |thousandths: u64| thousandths as f64 / 1000.0;
+    let ((cpu, cores), (memory, bytes)) = (it.cpus, it.memory);
+    let left = |all: u64, used: u64| all.saturating_sub(used);
+    let over = if cpu > cores || memory > bytes { ": more than there is" } else { "" };
+    format!(
+        "reserved  {} of {} processors, {} of {}; left: {} and {}{over}",
+        cpus(cpu),
+        cpus(cores),
+        size(memory),
+        size(bytes),
+        cpus(left(cores, cpu)),
+        size(left(bytes, memory)),
+    )
 }
 
 fn show_keeper(keeper: &KeeperStatus, style: Style) -> String {
