@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
         http: args.http,
         https: args.https,
         pull: args.pull,
-            overcommit: args.overcommit,
+        overcommit: args.overcommit,
     };
     let ended = up.start_keeper(request)?;
     let result = up.follow(&ended);
