@@ -145,6 +145,7 @@ impl Cli {
             }
             Verb::Install(_) => Vec::new(),
             Verb::Version
+            | Verb::Doctor
             | Verb::Completions(_)
             | Verb::Keeper(_)
             | Verb::Upgrade(_)
@@ -218,6 +219,8 @@ pub enum Verb {
     Install(InstallArgs),
     /// Replace the program that runs, without a cut connection and without restarting an app
     Upgrade(UpgradeArgs),
+    /// Find what this host cannot do for Mainstay, and the commands that mend it
+    Doctor,
     /// Show the version
     Version,
     /// Print a completion script for a shell

@@ -7,6 +7,7 @@ pub mod cleanup;
 pub mod completions;
 pub mod container;
 pub mod data;
+pub mod doctor;
 pub mod edge;
 pub mod hash_password;
 pub mod history;
@@ -58,6 +59,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     }
     match verb {
         Verb::Check(args) => check::run(context, &args),
+        Verb::Doctor => doctor::run(context),
         Verb::Up(args) => up::run(context, args),
         Verb::Start(args) => start::run(context, args),
         Verb::Stop(args) if args.all => stop::everything(context),
