@@ -52,7 +52,13 @@ fn a_frontend_with_two_stages_is_built_in_the_mode_that_its_argument_says() {
         let stack = Stack::up(frontend(mode), &[], "t.localhost");
         assert_eq!(stack.get("t.localhost", "/"), format!("<h1>web</h1>built in {mode}"));
         let [name] = &stack.images("web")[..] else { panic!("{:?}", stack.images("web")) };
-        let command = podman(&["image", "inspect", "--format", "{{json .Config.Cmd}} {{json .Config.ExposedPorts}}", name]);
+        let command = podman(&[
+            "image",
+            "inspect",
+            "--format",
+            "{{json .Config.Cmd}} {{json .Config.ExposedPorts}}",
+            name,
+        ]);
         assert_eq!(command.trim(), r#"["nginx","-g","daemon off;"] {"3000/tcp":{}}"#);
         let log = stack.build_log("web");
         assert!(log.contains("npm run build") && log.contains("COPY --from=builder"), "{log}");
@@ -115,7 +121,9 @@ fn servers() -> Sandbox {
 fn a_reload_builds_what_changed_and_replaces_only_that() {
     let stack = Stack::up(servers(), &[], "other.localhost");
     for app in ["one", "two"] {
-        wait_within(BUILT, "the others", || (stack.get(&format!("{app}.localhost"), "/") == "same").then_some(()));
+        wait_within(BUILT, "the others", || {
+            (stack.get(&format!("{app}.localhost"), "/") == "same").then_some(())
+        });
     }
     let of_one = stack.build_log("one") + &stack.build_log("two");
     assert_eq!(of_one.matches("another app of the stack has built the same").count(), 1, "{of_one}");
@@ -150,6 +158,9 @@ fn a_build_that_fails_leaves_what_runs_and_says_what_the_engine_said() {
     let said = format!("{}{}", reload.stdout, reload.stderr);
     assert_ne!(reload.code, Some(0), "{said}");
     assert!(said.contains("a word of ***") && said.contains("exit 7"), "{said}");
-    assert!(!said.contains("h0nestly-hidden") && !stack.build_log("other").contains("h0nestly-hidden"), "{said}");
+    assert!(
+        !said.contains("h0nestly-hidden") && !stack.build_log("other").contains("h0nestly-hidden"),
+        "{said}"
+    );
     assert_eq!(stack.get("other.localhost", "/"), "other");
 }

@@ -45,7 +45,8 @@ impl Stack {
     fn pids(&self, app: &str) -> Vec<u64> {
         let status = self.sandbox.status();
         let apps = status["stacks"][0]["apps"].as_array().cloned().unwrap_or_default();
-        let found = apps.iter().find(|it| it["name"] == app).and_then(|it| it["instances"].as_array().cloned());
+        let found =
+            apps.iter().find(|it| it["name"] == app).and_then(|it| it["instances"].as_array().cloned());
         found.unwrap_or_default().iter().filter_map(|it| it["pid"].as_u64()).collect()
     }
 
@@ -57,7 +58,8 @@ impl Stack {
     /// Names of images that the stack had built, with their ids.
     fn images(&self, app: &str) -> Vec<String> {
         let filter = format!("reference=localhost/mainstay/t/{app}:*");
-        let output = podman(&["images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);
+        let output =
+            podman(&["images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);
         output.lines().map(str::to_owned).collect()
     }
 }
@@ -76,7 +78,8 @@ impl Drop for Stack {
 /// What it says on its standard output.
 #[track_caller]
 fn podman(arguments: &[&str]) -> String {
-    let output = std::process::Command::new("podman").args(arguments).output().expect("podman: scripts/setup test");
+    let output =
+        std::process::Command::new("podman").args(arguments).output().expect("podman: scripts/setup test");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "podman {arguments:?}: {said}");
     String::from_utf8_lossy(&output.stdout).into_owned()

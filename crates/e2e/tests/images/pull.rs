@@ -29,7 +29,9 @@ impl Registry {
             path("htpasswd"),
         );
         let registries = format!("[[registry]]\nlocation = \"127.0.0.1:{port}\"\ninsecure = true\n");
-        for (name, text) in [("config.yml", &*config), ("htpasswd", HTPASSWD), ("registries.conf", &registries)] {
+        for (name, text) in
+            [("config.yml", &*config), ("htpasswd", HTPASSWD), ("registries.conf", &registries)]
+        {
             sys::durable::write(&folder.path().join(name), text.as_bytes(), 0o600).unwrap();
         }
         let mut command = Command::new("docker-registry");
@@ -55,7 +57,8 @@ impl Registry {
         std::fs::copy("/bin/busybox", root.join("busybox")).expect("busybox-static: scripts/setup test");
         sys::durable::write(&root.join("www/index.html"), word.as_bytes(), 0o644).unwrap();
         let archive = self.file(&format!("{word}.tar")).display().to_string();
-        let tar = Command::new("tar").args(["-C", &root.display().to_string(), "-cf", &archive, "."]).status();
+        let tar =
+            Command::new("tar").args(["-C", &root.display().to_string(), "-cf", &archive, "."]).status();
         assert!(tar.expect("tar").success());
         let start = r#"CMD ["/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]"#;
         let name = self.image();
@@ -96,7 +99,9 @@ impl Drop for Registry {
 
 fn says(stack: &Stack, word: &str) {
     wait_within(BUILT, word, || {
-        (http::try_status(stack.port, "t.localhost", "/") == Some(200) && stack.get("t.localhost", "/") == word).then_some(())
+        (http::try_status(stack.port, "t.localhost", "/") == Some(200)
+            && stack.get("t.localhost", "/") == word)
+            .then_some(())
     });
 }
 
@@ -144,7 +149,10 @@ fn an_image_that_cannot_be_had_is_an_error_that_says_what_to_provide() {
     let reason = wait_within(BUILT, "the app has failed", || failed(&stack));
     let name = registry.image();
     assert!(reason.contains("manifest unknown") || reason.contains("name unknown"), "{reason}");
-    assert!(reason.contains("podman load -i FILE") && reason.contains(&format!("podman build -t {name}")), "{reason}");
+    assert!(
+        reason.contains("podman load -i FILE") && reason.contains(&format!("podman build -t {name}")),
+        "{reason}"
+    );
 }
 
 /// Why the app has failed, as status says it.
