@@ -138,6 +138,11 @@ impl Diagnostic {
         self.source.piece(self.labels.first().map_or(0, |(span, _)| span.start)).0
     }
 
+    /// Where the fault is; nothing when the file as a whole is meant.
+    pub fn span(&self) -> Option<&Span> {
+        self.labels.first().map(|(span, _)| span)
+    }
+
     /// Line and column, from 1; nothing when the file as a whole is meant.
     pub fn position(&self) -> Option<(usize, usize)> {
         self.labels.first().map(|(span, _)| self.source.position(span.start))
@@ -364,6 +369,11 @@ impl Report {
     /// What stands there in the manifest, secrets masked.
     pub fn written(&self, span: &Span) -> &str {
         self.source.shown.get(span.clone()).unwrap_or_default()
+    }
+
+    /// All that was found so far.
+    pub fn found(&self) -> &[Diagnostic] {
+        &self.found
     }
 
     /// Whether there is an error.

@@ -1,8 +1,8 @@
 //! `[app.NAME]`: code of the user's.
 
 use super::{
-    BalanceFile, BuildFile, CircuitFile, ContainerFile, DurationText, FileFile, HoldFile, ImageFile, LogsFile,
-    MountFile, NetworksFile, OneOrMany, RecycleFile, ResourcesFile, StickyFile, TmpfsFile,
+    BalanceFile, BuildFile, CircuitFile, ContainerFile, DurationText, FileFile, HoldFile, ImageFile,
+    LogsFile, MountFile, NetworksFile, OneOrMany, RecycleFile, ResourcesFile, StickyFile, TmpfsFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

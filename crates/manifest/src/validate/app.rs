@@ -2,8 +2,8 @@
 
 use super::reach::unreachable_folder;
 use super::{
-    Context, build, command, confine, container, env, handler, hold, image, instances, missing, needs, recycle, run,
-    script, traffic,
+    Context, build, command, confine, container, env, handler, hold, image, instances, missing, needs,
+    recycle, run, script, traffic,
 };
 use crate::disk::Identity;
 use crate::file::{AppFile, HealthFile, HealthTable};
@@ -73,7 +73,8 @@ pub fn app(
         command::find(context, place.key("health").key("command"), argv, &dir, &env, who.as_ref());
     }
     let own_image = file.build.as_ref().filter(|_| image::is(place));
-    let own_image = own_image.and_then(|own| image::image(context, place.key("build"), own, container::tag(file)));
+    let own_image =
+        own_image.and_then(|own| image::image(context, place.key("build"), own, container::tag(file)));
     let (own_image, image_build) = own_image.unzip();
     let steps = file.build.as_ref().filter(|_| !contained).and_then(|file| {
         let usable = reachable.is_none().then_some(build::Around { env: &env, who: who.as_ref() });

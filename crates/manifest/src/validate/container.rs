@@ -7,7 +7,9 @@ use crate::file::{
 };
 use crate::place::Place;
 use model::Secret;
-use model::container::{ContainerSpec, FileContent, FileSpec, ImageBuild, ImageSpec, MountSource, MountSpec, PullPolicy};
+use model::container::{
+    ContainerSpec, FileContent, FileSpec, ImageBuild, ImageSpec, MountSource, MountSpec, PullPolicy,
+};
 use model::network::JoinSpec;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +42,12 @@ pub fn alone(context: &mut Context<'_>, place: Place<'_>) {
 }
 
 /// Checks what only a container has. `built`: its image, where it is built.
-pub fn container(context: &mut Context<'_>, place: Place<'_>, file: &AppFile, built: Option<ImageBuild>) -> ContainerSpec {
+pub fn container(
+    context: &mut Context<'_>,
+    place: Place<'_>,
+    file: &AppFile,
+    built: Option<ImageBuild>,
+) -> ContainerSpec {
     let own = file.container.clone().unwrap_or_default();
     let place_of = place.key("container");
     if place.key("writable").given() {

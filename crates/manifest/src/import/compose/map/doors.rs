@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 pub fn put(cx: &mut Cx<'_>, root: &mut Table, services: &[Service<'_>]) {
     let (mut sites, mut forwards) = (Vec::new(), Vec::new());
     for service in services {
-        cx.enter(&["app", service.name]);
         for port in &service.ports {
             say(cx, service, port);
             match port.speaks {
@@ -20,7 +19,6 @@ pub fn put(cx: &mut Cx<'_>, root: &mut Table, services: &[Service<'_>]) {
                 _ => forwards.push(forward(service, port)),
             }
         }
-        cx.leave();
     }
     for (key, node) in std::mem::take(&mut cx.routing.root) {
         // What Traefik has comes first, in its own order.

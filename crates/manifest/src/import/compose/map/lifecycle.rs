@@ -16,9 +16,7 @@ pub fn put(cx: &mut Cx<'_>, service: &Node, once: bool, app: &mut Table) {
         (None, Some(word)) => from_word(cx, word),
         (None, None) => None,
     };
-    let job = service.get("deploy").and_then(|deploy| deploy.get("mode"));
-    let job = job.filter(|mode| mode.scalar().is_some_and(|mode| mode.ends_with("-job")));
-    let default = if once || job.is_some() { "never" } else { "on-failure" };
+    let default = if once || is_job(service) { "never" } else { "on-failure" };
     app.put("restart", restart.unwrap_or_else(|| Node { key: None, ..text(default, service) }));
     let mut stop =
         Table::at(service.get("stop_grace_period").or(service.get("stop_signal")).unwrap_or(service));
@@ -26,6 +24,11 @@ pub fn put(cx: &mut Cx<'_>, service: &Node, once: bool, app: &mut Table) {
     stop.put_if("timeout", service.get("stop_grace_period").and_then(|node| time(cx, node)));
     app.put_table("stop", stop);
     logging(cx, service, app);
+}
+
+fn is_job(service: &Node) -> bool {
+    let mode = service.get("deploy").and_then(|deploy| deploy.get("mode"));
+    mode.is_some_and(|mode| mode.scalar().is_some_and(|mode| mode.ends_with("-job")))
 }
 
 fn time(cx: &mut Cx<'_>, node: &Node) -> Option<Node> {
@@ -125,9 +128,15 @@ pub fn unsaid(cx: &mut Cx<'_>, ended: &[String]) {
     let says = |service: &Node| {
         service.get("restart").is_some()
             || service.get("deploy").is_some_and(|deploy| deploy.get("restart_policy").is_some())
+            || is_job(service)
     };
-    let silent: Vec<_> =
-        cx.services().iter().filter(|(name, service)| !says(service) && !ended.contains(name)).collect();
+    let silent: Vec<_> = cx
+        .services()
+        .iter()
+        .filter(|(name, service)| {
+            !says(service) && !ended.contains(name) && !cx.routing.replaced.contains(name)
+        })
+        .collect();
     let Some((first, service)) = silent.first() else { return };
     if matches!(service.kind, Kind::Broken) {
         return;

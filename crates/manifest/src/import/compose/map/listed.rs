@@ -96,10 +96,6 @@ impl<'w> Walk<'w, '_> {
 
     fn entry(&mut self, key: &str, child: &Node, schema: &'w Value, path: &str, name: &str) {
         let known = schema.get("properties").and_then(Value::as_object);
-        let service = path == "services";
-        if service {
-            self.cx.enter(&["app", key]);
-        }
         if let Some(schema) = known.and_then(|known| known.get(key)) {
             let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             if self.listed(child, &path, key) {
@@ -111,9 +107,6 @@ impl<'w> Walk<'w, '_> {
             self.visit(child, schema, &format!("{path}.*"), &format!("`{key}`"));
         } else if known.is_some() || schema.get("patternProperties").is_some() {
             self.unknown(key, child, schema, name);
-        }
-        if service {
-            self.cx.leave();
         }
     }
 

@@ -26,6 +26,7 @@ mod listed;
 mod native;
 mod needs;
 mod networks;
+mod notes;
 mod out;
 mod ports;
 mod quirks;
@@ -41,6 +42,7 @@ use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::import::compose::Project;
 use crate::import::traefik::Routing;
 use crate::tree::{Node, Span};
+pub use notes::Note;
 use out::{Table, entries};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,17 +74,6 @@ pub struct Options {
     pub env_files: BTreeMap<String, PathBuf>,
 }
 
-/// What was said about a part of the result.
-#[derive(Debug, Clone)]
-pub struct Note {
-    /// The keys that lead to the part; empty: the whole.
-    pub owner: Vec<String>,
-    /// Where it stands in the compose files: `file:line`.
-    pub place: String,
-    /// What was said.
-    pub text: String,
-}
-
 /// The result.
 #[derive(Debug)]
 pub struct Mapped {
@@ -95,8 +86,7 @@ pub struct Mapped {
 /// Maps a project. `routing` is what its labels of Traefik's ask for. What is wrong is in the report; the result is what is left.
 pub fn map(project: &Project, routing: Routing, input: &Input<'_>, report: &mut Report) -> Mapped {
     let tree = &project.root;
-    let mut cx =
-        Cx { report, input, tree, folder: &project.folder, routing, owner: Vec::new(), notes: Vec::new() };
+    let mut cx = Cx { report, input, tree, folder: &project.folder, routing };
     listed::check(&mut cx, tree);
     quirks::check(&mut cx);
     let services = service::all(&mut cx);
@@ -107,7 +97,8 @@ pub fn map(project: &Project, routing: Routing, input: &Input<'_>, report: &mut 
     service::put(&mut cx, &mut root, services);
     top::networks(&mut cx, &mut root);
     top::volumes(&mut cx, &mut root);
-    Mapped { root: root.node(), notes: cx.notes }
+    let root = root.node();
+    Mapped { notes: notes::of(report, tree, &root), root }
 }
 
 /// What the topics share.
@@ -118,21 +109,10 @@ struct Cx<'a> {
     /// Folder that relative paths start from.
     folder: &'a Path,
     routing: Routing,
-    owner: Vec<String>,
-    notes: Vec<Note>,
 }
 
 impl<'a> Cx<'a> {
-    /// What is said from here on is about this part of the result.
-    fn enter(&mut self, owner: &[&str]) {
-        self.owner = owner.iter().map(|&key| key.to_owned()).collect();
-    }
-
-    fn leave(&mut self) {
-        self.owner.clear();
-    }
-
-    /// Says something, and notes it for the printed manifest.
+    /// Says something about what stands there.
     fn say(
         &mut self,
         severity: Severity,
@@ -141,20 +121,12 @@ impl<'a> Cx<'a> {
         at: &Span,
         label: &str,
     ) -> &mut Diagnostic {
-        let message = message.into();
         let found = match severity {
-            Severity::Error => self.report.error(code, message.clone()),
-            Severity::Warning => self.report.warning(code, message.clone()),
-            Severity::Info => self.report.info(code, message.clone()),
+            Severity::Error => self.report.error(code, message),
+            Severity::Warning => self.report.warning(code, message),
+            Severity::Info => self.report.info(code, message),
         };
-        found.at(at.clone(), label);
-        if severity != Severity::Error {
-            let file = found.file().file_name().unwrap_or_default().to_string_lossy();
-            let line = found.position().map_or(1, |(line, _)| line);
-            let place = format!("{file}:{line}");
-            self.notes.push(Note { owner: self.owner.clone(), place, text: message });
-        }
-        found
+        found.at(at.clone(), label)
     }
 
     fn error(&mut self, message: impl Into<String>, at: &Span, label: &str) -> &mut Diagnostic {

@@ -59,6 +59,12 @@ impl Table {
         &self.entries
     }
 
+    /// Puts the keys into this order; those that are not in it follow as they are.
+    pub fn sort(&mut self, order: &[&str]) {
+        let place = |key: &str| order.iter().position(|own| *own == key).unwrap_or(order.len());
+        self.entries.sort_by_key(|(key, _)| place(key));
+    }
+
     /// As a value.
     pub fn node(self) -> Node {
         Node::new(Kind::Table(self.entries), self.span).keyed(self.key)

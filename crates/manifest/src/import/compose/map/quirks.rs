@@ -44,11 +44,9 @@ const SETTINGS: [(&str, &[(&str, &str)]); 1] = [(
 pub fn check(cx: &mut Cx<'_>) {
     unread(cx);
     for (name, service) in cx.services() {
-        cx.enter(&["app", name]);
         debugging(cx, name, service);
         settings(cx, name, service);
         hosts(cx, service);
-        cx.leave();
     }
 }
 

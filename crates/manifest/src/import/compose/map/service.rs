@@ -11,6 +11,31 @@ use super::{
 };
 use crate::tree::{Kind, Node};
 
+/// Keys of an app as people read them; what is not here follows.
+const ORDER: [&str; 21] = [
+    "image",
+    "build",
+    "entrypoint",
+    "run",
+    "dir",
+    "port",
+    "listen",
+    "instances",
+    "balance",
+    "sticky",
+    "resources",
+    "env",
+    "env_file",
+    "needs",
+    "health",
+    "restart",
+    "stop",
+    "logs",
+    "user",
+    "volumes",
+    "files",
+];
+
 /// A service, and what is known of it before its app is made.
 #[derive(Debug)]
 pub struct Service<'a> {
@@ -33,14 +58,11 @@ pub fn all<'a>(cx: &mut Cx<'a>) -> Vec<Service<'a>> {
         if !matches!(node.kind, Kind::Table(_)) {
             continue;
         }
-        cx.enter(&["app", name]);
         if cx.routing.replaced.contains(name) {
-            cx.leave();
             continue;
         }
         if deploy::is_none(node) {
             let at = node.key.clone().unwrap_or(node.span.clone());
-            cx.leave();
             cx.warn(format!("`{name}` has no instance: it is left out"), &at, "`replicas` is 0");
             continue;
         }
@@ -60,7 +82,6 @@ pub fn all<'a>(cx: &mut Cx<'a>) -> Vec<Service<'a>> {
         });
         let native = native::of(cx, name, node);
         all.push(Service { name, node, ports, port, native });
-        cx.leave();
     }
     all
 }
@@ -76,13 +97,11 @@ pub fn put(cx: &mut Cx<'_>, root: &mut Table, services: Vec<Service<'_>>) {
     let gone: Vec<String> = gone.filter(|name| own.binary_search(&name.as_str()).is_err()).collect();
     let (mut apps, mut data) = (Table::at(cx.tree), Table::at(cx.tree));
     for service in services {
-        cx.enter(&["app", service.name]);
         match &service.native {
             Some(Native::Service(own)) => data.put(service.name, own.clone()),
             Some(Native::Static(_)) => {}
             _ => apps.put(service.name, app(cx, &service, &ended, &gone)),
         }
-        cx.leave();
     }
     root.put_table("app", apps);
     root.put_table("service", data);
@@ -126,6 +145,7 @@ fn app(cx: &mut Cx<'_>, service: &Service<'_>, ended: &[String], gone: &[String]
     for (key, value) in cx.routing.apps.get(name).cloned().unwrap_or_default() {
         app.put(&key, value);
     }
+    app.sort(&ORDER);
     app.node()
 }
 
