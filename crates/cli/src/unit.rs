@@ -19,7 +19,7 @@ pub const STACKS: &str = "mainstay-stacks.service";
 pub const SOCKET: &str = "mainstay.socket";
 
 /// What the keeper and all it starts may do at most. All of it is needed where apps run as users of their own:
-const CAPABILITIES: [(&str, &str); 8] = [
+const CAPABILITIES: [(&str, &str); 10] = [
     ("CAP_SETUID", "edge, apps and databases run as users of their own"),
     ("CAP_SETGID", "and with their groups"),
     ("CAP_CHOWN", "their folders and sockets are given to them"),
@@ -30,6 +30,8 @@ const CAPABILITIES: [(&str, &str); 8] = [
     ),
     ("CAP_KILL", "processes of other users are stopped"),
     ("CAP_NET_BIND_SERVICE", "ports 80 and 443"),
+    ("CAP_SYS_ADMIN", "read-only roots, folders in memory and private files are mounts"),
+    ("CAP_SETPCAP", "apps are kept from capabilities for good"),
     ("CAP_SYS_PTRACE", "/proc says who listens on a port, and what a process of another user holds"),
 ];
 
@@ -66,6 +68,9 @@ KillMode=process
 # an app that the kernel ends for want of memory is the keeper's business, and no reason to stop all others
 OOMPolicy=continue
 TasksMax=infinity
+# limits of apps are control groups below this unit's; the keeper itself is in one (systemd 254 and later) so that it can be started again
+Delegate=yes
+DelegateSubgroup=keeper
 UMask=0022
 # Every app is in this unit, so it gets no sandbox that an app could meet: what is taken away here no app has.
 {reasons}CapabilityBoundingSet={}

@@ -96,8 +96,11 @@ fn systemd_finds_nothing_wrong_with_the_units() {
                 return eprintln!("skipped: systemd-analyze: {error}; scripts/setup test installs it");
             }
         };
+        // Before version 254 it does not know this key, and passes over it.
+        let is_new = |line: &&str| line.contains("'DelegateSubgroup'");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && !said.contains(name), "{name}: {said}");
+        let said: Vec<&str> = said.lines().filter(|line| !is_new(line)).collect();
+        assert!(output.status.success() && !said.concat().contains(name), "{name}: {said:?}");
     }
     // what is wrong would be seen
     let unit = image.unit("mainstay.service");
