@@ -2,8 +2,8 @@
 //! memory files, locks, durable writes, sessions and subreapers, listeners with several accept queues.
 //!
 //! Everything is Linux, blocking and made of plain values: no sibling crate is seen from here. This is the one crate
-//! with unsafe code; it is found in `process::spawn` (between fork and exec) and [`descriptor`] (adopting an inherited
-//! descriptor), and nowhere else.
+//! with unsafe code; it is found in `process::spawn` (between fork and exec), [`descriptor`] (adopting an inherited
+//! descriptor) and `sandbox::kernel` (system calls that no crate has), and nowhere else.
 
 pub mod cgroup;
 pub mod descriptor;
