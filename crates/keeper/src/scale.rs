@@ -156,7 +156,7 @@ fn scalable<'a>(
         Some(number) if number > MOST => {
             wrong(format!("{number} instances of {name}: there may be 1 to {MOST}"))
         }
-        Some(number) if number > 1 && matches!(app.listen_on_host(), Listen::Port(_)) => wrong(format!(
+        Some(number) if number > 1 && matches!(app.listen_beside(), Listen::Port(_)) => wrong(format!(
             "{number} instances of {name} cannot share its fixed port; leave `port` out of the manifest"
         )),
         _ => Ok((name, app)),

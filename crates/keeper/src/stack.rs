@@ -254,7 +254,7 @@ impl Stack {
             asleep: false,
             needs: spec.needs.clone(),
             needs_how: spec.needs_how.clone(),
-            listen: spec.listen_on_host(),
+            listen: spec.listen_beside(),
             keep_outdated: false,
             in_place: false,
             restart: spec.restart.clone(),
@@ -273,7 +273,7 @@ impl Stack {
             let id = self.app_id(name);
             let mine = || observed.instances.values().filter(|instance| instance.id.app == id);
             let ready = mine().filter(|i| i.spec == wanted.spec && i.phase.is_ready()).count();
-            let in_place = matches!(spec.listen_on_host(), Listen::Port(_))
+            let in_place = matches!(spec.listen_beside(), Listen::Port(_))
                 && mine().any(|i| i.spec != wanted.spec && i.phase.is_alive());
             let complete = observed.slots.iter().filter(|((of, _), record)| {
                 *of == id && record.spec == wanted.spec && is_complete(&wanted.restart, &record.end)

@@ -308,10 +308,14 @@ impl AppSpec {
         self.container.is_some() || !self.networks.is_empty()
     }
 
-    /// How it listens, as far as the host's ports go: one that nobody shares is as good as any.
-    pub fn listen_on_host(&self) -> Listen {
+    /// How it listens, as far as two of its instances would be in each other's way: a port of its own address is as good as any, and who
+    /// has a fixed address is like who has a fixed port.
+    pub fn listen_beside(&self) -> Listen {
+        let fixed = self.networks.iter().any(|join| join.address.is_some());
         match self.listen {
-            Listen::Port(_) if self.has_own_address() => Listen::AnyPort,
+            Listen::Port(port) if fixed || !self.has_own_address() => Listen::Port(port),
+            _ if fixed => Listen::Port(0),
+            Listen::Port(_) => Listen::AnyPort,
             listen => listen,
         }
     }
