@@ -84,7 +84,8 @@ pub fn app(
     let (instances, preset) = instances::instances(context, file.instances.as_ref());
     let scale = instances::range(context, place.key("instances"), file.instances.as_ref(), listen);
     let most = scale.as_ref().map_or(instances, |range| range.max);
-    if matches!(listen, Listen::Port(_)) && most > 1 && !contained {
+    let own_address = contained || file.networks.is_some();
+    if matches!(listen, Listen::Port(_)) && most > 1 && !own_address {
         context
             .report
             .error("port::shared", format!("{most} instances of `{name}` cannot share one fixed port"))

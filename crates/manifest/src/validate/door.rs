@@ -143,9 +143,9 @@ pub fn ports(
     services: &BTreeMap<AppName, ServiceSpec>,
     edge: &[SocketAddr],
 ) {
-    // The port of a container is its own.
+    // The port of one with an address of its own is nobody else's.
     let of_apps =
-        apps.iter().filter(|(_, app)| app.container.is_none()).filter_map(|(name, app)| match app.listen {
+        apps.iter().filter(|(_, app)| !app.has_own_address()).filter_map(|(name, app)| match app.listen {
             Listen::Port(port) => Some(("app", name, port)),
             _ => None,
         });

@@ -379,7 +379,12 @@ fn unreached(
             other.env.values().any(|value| fixed.as_ref().is_some_and(|port| value.expose().contains(port)))
         };
         let others = || apps.values().chain(tasks.values().map(|task| &task.app));
-        let needed = others().any(|other| other.needs.contains(name) || told(other));
+        // Neighbours on a network find it by its name.
+        let near = |other: &AppSpec| {
+            app.networks.iter().any(|join| other.networks.iter().any(|it| it.network == join.network))
+        };
+        let known = apps.iter().any(|(other, spec)| other != name && near(spec));
+        let needed = known || others().any(|other| other.needs.contains(name) || told(other));
         if app.listen != Listen::Nothing && !needed && !routed(name) {
             context
                 .report
