@@ -102,7 +102,8 @@ fn five_stacks_have_the_same_ports_each_in_a_network_of_its_own() {
     let stacks: Vec<(String, Sandbox)> = (0..5)
         .map(|number| {
             let name = format!("five{number}");
-            let web = app("web", 5000, "[\"own\"]").replace("NAME", "PORTS = \"5000 80 443 8080 3000 5001 5432\", NAME");
+            let web = app("web", 5000, "[\"own\"]")
+                .replace("NAME", "PORTS = \"5000 80 443 8080 3000 5001 5432\", NAME");
             (name.clone(), sandbox(&manifest(&name, &format!("[network.own]\n{web}instances = 2\n"))))
         })
         .collect();
@@ -138,11 +139,17 @@ fn neither_names_nor_ports_of_another_stack_or_network_are_reached() {
         return;
     }
     let (one, two) = (free_port(), free_port());
-    let first = sandbox(&manifest("secone", &format!(
-        "[network.front]\n[network.back]\ninternal = true\n{}{}{}",
-        app("web", 5000, "[\"front\"]"), app("db", 5432, "[\"back\"]"), app("api", 5000, "[\"front\", \"back\"]")
-    )));
-    let second = sandbox(&manifest("sectwo", &format!("[network.front]\n{}", app("web", 5000, "[\"front\"]"))));
+    let first = sandbox(&manifest(
+        "secone",
+        &format!(
+            "[network.front]\n[network.back]\ninternal = true\n{}{}{}",
+            app("web", 5000, "[\"front\"]"),
+            app("db", 5432, "[\"back\"]"),
+            app("api", 5000, "[\"front\", \"back\"]")
+        ),
+    ));
+    let second =
+        sandbox(&manifest("sectwo", &format!("[network.front]\n{}", app("web", 5000, "[\"front\"]"))));
     let (up, other) = (first.up(one), second.up(two));
     let (status, foreign) = (first.status(), second.status());
     let (api, db) = (address(&status, "secone", "api", "front"), address(&status, "secone", "db", "back"));
@@ -155,7 +162,10 @@ fn neither_names_nor_ports_of_another_stack_or_network_are_reached() {
     }
     for address in [api, db] {
         for port in [5000, 5432] {
-            assert!(ask(two, "sectwo", &format!("/ask/{address}/{port}")).starts_with("no: "), "{address}:{port}");
+            assert!(
+                ask(two, "sectwo", &format!("/ask/{address}/{port}")).starts_with("no: "),
+                "{address}:{port}"
+            );
         }
     }
     assert!(ask(one, "secone", &format!("/ask/{web}/5000")).starts_with("no: "));
@@ -183,9 +193,13 @@ fn names_of_apps_and_aliases_stand_for_their_instances_as_they_come_and_go() {
         return;
     }
     let door = free_port();
-    let backend = app("backend", 8000, "{ net = { aliases = [\"api\"] } }").replace("port = 8000", "instances = 2");
+    let backend =
+        app("backend", 8000, "{ net = { aliases = [\"api\"] } }").replace("port = 8000", "instances = 2");
     let others = ["db", "redis", "aiml-engine"].map(|name| app(name, 5432, "[\"net\"]")).concat();
-    let sandbox = sandbox(&manifest("names", &format!("[network.net]\n{}{backend}{others}", app("web", 3000, "[\"net\"]"))));
+    let sandbox = sandbox(&manifest(
+        "names",
+        &format!("[network.net]\n{}{backend}{others}", app("web", 3000, "[\"net\"]")),
+    ));
     sandbox.start_daemon(door);
     let home = sandbox.home();
     for name in ["db", "redis", "aiml-engine"] {
@@ -195,8 +209,12 @@ fn names_of_apps_and_aliases_stand_for_their_instances_as_they_come_and_go() {
     }
     let addresses = |count: usize| {
         let app = stack_app(&sandbox.status(), "names", "backend");
-        let mut all: Vec<String> = app["instances"].as_array().unwrap().iter()
-            .map(|it| it["networks"]["net"].as_str().unwrap().to_owned()).collect();
+        let mut all: Vec<String> = app["instances"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["networks"]["net"].as_str().unwrap().to_owned())
+            .collect();
         all.sort();
         assert_eq!(all.len(), count);
         all.join(" ")
@@ -231,11 +249,15 @@ fn names_of_apps_and_aliases_stand_for_their_instances_as_they_come_and_go() {
 /// A range of 65,536 addresses of 172.16.0.0/12 that this host does not use.
 fn free_range() -> (String, u8) {
     let routes = std::fs::read_to_string("/proc/net/route").unwrap();
-    let used: Vec<u8> = routes.lines().skip(1).filter_map(|line| {
-        let to = u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok()?;
-        let [first, second, ..] = to.to_le_bytes();
-        (first == 172).then_some(second)
-    }).collect();
+    let used: Vec<u8> = routes
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let to = u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok()?;
+            let [first, second, ..] = to.to_le_bytes();
+            (first == 172).then_some(second)
+        })
+        .collect();
     let second = (16..32).rev().find(|second| !used.contains(second)).unwrap();
     (format!("172.{second}.0.0/16"), second)
 }
@@ -250,9 +272,10 @@ fn a_subnet_that_is_given_is_kept_to_and_one_that_the_host_has_is_refused() {
     let (range, second) = free_range();
     let net = format!("[network.net]\nsubnets = [{{ subnet = \"{range}\" }}]\n");
     let fixed = format!("{{ net = {{ address = \"172.{second}.7.9\" }} }}");
-    let first = sandbox(&manifest("range", &format!(
-        "{net}{}instances = 3\n{}", app("web", 5000, "[\"net\"]"), app("db", 5432, &fixed)
-    )));
+    let first = sandbox(&manifest(
+        "range",
+        &format!("{net}{}instances = 3\n{}", app("web", 5000, "[\"net\"]"), app("db", 5432, &fixed)),
+    ));
     let up = first.up(door);
     let status = first.status();
     assert_eq!(address(&status, "range", "db", "net"), Ipv4Addr::new(172, second, 7, 9));
@@ -264,7 +287,8 @@ fn a_subnet_that_is_given_is_kept_to_and_one_that_the_host_has_is_refused() {
 
     let other = sandbox(&manifest("clash", &format!("{net}{}", app("web", 5000, "[\"net\"]"))));
     let refused = other.run(["up", "--http", "127.0.0.1:0"]);
-    let bridge = links(&first.stack().join(".mainstay")).into_iter().find(|link| link.starts_with("ms-")).unwrap();
+    let bridge =
+        links(&first.stack().join(".mainstay")).into_iter().find(|link| link.starts_with("ms-")).unwrap();
     for text in [range.as_str(), bridge.as_str(), "overlaps"] {
         assert!(refused.stderr.contains(text) || refused.stdout.contains(text), "{text}: {refused:?}");
     }
@@ -278,14 +302,18 @@ fn who_may_not_make_networks_is_told_so_and_nothing_runs_without_them() {
     if !possible() {
         return;
     }
-    let sandbox = sandbox(&manifest("norights", &format!("[network.net]\n{}", app("web", 5000, "[\"net\"]"))));
+    let sandbox =
+        sandbox(&manifest("norights", &format!("[network.net]\n{}", app("web", 5000, "[\"net\"]"))));
     let as_nobody = |arguments: &[&str]| {
         let mut command = sandbox.command(arguments);
         command.uid(65534).gid(65534).env("HOME", sandbox.stack()).env_remove("XDG_RUNTIME_DIR");
         Running::start(command).wait()
     };
     let said = as_nobody(&["check"]);
-    assert!(said.stderr.contains("CAP_NET_ADMIN") && said.stderr.contains("leave `networks` out"), "{said:?}");
+    assert!(
+        said.stderr.contains("CAP_NET_ADMIN") && said.stderr.contains("leave `networks` out"),
+        "{said:?}"
+    );
     let refused = as_nobody(&["up", "--http", "127.0.0.1:0"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("CAP_NET_ADMIN"), "{refused:?}");
