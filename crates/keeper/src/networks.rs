@@ -7,20 +7,22 @@
 //! ```
 //! Ranges that Mainstay picks are kept in the home, so that a network has the same one next time; addresses are not.
 
+mod names;
+
+use self::names::{HOSTS, RESOLVERS, files};
 use crate::home::Home;
 use crate::keeper::Keeper;
+use model::InstanceId;
 use model::network::NetworkSpec;
-use model::observed::Phase;
 use model::spec::{AppSpec, StackSpec};
-use model::{AppId, InstanceId};
-use network::{Bridge, Host, Join, Wanted, names, subnet};
+use network::names::four;
+use network::{Bridge, Host, Join, Wanted, subnet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use supervisor::OwnNetwork;
-use wire::shim::Bind;
 
 /// What is kept of a network: its range, so that it has the same one next time; the rest for a keeper that cannot load its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,10 +83,9 @@ impl Networks {
         let link = self.link(&name);
         let given = spec.subnets.first();
         let kept = self.kept.get(&name);
-        let four = |address: IpAddr| names::four(address);
         let range = match given {
             Some(given) => match given.subnet {
-                ipnet::IpNet::V4(four) => four,
+                ipnet::IpNet::V4(range) => range,
                 ipnet::IpNet::V6(_) => return Err(no_six(key)),
             },
             None => {
@@ -145,7 +146,7 @@ impl Networks {
         let mut spots = Vec::new();
         for join in &spec.networks {
             let bridge = self.bridge(stack, &join.network)?;
-            let address = match join.address.and_then(names::four) {
+            let address = match join.address.and_then(four) {
                 Some(address) => self.fixed(&bridge, address)?,
                 None => self.address(stack, &join.network, &bridge)?,
             };
@@ -180,7 +181,7 @@ impl Networks {
     fn address(&mut self, stack: &StackSpec, key: &str, bridge: &Bridge) -> Result<Ipv4Addr, String> {
         let given = stack.networks.get(key).and_then(|spec| spec.subnets.first());
         let range = given.and_then(|given| given.range).and_then(|range| match range {
-            ipnet::IpNet::V4(four) => Some(four),
+            ipnet::IpNet::V4(range) => Some(range),
             ipnet::IpNet::V6(_) => None,
         });
         // An app that has not started yet keeps its address.
@@ -205,7 +206,7 @@ impl Networks {
             let Kept { subnet, gateway, internal } = self.kept.get(&name)?.clone();
             self.checked.insert(name.clone());
             let bridge = Bridge { link: self.link(&name), name, subnet, gateway, internal };
-            Some((key.clone(), Join { bridge, address: names::four(*address)? }))
+            Some((key.clone(), Join { bridge, address: four(*address)? }))
         });
         let spots: Vec<Spot> = spots.collect();
         if !spots.is_empty() {
@@ -228,22 +229,6 @@ impl Networks {
     pub(crate) fn addresses(&self, id: &InstanceId) -> impl Iterator<Item = (String, IpAddr)> {
         self.spots.get(id).into_iter().flatten().map(|(key, join)| (key.clone(), join.address.into()))
     }
-}
-
-const HOSTS: &str = "hosts";
-const RESOLVERS: &str = "resolv.conf";
-
-/// Makes the files that take the place of the host's.
-fn files(folder: &Path, open: bool) -> std::io::Result<Vec<Bind>> {
-    sys::folder::make(folder, 0o711, None)?;
-    let hosts = names::hosts(std::iter::empty());
-    let mut binds = Vec::new();
-    for (file, text) in [(HOSTS, hosts), (RESOLVERS, names::resolvers(open))] {
-        let source = folder.join(file);
-        names::rewrite(&source, &text)?;
-        binds.push(Bind { source, target: Path::new("/etc").join(file), read_only: true });
-    }
-    Ok(binds)
 }
 
 fn no_six(key: &str) -> String {
@@ -296,11 +281,6 @@ fn is_on(app: &AppSpec, network: &str) -> bool {
 }
 
 impl Keeper {
-    /// Files of an instance's names.
-    pub(crate) fn names_folder(&self, id: &InstanceId) -> PathBuf {
-        self.home.names(id)
-    }
-
     /// What there is to be on the host, and what instances call each other.
     pub(crate) fn keep_networks(&mut self) {
         let wanted = self.wanted_networks();
@@ -360,71 +340,5 @@ impl Keeper {
             doors.clear();
         }
         Wanted { bridges, doors }
-    }
-
-    /// Rewrites the names of instances where others came or went.
-    fn write_names(&mut self) {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let texts: Vec<(InstanceId, String)> = self
-            .networks
-            .spots
-            .keys()
-            .filter_map(|id| Some((id.clone(), self.names_of(id, host.trim())?)))
-            .filter(|(id, text)| self.networks.written.get(id) != Some(text))
-            .collect();
-        for (id, text) in texts {
-            match names::rewrite(&self.names_folder(&id).join(HOSTS), &text) {
-                Ok(()) => drop(self.networks.written.insert(id, text)),
-                Err(error) => tracing::warn!(instance = %id, %error, "its names cannot be written"),
-            }
-        }
-    }
-
-    /// What an instance finds in `/etc/hosts`: itself, then every app of its networks under its name and its aliases there.
-    fn names_of(&self, id: &InstanceId, host: &str) -> Option<String> {
-        let mine = self.networks.spots.get(id)?;
-        let own = mine.first().map(|(_, join)| (IpAddr::V4(join.address), vec![host]));
-        let mut entries: Vec<(IpAddr, Vec<&str>)> = own.into_iter().collect();
-        for (key, join) in mine {
-            let mut others: Vec<(&InstanceId, Ipv4Addr)> = self
-                .networks
-                .spots
-                .iter()
-                .flat_map(|(other, spots)| {
-                    let there = spots.iter().filter(|(_, it)| it.bridge.link == join.bridge.link);
-                    there.map(move |(_, it)| (other, it.address))
-                })
-                .collect();
-            others.retain(|(other, _)| other.app.stack == id.app.stack && self.is_named(other));
-            others.sort_by(|one, two| {
-                (&one.0.app, one.0.slot, one.0.run).cmp(&(&two.0.app, two.0.slot, two.0.run))
-            });
-            entries.extend(
-                others.into_iter().map(|(other, address)| (address.into(), self.names_on(&other.app, key))),
-            );
-        }
-        Some(names::hosts(entries.into_iter()))
-    }
-
-    /// Whether an app's name leads to this instance: it lives, and is ready if any of the app is.
-    fn is_named(&self, id: &InstanceId) -> bool {
-        let Some(instance) = self.observed.instances.get(id) else { return false };
-        match instance.phase {
-            Phase::Ready { .. } => true,
-            Phase::Starting { .. } | Phase::Unhealthy { .. } | Phase::Draining { .. } => {
-                !self.observed.of(&id.app).any(|other| other.phase.is_ready())
-            }
-            Phase::Stopping { .. } | Phase::Ended { .. } => false,
-        }
-    }
-
-    fn names_on<'a>(&'a self, app: &'a AppId, network: &str) -> Vec<&'a str> {
-        let spec = self.stacks.get(&app.stack).and_then(|stack| stack.head(&app.app));
-        let joins =
-            spec.into_iter().flat_map(|(_, spec)| &spec.networks).filter(|join| join.network == network);
-        let aliases = joins.flat_map(|join| &join.aliases).map(String::as_str);
-        let mut names = vec![app.app.as_str()];
-        names.extend(aliases.filter(|alias| *alias != app.app.as_str()));
-        names
     }
 }

@@ -41,12 +41,17 @@ pub(crate) async fn adopt(
         );
         launch::surroundings(&spec, env, user.as_ref())
     });
-    let target =
-        Target { health: launch::health(&health, mainstay.as_deref()), address, command, inside: None };
+    let target = Target {
+        health: launch::health(&health, mainstay.as_deref()),
+        address,
+        command,
+        own_network: !addresses.is_empty(),
+        inside: None,
+    };
     let access = launch::Access::of(user.as_ref(), edge_group);
     let life = Life::new(id, places, reports, link, target, listen, access);
     let life = if contained { life.contained() } else { life };
-    life.with_network(!addresses.is_empty()).last_seen(phase).run(commands).await;
+    life.last_seen(phase).run(commands).await;
 }
 
 async fn connect(places: &Places) -> Option<Link> {

@@ -57,8 +57,6 @@ pub(crate) struct Life {
     /// Why it is being stopped, when that is our own verdict.
     not_ready: Option<String>,
     last_failure: String,
-    /// It has a network of its own: nobody else can listen at its address.
-    own_network: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +86,10 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let Launched { link, address, env, shim } = launched;
     let command = launch::surroundings(&order.spec, env, order.user.as_ref());
     let health = launch::health(&order.spec.health, order.mainstay.as_deref());
-    let target = Target { health, address, command: Some(command), inside: None };
-    let access = Access::of(order.user.as_ref(), order.edge_group);
     let own_network = order.network.is_some();
+    let target = Target { health, address, command: Some(command), own_network, inside: None };
+    let access = Access::of(order.user.as_ref(), order.edge_group);
     let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
-    let life = life.with_network(own_network);
     let life = if order.runner.is_some() { life.contained() } else { life };
     life.run(commands).await;
     // The shim was released or is gone: waiting for it leaves no zombie.
@@ -130,7 +127,6 @@ impl Life {
             born: None,
             not_ready,
             last_failure,
-            own_network: false,
         }
     }
 
@@ -138,10 +134,6 @@ impl Life {
     pub(crate) fn last_seen(mut self, phase: Phase) -> Self {
         self.last_seen = Some(phase);
         self
-    }
-
-    pub(crate) fn with_network(self, own_network: bool) -> Self {
-        Self { own_network, ..self }
     }
 
     /// Of one whose process is the runner of a container.
@@ -218,7 +210,7 @@ impl Life {
     /// fail, one that was told to stop is told again (the former keeper may have died before its shim heard it).
     async fn running(&mut self, pid: u32, started_ms: u64) {
         self.pid = pid;
-        self.target.inside = self.own_network.then_some(Main { pid, born: self.born });
+        self.target.inside = self.target.own_network.then_some(Main { pid, born: self.born });
         self.locate().await;
         let address = self.target.address.clone();
         self.report(What::Running { pid, address, started_ms }).await;
@@ -304,7 +296,7 @@ impl Life {
             return Ok(());
         };
         // Nobody else has the address.
-        if self.own_network
+        if self.target.own_network
             || self.folder.is_some()
             || !matches!(self.listen, Listen::AnyPort | Listen::Port(_))
         {

@@ -19,7 +19,9 @@ pub(crate) struct Target {
     pub(crate) address: Option<Address>,
     /// For a health command; none after an adoption whose specification is gone.
     pub(crate) command: Option<Arc<Surroundings>>,
-    /// Main process of an instance with a network of its own, once it runs: a health command sees what that sees.
+    /// It has a network of its own: nobody else can listen at its address.
+    pub(crate) own_network: bool,
+    /// Main process of such an instance, once it runs: a health command sees what that sees.
     pub(crate) inside: Option<Main>,
 }
 
@@ -58,9 +60,15 @@ pub(crate) struct Surroundings {
 /// # Errors
 /// What failed, in a sentence.
 pub async fn probe(health: &HealthSpec, address: &Address) -> Result<(), String> {
-    Target { health: health.clone(), address: Some(address.clone()), command: None, inside: None }
-        .attempt()
-        .await
+    Target {
+        health: health.clone(),
+        address: Some(address.clone()),
+        command: None,
+        own_network: false,
+        inside: None,
+    }
+    .attempt()
+    .await
 }
 
 impl Target {
