@@ -136,9 +136,9 @@ pub(crate) fn start(order: Order, at: At, reports: mpsc::Sender<Report>) -> Resu
     let policy = policy(&at.home, &order.app, &container, order.build.hash);
     let running = build::start_other(order, what, reports, async move |voice: &mut Voice| {
         let docker = connect(&at.engine).await?.with_timeout(limit);
-        // Podman reads the files of its user itself.
         let kind = engine::kind(&docker).await.map_err(|error| error.to_string())?;
-        let credentials = (!kind.podman).then(Credentials::of_user);
+        let own = Credentials::of_user();
+        let credentials = if kind.podman { own.for_podman() } else { own };
         let mut say = |said: Said<'_>| match said {
             Said::Output(text) => voice.output(text),
             Said::Progress(line) => voice.progress(line),
@@ -148,7 +148,7 @@ pub(crate) fn start(order: Order, at: At, reports: mpsc::Sender<Report>) -> Resu
             ImageSpec::Reference { name, platform, .. } => {
                 let pull = Pull { name, policy, platform: platform.as_deref() };
                 let Image { id, digest } =
-                    image::pull(&docker, pull, credentials.as_ref(), &mut say).await.map_err(failed)?;
+                    image::pull(&docker, pull, &credentials, &mut say).await.map_err(failed)?;
                 Ok(Made { id, digest, built: false })
             }
             ImageSpec::Build(build) => {
@@ -159,9 +159,9 @@ pub(crate) fn start(order: Order, at: At, reports: mpsc::Sender<Report>) -> Resu
                         image::tag(&docker, &image, &name).await.map_err(failed)?;
                         image
                     }
-                    None => image::build(&docker, build, &name, credentials.as_ref(), &mut say)
-                        .await
-                        .map_err(failed)?,
+                    None => {
+                        image::build(&docker, build, &name, &credentials, &mut say).await.map_err(failed)?
+                    }
                 };
                 if let Some(also) = &build.tag {
                     image::tag(&docker, &image, also).await.map_err(failed)?;

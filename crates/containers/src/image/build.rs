@@ -17,7 +17,7 @@ const PART: usize = 64 << 10;
 
 /// Builds an image under this name. Dropped, the engine breaks the build off.
 ///
-/// `credentials`: what the engine does not know itself, for the images that it builds upon.
+/// `credentials`: for the images that it builds upon.
 ///
 /// # Errors
 /// The context cannot be read; the build failed: the engine's words.
@@ -25,17 +25,14 @@ pub async fn build(
     docker: &Docker,
     build: &ImageBuild,
     name: &str,
-    credentials: Option<&Credentials>,
+    credentials: &Credentials,
     mut say: impl FnMut(Said<'_>),
 ) -> Result<Image, ImageError> {
     let read = build.clone();
     let context = tokio::task::spawn_blocking(move || Context::read(&read)).await;
     let context = context.map_err(|error| ImageError::Build(error.to_string()))??;
     let options = options(build, name, &context.dockerfile);
-    let credentials = match credentials {
-        Some(credentials) => Some(credentials.all().await),
-        None => None,
-    };
+    let credentials = Some(credentials.all().await).filter(|all| !all.is_empty());
     let mut output = std::pin::pin!(docker.build_image(
         options,
         credentials,

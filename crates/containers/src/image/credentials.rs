@@ -25,6 +25,7 @@ const TOKEN: &str = "<token>";
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     files: Vec<PathBuf>,
+    for_podman: bool,
 }
 
 /// A file of the engines.
@@ -56,7 +57,7 @@ impl Credentials {
     pub fn of_user() -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
         if let Some(file) = variable("REGISTRY_AUTH_FILE") {
-            return Self { files: vec![file] };
+            return Self { files: vec![file], for_podman: false };
         }
         let home = variable("HOME");
         let uid = rustix::process::getuid().as_raw();
@@ -69,7 +70,18 @@ impl Credentials {
             config.map(|it| it.join("containers/auth.json")),
             docker.map(|it| it.join("config.json")),
         ];
-        Self { files: files.into_iter().flatten().collect() }
+        Self { files: files.into_iter().flatten().collect(), for_podman: false }
+    }
+
+    /// For Podman, whose service reads all of these files but `$REGISTRY_AUTH_FILE` itself. It reads what it is sent as base64url, and the
+    /// client writes base64: what differs there is not sent.
+    pub fn for_podman(self) -> Self {
+        Self { for_podman: true, ..self }
+    }
+
+    fn can_be_sent(&self, credentials: &DockerCredentials) -> bool {
+        let text = serde_json::to_vec(credentials).unwrap_or_default();
+        !self.for_podman || !STANDARD.encode(text).contains(['+', '/'])
     }
 
     /// For one registry; none: nobody.
@@ -77,7 +89,7 @@ impl Credentials {
         for file in &self.files {
             let Some(read) = read(file) else { continue };
             if let Some(found) = in_file(&read, registry).await {
-                return Some(found);
+                return Some(found).filter(|found| self.can_be_sent(found));
             }
         }
         None
@@ -93,6 +105,13 @@ impl Credentials {
                 }
             }
         }
+        // All of them travel in one header, at places that nobody knows: what might differ there is left out.
+        let plain = |text: &Option<String>| {
+            !text.as_ref().is_some_and(|it| it.contains(['>', '?', '~']) || !it.is_ascii())
+        };
+        all.retain(|_, it: &mut DockerCredentials| {
+            !self.for_podman || (plain(&it.username) && plain(&it.password) && plain(&it.identitytoken))
+        });
         all
     }
 }

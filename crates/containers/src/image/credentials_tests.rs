@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 fn written_to(folder: &Path, name: &str, text: &str) -> Credentials {
     std::fs::write(folder.join(name), text).unwrap();
-    Credentials { files: vec![folder.join(name)] }
+    Credentials { files: vec![folder.join(name)], for_podman: false }
 }
 
 #[tokio::test]
@@ -52,4 +52,18 @@ async fn a_helper_is_asked_by_the_registry_s_name() {
     let said = run(&program, "ghcr.io").await.unwrap();
     assert_eq!((&*said.username, &*said.secret), ("anna", "s"));
     assert!(run(&program, "docker.io").await.is_none());
+}
+
+#[tokio::test]
+async fn podman_is_not_sent_what_it_would_misread() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sent = Vec::new();
+    for password in ["plain", "a?", "ab?", "abc?"] {
+        let auth = STANDARD.encode(format!("anna:{password}"));
+        let text = format!(r#"{{"auths":{{"ghcr.io":{{"auth":"{auth}"}}}}}}"#);
+        let credentials = written_to(folder.path(), "config.json", &text);
+        assert!(credentials.of("ghcr.io").await.is_some());
+        sent.push(credentials.for_podman().of("ghcr.io").await.is_some());
+    }
+    assert!(sent[0] && sent.iter().filter(|it| !**it).count() == 1, "{sent:?}");
 }

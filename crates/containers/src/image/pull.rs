@@ -24,14 +24,12 @@ pub struct Pull<'a> {
 
 /// Has an image, and fetches it first where it is to be fetched. Dropped, the engine breaks the pull off.
 ///
-/// `credentials`: what the engine does not know itself.
-///
 /// # Errors
 /// It cannot be had: the registry's own words, and what to do.
 pub async fn pull(
     docker: &Docker,
     Pull { name, policy, platform }: Pull<'_>,
-    credentials: Option<&Credentials>,
+    credentials: &Credentials,
     mut say: impl FnMut(Said<'_>),
 ) -> Result<Image, ImageError> {
     let reference = Reference::parse(name)?;
@@ -45,10 +43,7 @@ pub async fn pull(
             _ => {}
         }
     }
-    let login = match credentials {
-        Some(credentials) => credentials.of(reference.registry()).await,
-        None => None,
-    };
+    let login = credentials.of(reference.registry()).await;
     let secret = login.as_ref().and_then(|login| login.password.clone()).filter(|it| !it.is_empty());
     let failed = |cause: String| {
         let cause = secret.as_ref().map_or(cause.clone(), |secret| cause.replace(secret, "***"));

@@ -14,6 +14,7 @@ pub(super) fn look() -> Vec<Finding> {
     let mut findings = vec![ports()];
     findings.extend(controllers());
     findings.extend([namespaces(), networks()]);
+    findings.extend(sandbox());
     findings
 }
 
@@ -100,4 +101,29 @@ fn networks() -> Finding {
             "run Mainstay as root: sudo mainstay install",
         ),
     }
+}
+
+/// What of confinement the kernel has.
+fn sandbox() -> [Finding; 2] {
+    let able = sys::sandbox::Able::look();
+    let landlock = match able.landlock {
+        Some(version) => Finding::good("Landlock", format!("version {version}")),
+        None => Finding::limited(
+            "Landlock",
+            "the kernel does not have it, or it is off",
+            "where an app may write is kept by its user's rights and by mounts alone",
+            "a kernel of 5.13 or later, with landlock in lsm= of its command line",
+        ),
+    };
+    let seccomp = if able.seccomp {
+        Finding::good("seccomp", "filters of system calls")
+    } else {
+        Finding::limited(
+            "seccomp",
+            "the kernel has no filters of system calls",
+            "apps may make every system call that their user may",
+            "a kernel with CONFIG_SECCOMP_FILTER",
+        )
+    };
+    [landlock, seccomp]
 }
