@@ -9,6 +9,7 @@
 use crate::buffer::Buffer;
 use crate::coding;
 use crate::connection::Client;
+use crate::dashboard::Wanted;
 use crate::error_page::{Refusal, wants_json};
 use crate::files::FileRequest;
 use crate::gate::Waiting;
@@ -45,6 +46,13 @@ pub enum Step {
     File(Box<FileRequest>),
     /// The metrics are shown; `close`: a body is still to come.
     Metrics {
+        /// The connection ends with it.
+        close: bool,
+    },
+    /// What is routed where is shown; `close` as above.
+    Dashboard {
+        /// Which part, and how.
+        wanted: Wanted,
         /// The connection ends with it.
         close: bool,
     },

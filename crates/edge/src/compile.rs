@@ -5,6 +5,7 @@
 //! claim has ended and that was reported.
 
 use crate::access_log::place::Lanes;
+use crate::dashboard::Shown;
 use crate::files::Root;
 use crate::hold::lines::Lines;
 use crate::instance::{Instance, Origin};
@@ -113,7 +114,7 @@ impl Compiler {
             sites.insert(site.hash, Arc::clone(&compiled));
             let target = |route: &Arc<Route>| match &route.handler {
                 Handler::Proxy(id) => upstreams.get(&**id).map(Arc::clone),
-                Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics => None,
+                Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics | Handler::Dashboard => None,
             };
             let number = self.numbers.number(site.hosts.first().map_or("other", String::as_str));
             let asked = |route: &Arc<Route>| upstreams.get(route.auth.as_deref()?).map(Arc::clone);
@@ -337,11 +338,13 @@ fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
         wire::snapshot::Handler::Static(spec) => Handler::Static(Arc::new(Root::new(spec))),
         wire::snapshot::Handler::Redirect(spec) => Handler::Redirect(Redirect::new(spec)),
         wire::snapshot::Handler::Metrics => Handler::Metrics,
+        wire::snapshot::Handler::Dashboard => Handler::Dashboard,
     };
     let stack: Arc<str> = site.stack.as_str().into();
     let mut route = |route: &wire::snapshot::Route| Route {
         stack: Arc::clone(&stack),
         path: route.path.as_str().into(),
+        shown: Shown::new(route),
         handler: handler(&route.handler),
         limits: Limits {
             connect_ms: route.connect_ms,
@@ -358,6 +361,8 @@ fn compile_site(site: &wire::snapshot::Site, policies: &mut Policies) -> Site {
         conditions: Conditions::new(site.routes.iter().map(|route| route.when.as_ref())),
         routes: site.routes.iter().map(|spec| Arc::new(route(spec))).collect(),
         stack,
+        hosts: site.hosts.clone().into(),
+        listen: site.listen.clone().into(),
         https_redirect: site.https_redirect,
     }
 }

@@ -9,6 +9,7 @@ use crate::admit::{Step, admit, malformed, unreadable};
 use crate::answer::{preflight, refuse};
 use crate::buffer::Buffer;
 use crate::connection::{Client, Next};
+use crate::dashboard;
 use crate::error_page::Refusal;
 use crate::files;
 use crate::gate;
@@ -39,6 +40,9 @@ pub async fn run(client: &mut Client) -> Next {
         Step::Proxy(job) => proxy::run(client, &mut record, job).await,
         Step::File(request) => files::run(client, &mut record, request).await,
         Step::Metrics { close } => Box::pin(metrics::run(client, &mut record, *close)).await,
+        Step::Dashboard { wanted, close } => {
+            Box::pin(dashboard::run(client, &mut record, *wanted, *close)).await
+        }
         Step::Preflight(answer, close) => Box::pin(preflight(client, &mut record, answer, *close)).await,
         // It has waited.
         Step::Wait(_) => Next::Close,

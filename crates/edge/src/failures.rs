@@ -79,7 +79,7 @@ pub fn of(record: &Record, worker: &Worker, ended: Instant) -> Option<Failure> {
         tries: tries(record, cause, &detail, took),
         upstream: route.and_then(|route| match &route.handler {
             Handler::Proxy(id) => Some(id.to_string()),
-            Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics => None,
+            Handler::Static(_) | Handler::Redirect(_) | Handler::Metrics | Handler::Dashboard => None,
         }),
         detail,
         held_ms: record.story.as_ref().map_or(0, |story| millis(story.held)),

@@ -31,6 +31,7 @@ mod compile;
 mod connect;
 mod connection;
 mod control;
+mod dashboard;
 mod date;
 mod error_page;
 mod exchange;

@@ -5,6 +5,7 @@ use crate::admit::{Step, closing_with_body, give_back, json_wanted, path_of, why
 use crate::body::{Form, Pump};
 use crate::buffer::Buffer;
 use crate::connection::Client;
+use crate::dashboard;
 use crate::error_page::Refusal;
 use crate::files::FileRequest;
 use crate::headers::{self, Forwarded, Peer};
@@ -41,6 +42,8 @@ pub enum Prepared {
     File(Box<FileRequest>),
     /// The metrics are shown.
     Metrics,
+    /// What is routed where is shown.
+    Dashboard(dashboard::Wanted),
     /// It is refused after all.
     Refuse(Refusal, bool),
 }
@@ -121,6 +124,9 @@ fn answer_itself(
             Prepared::Refuse(closing_with_body(refusal, head), json_wanted(buf, head))
         }
         Handler::Metrics => Prepared::Metrics,
+        Handler::Dashboard => {
+            Prepared::Dashboard(dashboard::Wanted::of(path_of(buf, head), json_wanted(buf, head)))
+        }
         Handler::Proxy(_) => {
             Prepared::Refuse(Refusal::closing(502, Cause::Down, "the upstream is not there"), false)
         }
@@ -145,6 +151,7 @@ pub fn finish(
         }
         Prepared::File(request) => Step::File(request),
         Prepared::Metrics => Step::Metrics { close: !head.body.is_empty() },
+        Prepared::Dashboard(wanted) => Step::Dashboard { wanted, close: !head.body.is_empty() },
         Prepared::Refuse(refusal, json) => Step::refuse(refusal, json),
     };
     give_back(client, rest);

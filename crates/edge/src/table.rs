@@ -6,6 +6,7 @@
 //! Host names are found as [`crate::hosts`] says, among the sites of the listening address that was asked.
 
 use crate::access_log::Lane;
+use crate::dashboard::Shown;
 use crate::files::Root;
 use crate::hosts::Hosts;
 use crate::policy::Policy;
@@ -69,6 +70,10 @@ pub struct SiteEntry {
 pub struct Site {
     /// Name of its stack.
     pub stack: Arc<str>,
+    /// Its host names.
+    pub hosts: Box<[String]>,
+    /// Where alone it is reached; empty: everywhere.
+    pub listen: Box<[SocketAddr]>,
     /// Finds a route's place.
     pub router: Router,
     /// When its routes answer; none: whenever their paths match.
@@ -86,6 +91,8 @@ pub struct Route {
     pub stack: Arc<str>,
     /// As the manifest has it.
     pub path: Box<str>,
+    /// For the dashboard.
+    pub shown: Shown,
     /// What answers.
     pub handler: Handler,
     /// Bounds on a request that takes it.
@@ -109,6 +116,8 @@ pub enum Handler {
     Redirect(Redirect),
     /// Prometheus metrics.
     Metrics,
+    /// What is routed where, and how it is.
+    Dashboard,
 }
 
 /// Times in milliseconds, sizes in bytes; see [`wire::snapshot::Route`].

@@ -11,8 +11,9 @@ use model::network::ForwardSpec;
 use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
 use model::policy::PolicySpec;
-use model::site::{DoorSpec, TlsSpec};
-use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, SiteSpec, UpstreamAddress};
+use model::site::{Balance, DoorSpec, TlsSpec};
+use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, ShareSpec, SiteSpec, UpstreamAddress};
+use model::traffic::TrafficSpec;
 use model::{AppId, AppName, InstanceId, StackName};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -72,6 +73,33 @@ fn sites(revision: &Revision) -> &Arc<[Site]> {
     revision.made.sites.get_or_init(make)
 }
 
+/// The same, without the routes of `while_running` sites whose apps an administrator stopped.
+fn running_sites(stack: &Stack, active: &Revision) -> Arc<[Site]> {
+    let all = sites(active);
+    let hides =
+        |spec: &SiteSpec| spec.while_running && spec.routes.iter().any(|route| is_stopped(stack, route));
+    if stack.stopped.is_empty() || !active.spec.sites.iter().any(hides) {
+        return Arc::clone(all);
+    }
+    let shown = active.spec.sites.iter().zip(all.iter()).map(|(spec, made)| {
+        if !hides(spec) {
+            return made.clone();
+        }
+        let routes = spec.routes.iter().filter(|route| !is_stopped(stack, route)).cloned().collect();
+        site(active, &SiteSpec { routes, ..spec.clone() })
+    });
+    shown.collect()
+}
+
+/// All apps that answer a route were stopped by an administrator.
+fn is_stopped(stack: &Stack, route: &RouteSpec) -> bool {
+    match &route.handler {
+        HandlerSpec::App(name) | HandlerSpec::Port(name, _) => stack.stopped.contains(name),
+        HandlerSpec::Apps(shares) => shares.iter().all(|share| stack.stopped.contains(&share.app)),
+        _ => false,
+    }
+}
+
 /// The foreign servers of a revision, by the id of their upstream.
 pub(crate) fn foreign(revision: &Revision) -> &BTreeMap<String, ProxySpec> {
     let name = &revision.spec.name;
@@ -87,12 +115,14 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     let served = served.filter_map(|stack| Some((stack, stack.active.as_ref()?)));
     for (stack, active) in served.clone() {
         snapshot.trusted.extend(&active.spec.trusted);
-        all_sites.push(Arc::clone(sites(active)));
+        all_sites.push(running_sites(stack, active));
         snapshot.logs.insert(stack.name.to_string(), log_folder::place(&active.spec.logs));
         let apps = active.apps().map(|(name, _)| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
         let ports = active.ports().into_iter();
         snapshot.upstreams.extend(ports.map(|(name, port)| port_of(app(sources, stack.app_id(name)), port)));
+        let shared = active.shares().into_iter();
+        snapshot.upstreams.extend(shared.map(|own| shares(sources, stack, own)));
         snapshot.forwards.extend(active.spec.forwards.iter().map(|spec| forward(&stack.name, spec)));
         let foreign = foreign(active).iter();
         snapshot.upstreams.extend(foreign.map(|(id, proxy)| servers(sources, id.clone(), proxy)));
@@ -165,6 +195,52 @@ fn port_of(app: Upstream, port: u16) -> Upstream {
     Upstream { id: port_id(&app.id, port), endpoints, ..app }
 }
 
+/// Id of the upstream of several apps.
+fn shares_id(stack: &StackName, shares: &[ShareSpec]) -> String {
+    let names: Vec<&str> = shares.iter().map(|share| share.app.as_str()).collect();
+    let text = serde_json::to_vec(shares).unwrap_or_default();
+    format!("{stack}/{}#{:08x}", names.join("+"), model::id::fnv1a(&text) & 0xffff_ffff)
+}
+
+/// The instances of several apps, each with its app's weight. They are met as those of the first.
+fn shares(sources: &Sources<'_>, stack: &Stack, shares: &[ShareSpec]) -> Upstream {
+    let mut apps = shares.iter().map(|share| {
+        let own = app(sources, stack.app_id(&share.app));
+        let mut own = share.port.map_or_else(|| own.clone(), |port| port_of(own.clone(), port));
+        own.endpoints.iter_mut().for_each(|endpoint| endpoint.weight = share.weight);
+        own
+    });
+    let id = shares_id(&stack.name, shares);
+    let first = apps.next().unwrap_or_else(|| Upstream {
+        id: id.clone(),
+        state: UpstreamState::Down,
+        balance: Balance::RoundRobin,
+        http2: false,
+        endpoints: Vec::new(),
+        traffic: TrafficSpec::default(),
+    });
+    let whole = apps.fold(first, |mut whole, own| {
+        // The better state of the two: who may answer soonest is waited for.
+        if rank(own.state) < rank(whole.state) {
+            whole.state = own.state;
+        }
+        whole.endpoints.extend(own.endpoints);
+        whole
+    });
+    Upstream { id, balance: Balance::RoundRobin, ..whole }
+}
+
+fn rank(state: UpstreamState) -> u8 {
+    match state {
+        UpstreamState::Ready => 0,
+        UpstreamState::Starting => 1,
+        UpstreamState::Restarting => 2,
+        UpstreamState::Asleep => 3,
+        UpstreamState::Unhealthy => 4,
+        UpstreamState::Down => 5,
+    }
+}
+
 fn site(revision: &Revision, spec: &SiteSpec) -> Site {
     let stack = &revision.spec.name;
     let routes: Vec<Route> = spec.routes.iter().map(|spec| route(stack, spec)).collect();
@@ -184,6 +260,8 @@ fn route(stack: &StackName, spec: &RouteSpec) -> Route {
         HandlerSpec::Static(files) => Handler::Static(files.clone()),
         HandlerSpec::Redirect(target) => Handler::Redirect(target.clone()),
         HandlerSpec::Metrics => Handler::Metrics,
+        HandlerSpec::Apps(shares) => Handler::Proxy { upstream: shares_id(stack, shares) },
+        HandlerSpec::Dashboard => Handler::Dashboard,
     };
     let mut policy = spec.policy.clone();
     name_auth_server(stack, &mut policy);

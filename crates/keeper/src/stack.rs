@@ -13,7 +13,7 @@ use manifest::Compose;
 use model::network::Protocol;
 use model::observed::{End, Moment, Observed, Phase};
 use model::plan::{AppDesired, Build, Desired, SlotState, slot_state};
-use model::spec::{AppSpec, HandlerSpec, Listen, RestartPolicy, RestartSpec, StackSpec};
+use model::spec::{AppSpec, HandlerSpec, Listen, RestartPolicy, RestartSpec, ShareSpec, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -81,6 +81,19 @@ impl Revision {
     pub(crate) fn forwarded(&self, protocol: Protocol) -> impl Iterator<Item = &SocketAddr> {
         let forwards = self.spec.forwards.iter().filter(move |forward| forward.protocol == protocol);
         forwards.map(|forward| &forward.listen)
+    }
+
+    /// Apps that answer routes together, each such group once.
+    pub(crate) fn shares(&self) -> Vec<&[ShareSpec]> {
+        let mut groups: Vec<&[ShareSpec]> = Vec::new();
+        for route in self.spec.sites.iter().flat_map(|site| &site.routes) {
+            if let HandlerSpec::Apps(own) = &route.handler
+                && !groups.contains(&own.as_slice())
+            {
+                groups.push(own);
+            }
+        }
+        groups
     }
 
     /// Ports of apps beside their own that something leads to.

@@ -70,6 +70,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         hosts: vec![format!("{name}.test")],
         listen: Vec::new(),
         tls: Default::default(),
+        while_running: false,
         https_redirect: true,
         routes: vec![route(name)],
     };

@@ -193,44 +193,7 @@ impl<'a> Parser<'a> {
 
 /// A condition as [`parse`] reads it.
 pub fn text(condition: &Condition) -> String {
-    let join = |list: &[Condition], sign: &str| {
-        let inner = |one: &Condition| match one {
-            Condition::Any(_) | Condition::All(_) => format!("({})", text(one)),
-            one => text(one),
-        };
-        list.iter().map(inner).collect::<Vec<_>>().join(sign)
-    };
-    let call = |name: &str, values: &[&str]| {
-        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
-        format!("{name}({})", values.join(", "))
-    };
-    match condition {
-        Condition::All(list) => join(list, " && "),
-        Condition::Any(list) => join(list, " || "),
-        Condition::Not(inner) => match &**inner {
-            Condition::All(_) | Condition::Any(_) => format!("!({})", text(inner)),
-            inner => format!("!{}", text(inner)),
-        },
-        Condition::Host(host) => call("Host", &[host]),
-        Condition::HostRegexp(regex) => call("HostRegexp", &[regex]),
-        Condition::Path(path) => call("Path", &[path]),
-        Condition::PathPrefix(path) => call("PathPrefix", &[path]),
-        Condition::PathRegexp(regex) => call("PathRegexp", &[regex]),
-        Condition::Method(method) => call("Method", &[method]),
-        Condition::Header(name, value) => call("Header", &[name, value]),
-        Condition::HeaderRegexp(name, regex) => call("HeaderRegexp", &[name, regex]),
-        Condition::Query(name, None) => call("Query", &[name]),
-        Condition::Query(name, Some(value)) => call("Query", &[name, value]),
-        Condition::QueryRegexp(name, regex) => call("QueryRegexp", &[name, regex]),
-        Condition::ClientIp(net) => call("ClientIP", &[&net.to_string()]),
-    }
-}
-
-fn quoted(value: &str) -> String {
-    match value.contains('`') {
-        false => format!("`{value}`"),
-        true => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
-    }
+    condition.to_string()
 }
 
 #[cfg(test)]

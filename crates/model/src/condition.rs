@@ -3,6 +3,7 @@
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display, Formatter};
 
 /// Most memory that one compiled regular expression of a condition may take, in bytes.
 pub const REGEX_SIZE: usize = 1 << 20;
@@ -39,4 +40,53 @@ pub enum Condition {
     QueryRegexp(String, String),
     /// The client's address.
     ClientIp(IpNet),
+}
+
+/// As a manifest's `when` has it.
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(list) => join(f, list, " && "),
+            Self::Any(list) => join(f, list, " || "),
+            Self::Not(inner) => match &**inner {
+                Self::All(_) | Self::Any(_) => write!(f, "!({inner})"),
+                inner => write!(f, "!{inner}"),
+            },
+            Self::Host(host) => call(f, "Host", &[host]),
+            Self::HostRegexp(regex) => call(f, "HostRegexp", &[regex]),
+            Self::Path(path) => call(f, "Path", &[path]),
+            Self::PathPrefix(path) => call(f, "PathPrefix", &[path]),
+            Self::PathRegexp(regex) => call(f, "PathRegexp", &[regex]),
+            Self::Method(method) => call(f, "Method", &[method]),
+            Self::Header(name, value) => call(f, "Header", &[name, value]),
+            Self::HeaderRegexp(name, regex) => call(f, "HeaderRegexp", &[name, regex]),
+            Self::Query(name, None) => call(f, "Query", &[name]),
+            Self::Query(name, Some(value)) => call(f, "Query", &[name, value]),
+            Self::QueryRegexp(name, regex) => call(f, "QueryRegexp", &[name, regex]),
+            Self::ClientIp(net) => call(f, "ClientIP", &[&net.to_string()]),
+        }
+    }
+}
+
+fn join(f: &mut Formatter<'_>, list: &[Condition], sign: &str) -> fmt::Result {
+    for (number, one) in list.iter().enumerate() {
+        f.write_str(if number > 0 { sign } else { "" })?;
+        match one {
+            Condition::Any(_) | Condition::All(_) => write!(f, "({one})")?,
+            one => write!(f, "{one}")?,
+        }
+    }
+    Ok(())
+}
+
+fn call(f: &mut Formatter<'_>, name: &str, values: &[&str]) -> fmt::Result {
+    write!(f, "{name}(")?;
+    for (number, value) in values.iter().enumerate() {
+        f.write_str(if number > 0 { ", " } else { "" })?;
+        match value.contains('`') {
+            false => write!(f, "`{value}`")?,
+            true => write!(f, "\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))?,
+        }
+    }
+    f.write_str(")")
 }

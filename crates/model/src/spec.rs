@@ -94,6 +94,8 @@ pub struct SiteSpec {
     pub tls: TlsSpec,
     /// Plain HTTP is led to HTTPS (301) where the site has it.
     pub https_redirect: bool,
+    /// Routes to apps that an administrator stopped are not there: 404, or the next route.
+    pub while_running: bool,
     /// Routes in the order of the manifest; the first that matches answers.
     pub routes: Vec<RouteSpec>,
 }
@@ -133,6 +135,21 @@ pub enum HandlerSpec {
     Redirect(RedirectSpec),
     /// Prometheus metrics of the edge.
     Metrics,
+    /// Several apps of this stack, in turn, each with its share of the requests.
+    Apps(Vec<ShareSpec>),
+    /// What is routed where, and how it is, for people and programs.
+    Dashboard,
+}
+
+/// An app's share of a route's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareSpec {
+    /// The app.
+    pub app: AppName,
+    /// Another port of it than its own.
+    pub port: Option<u16>,
+    /// Of each of its instances, beside the other apps' instances.
+    pub weight: u32,
 }
 
 /// Where a client is sent.

@@ -180,6 +180,8 @@ pub enum Handler {
     Redirect(RedirectSpec),
     /// Prometheus metrics.
     Metrics,
+    /// What is routed where, and how it is.
+    Dashboard,
 }
 
 /// An app with its instances, or a server that Mainstay does not run.

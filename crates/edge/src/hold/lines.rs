@@ -114,13 +114,13 @@ impl Lines {
 
 /// What became of the requests of each upstream, by their ids.
 pub fn all_stats(table: &Table) -> Vec<UpstreamStats> {
-    let mut all: Vec<UpstreamStats> = table.upstreams.iter().map(|upstream| stats(upstream)).collect();
+    let mut all: Vec<UpstreamStats> = table.upstreams.iter().map(|upstream| stats_of(upstream)).collect();
     all.sort_unstable_by(|one, other| one.upstream.cmp(&other.upstream));
     all
 }
 
 /// What became of an upstream's requests.
-fn stats(upstream: &Upstream) -> UpstreamStats {
+pub fn stats_of(upstream: &Upstream) -> UpstreamStats {
     let line = &upstream.lasting.line;
     let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let Counts { held, overflowed, retried, unsent } = &line.counts;

@@ -3,7 +3,7 @@
 use super::{duration, hold, inline, list, path, policy, size, text, traffic};
 use crate::condition;
 use model::site::{Balance, StaticSpec, TlsSpec};
-use model::spec::{HandlerSpec, HealthSpec, Probe, ProxySpec, RouteSpec, ServerSpec, SiteSpec};
+use model::spec::{HandlerSpec, HealthSpec, Probe, ProxySpec, RouteSpec, ServerSpec, ShareSpec, SiteSpec};
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value, value};
 
 /// `[[site]]`.
@@ -19,6 +19,9 @@ pub fn site(site: &SiteSpec, stack: &str) -> Table {
         TlsSpec::Files { cert, key } => inline([("cert", path(cert).into()), ("key", path(key).into())]),
     };
     table["https_redirect"] = value(site.https_redirect);
+    if site.while_running {
+        table["while_running"] = value(true);
+    }
     let routes: ArrayOfTables = site.routes.iter().map(|own| route(own, site, stack)).collect();
     if !routes.is_empty() {
         table["route"] = Item::ArrayOfTables(routes);
@@ -45,6 +48,15 @@ fn route(route: &RouteSpec, site: &SiteSpec, stack: &str) -> Table {
             table["redirect"] = inline([("to", text(&spec.to).into()), ("status", status.into())]);
         }
         HandlerSpec::Metrics => table["metrics"] = value(true),
+        HandlerSpec::Dashboard => table["dashboard"] = value(true),
+        HandlerSpec::Apps(shares) => {
+            let share = |own: &ShareSpec| -> Value {
+                let port = own.port.map(|port| ("port", i64::from(port).into()));
+                let ends = [("app", own.app.as_str().into()), ("weight", i64::from(own.weight).into())];
+                super::inline_table(ends.into_iter().chain(port)).into()
+            };
+            table["apps"] = value(shares.iter().map(share).collect::<Array>());
+        }
     }
     if let Some(own) = &route.hold {
         table["hold"] = hold::hold(own);

@@ -22,6 +22,9 @@ pub struct SiteFile {
     pub tls: Option<TlsFile>,
     /// Plain HTTP is led to HTTPS (301) where the site has it. Default: `true`.
     pub https_redirect: Option<bool>,
+    /// `true`: routes to apps that were stopped by `mainstay stop APP` are not there until they are started again. Default: `false`,
+    /// such routes answer 502.
+    pub while_running: Option<bool>,
     /// Routes in order; the first that matches answers.
     pub route: Vec<RouteFile>,
     /// What holds for all its routes.
@@ -62,7 +65,7 @@ pub struct TlsTable {
     pub key: Option<String>,
 }
 
-/// A match and what answers it: exactly one of `app`, `proxy`, `static`, `redirect` and `metrics`. Every key of a policy
+/// A match and what answers it: exactly one of `app`, `apps`, `proxy`, `static`, `redirect`, `metrics` and `dashboard`. Every key of a policy
 /// stands in the place of the site's.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -84,13 +87,32 @@ pub struct RouteFile {
     pub files: Option<StaticFile>,
     /// Where the client is sent, or a table.
     pub redirect: Option<RedirectFile>,
+    /// Several apps, in turn: a list of tables with `app` and `weight`.
+    pub apps: Option<Vec<ShareFile>>,
     /// `true`: the edge's Prometheus metrics answer.
     pub metrics: Option<bool>,
+    /// `true`: a page (and JSON) with all routes of the stack, where they lead, and how that is.
+    pub dashboard: Option<bool>,
     /// Where its requests wait while no instance can take them, as an app's `hold`. Default: the app's; with `proxy` none waits.
     pub hold: Option<HoldFile>,
     /// What applies beside that.
     #[serde(flatten)]
     pub policy: PolicyKeys,
+}
+
+/// An app's share of a route's requests.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Share", extend("required" = ["app"]))]
+pub struct ShareFile {
+    /// Name of the app.
+    pub app: Option<String>,
+    /// Which port of the app's, beside its own: of an app in a container, or on a private network.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i64>,
+    /// Of each of its instances, beside those of the other apps. Default: 1.
+    #[schemars(range(min = 1, max = 65535))]
+    pub weight: Option<i64>,
 }
 
 /// A server, a list of servers, or a table.

@@ -5,15 +5,18 @@ use super::{Context, app, files, forward, known, missing, traffic, unknown_app};
 use crate::diagnostic::nearest;
 use crate::file::{
     BalanceFile, ProxyFile, ProxyTable, RedirectFile, RedirectTable, RouteFile, ServerFile, ServerTable,
+    ShareFile,
 };
 use crate::place::Place;
 use crate::values;
 use model::site::Balance;
-use model::spec::{HandlerSpec, Listen, Probe, ProxySpec, RedirectSpec, ServerSpec, UpstreamAddress};
+use model::spec::{
+    HandlerSpec, Listen, Probe, ProxySpec, RedirectSpec, ServerSpec, ShareSpec, UpstreamAddress,
+};
 use model::traffic::{HoldSpec, TrafficSpec};
 
 /// Keys of which one answers.
-const HANDLERS: [&str; 5] = ["app", "proxy", "static", "redirect", "metrics"];
+const HANDLERS: [&str; 7] = ["app", "apps", "proxy", "static", "redirect", "metrics", "dashboard"];
 
 /// Where a redirect can lead, in terms of the request.
 const PLACEHOLDERS: [&str; 4] = ["scheme", "host", "path", "query"];
@@ -29,7 +32,10 @@ pub fn handler(
     match given[..] {
         [] => {
             let found = context.report.error("route::empty", "nothing answers this route");
-            found.at(place.span(), "`app`, `proxy`, `static`, `redirect` or `metrics` is missing");
+            found.at(
+                place.span(),
+                "`app`, `apps`, `proxy`, `static`, `redirect`, `metrics` or `dashboard` is missing",
+            );
             return None;
         }
         [_] => {}
@@ -59,12 +65,49 @@ pub fn handler(
     if let Some(file) = &route.files {
         return files::folder(context, place.key("static"), file).map(HandlerSpec::Static);
     }
-    if route.metrics? {
-        return Some(HandlerSpec::Metrics);
+    if let Some(files) = &route.apps {
+        return shares(context, place.key("apps"), files, scope).map(HandlerSpec::Apps);
     }
+    match (route.metrics, route.dashboard) {
+        (Some(true), _) => return Some(HandlerSpec::Metrics),
+        (_, Some(true)) => return Some(HandlerSpec::Dashboard),
+        (None, None) => return None,
+        _ => {}
+    }
+    let key = if route.metrics.is_some() { "metrics" } else { "dashboard" };
     let found = context.report.error("route::empty", "nothing answers this route");
-    found.at(place.key("metrics").span(), "`metrics = false` answers nothing");
+    found.at(place.key(key).span(), format!("`{key} = false` answers nothing"));
     None
+}
+
+/// Several apps, each with its share.
+fn shares(
+    context: &mut Context<'_>,
+    list: Place<'_>,
+    files: &[ShareFile],
+    scope: &Scope<'_>,
+) -> Option<Vec<ShareSpec>> {
+    if files.is_empty() {
+        let found = context.report.error("route::empty", "nothing answers this route");
+        found.at(list.span(), "empty");
+    }
+    let mut shares: Vec<ShareSpec> = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let place = list.item(index);
+        missing(context, place, "app", "a share", "write `{ app = \"web\", weight = 2 }`");
+        let app = to_app(context, place.key("app"), file.app.as_deref()?, scope)?;
+        let port = file.port.and_then(|port| u16::try_from(port).ok());
+        if port.is_some() && !forward::has_address(context, place, scope, &app) {
+            return None;
+        }
+        if shares.iter().any(|other| other.app == app && other.port == port) {
+            let found = context.report.error("route::twice", format!("app `{app}` is listed twice"));
+            found.at(place.key("app").span(), "again here").help("give it a `weight` instead");
+        }
+        let weight = file.weight.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1);
+        shares.push(ShareSpec { app, port, weight });
+    }
+    Some(shares)
 }
 
 /// An app that takes requests.

@@ -7,6 +7,7 @@ mod build;
 mod command;
 mod confine;
 mod container;
+mod dashboard;
 mod door;
 mod env;
 mod files;
@@ -210,6 +211,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     needs::check(context, place, &apps, &tasks);
     let stack = name.as_ref().map_or("", StackName::as_str);
     let sites = site::sites(context, place, file, stack, &apps);
+    dashboard::check(context, place.key("site"), &sites, &[http.as_slice(), https.as_slice()].concat());
     let scope = site::Scope {
         stack,
         hosts: &[],
@@ -369,8 +371,10 @@ fn unreached(
             _ => false,
         };
         let routes = || file.site.iter().flat_map(|site| &site.route);
-        routes().any(|route| route.app.as_deref() == Some(name.as_str()) || asks(&route.policy))
-            || file.site.iter().any(|site| asks(&site.policy))
+        routes().any(|route| {
+            let shared = route.apps.iter().flatten().any(|share| share.app.as_deref() == Some(name.as_str()));
+            shared || route.app.as_deref() == Some(name.as_str()) || asks(&route.policy)
+        }) || file.site.iter().any(|site| asks(&site.policy))
     };
     for (name, app) in apps {
         // a fixed port may be written into what another app is told: `API = "http://127.0.0.1:5010"`

@@ -62,7 +62,8 @@ pub fn sites(
         let scope =
             Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, when: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
-        SiteSpec { tls, https_redirect: redirect, routes, hosts, listen }
+        let while_running = site.while_running.unwrap_or(false);
+        SiteSpec { tls, https_redirect: redirect, while_running, routes, hosts, listen }
     });
     let sites: Vec<SiteSpec> = sites.collect();
     zones(context, place.key("site"), &sites);
@@ -126,7 +127,12 @@ fn routes(
         if hold.is_some()
             && !matches!(
                 handler,
-                None | Some(HandlerSpec::App(_) | HandlerSpec::Port(..) | HandlerSpec::Proxy(_))
+                None | Some(
+                    HandlerSpec::App(_)
+                        | HandlerSpec::Port(..)
+                        | HandlerSpec::Apps(_)
+                        | HandlerSpec::Proxy(_)
+                )
             )
         {
             let found = context.report.error("hold::nowhere", "nothing of this route waits for an instance");

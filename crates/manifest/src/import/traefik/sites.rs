@@ -204,6 +204,7 @@ impl Sites<'_> {
         if draft.secure && !(any && with_pair.is_none()) {
             entries.push(("https_redirect", node::flag(draft.redirect, span)));
         }
+        entries.push(("while_running", node::flag(true, span)));
         entries.push(("body", node::text(BODY, span)));
         entries.push(("timeout", node::text(SILENCE, span)));
         entries.push(("security_headers", node::flag(false, span)));

@@ -99,7 +99,10 @@ impl Keys {
         defaults: &[HeaderSpec],
         handler: &HandlerSpec,
     ) -> (Timeouts, u64, PolicySpec) {
-        let passes = matches!(handler, HandlerSpec::App(_) | HandlerSpec::Port(..) | HandlerSpec::Proxy(_));
+        let passes = matches!(
+            handler,
+            HandlerSpec::App(_) | HandlerSpec::Port(..) | HandlerSpec::Apps(_) | HandlerSpec::Proxy(_)
+        );
         let inert = matches!(handler, HandlerSpec::Static(files) if files.inert);
         let cors = pick(&self.cors, &site.cors).flatten();
         let mut methods = pick(&self.methods, &site.methods).unwrap_or_default();
