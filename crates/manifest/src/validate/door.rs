@@ -22,13 +22,16 @@ pub fn listen(
     place: Place<'_>,
     file: &ManifestFile,
 ) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    // Sites with doors of their own, and apps that nobody asks, need none.
+    let needed = file.site.iter().any(|site| site.listen.is_none());
     let file = &file.listen;
     let mut seen = Vec::new();
     let mut http = addresses(context, place.key("http"), file.http.as_ref(), &mut seen);
     let https = addresses(context, place.key("https"), file.https.as_ref(), &mut seen);
     if file.http.is_none() {
         http.extend(DEFAULT_HTTP.parse::<SocketAddr>());
-    } else if items(place.key("http"), file.http.as_ref()).next().is_none() && file.https.is_none() {
+    } else if items(place.key("http"), file.http.as_ref()).next().is_none() && file.https.is_none() && needed
+    {
         let found = context.report.error("listen::nowhere", "the edge would listen nowhere");
         found.at(place.key("http").span(), "empty").help(format!("leave the key out for {DEFAULT_HTTP:?}"));
     }

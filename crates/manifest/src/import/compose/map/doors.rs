@@ -6,7 +6,7 @@ use super::out::{Table, flag, integer, list, text};
 use super::service::Service;
 use super::speaks::Speech;
 use crate::tree::{Kind, Node};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Puts `listen`, `site` and `forward`.
 pub fn put(cx: &mut Cx<'_>, root: &mut Table, services: &[Service<'_>]) {
@@ -73,14 +73,10 @@ fn say(cx: &mut Cx<'_>, service: &Service<'_>, door: &Door) {
     }
 }
 
-/// `:80`, or with an address.
+/// Where a port is published; without an address at all those of IPv4.
 fn listen(door: &Door) -> Node {
-    let port = door.port.port;
-    let written = match door.port.address {
-        None => format!(":{port}"),
-        Some(address) => SocketAddr::new(address, port).to_string(),
-    };
-    text(written, &door.port.node)
+    let address = door.port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    text(SocketAddr::new(address, door.port.port).to_string(), &door.port.node)
 }
 
 fn site(service: &Service<'_>, door: &Door) -> Node {

@@ -11,7 +11,7 @@ const MOST: usize = 1024;
 /// A port of the host's that leads to one of a container's.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// Where the host listens; none: everywhere.
+    /// Where the host listens; none: at all addresses of IPv4.
     pub address: Option<IpAddr>,
     /// Port of the host.
     pub port: u16,

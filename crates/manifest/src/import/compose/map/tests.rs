@@ -225,7 +225,7 @@ fn overrides() -> Options {
     Options { dockerfiles: ["frontend", "backend"].map(dockerfile).into(), ..Options::default() }
 }
 
-// req: QUIRK-08, QUIRK-09, QUIRK-22
+// req: QUIRK-08, QUIRK-09
 #[test]
 fn plosolver_as_it_is() {
     let Some(files) = fragments(&["CFG-05.plosolver.docker-compose.yml", "CFG-09.plosolver.env"]) else {
@@ -337,4 +337,25 @@ volumes: { db: }
     let shown = |text: &str| text.replace("hunter2", "SECRET");
     golden("native", &shown(&text));
     golden("native.said", &shown(&said));
+}
+
+#[test]
+fn printed_and_loaded_again_it_is_the_same() {
+    let mut wrong = Vec::new();
+    for (name, files) in fixtures(false) {
+        let asked = Compose { files, ..Compose::default() };
+        let loaded = match crate::load_with(&folder(), &asked, &variable) {
+            Ok(loaded) => loaded,
+            Err(found) => {
+                wrong.push(format!("{name}: {found}"));
+                continue;
+            }
+        };
+        match crate::load_from(&loaded.text, &folder().join("mainstay.toml"), &variable) {
+            Ok(again) if again.spec == loaded.spec => {}
+            Ok(again) => wrong.push(format!("{name}: {:#?}\n{:#?}", loaded.spec, again.spec)),
+            Err(found) => wrong.push(format!("{name}, printed: {found}\n{}", loaded.text)),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
