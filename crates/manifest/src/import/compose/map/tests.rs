@@ -275,6 +275,7 @@ networks: { plo-network: }
 volumes: { postgres_data: , discourse_shared: , traefik_letsencrypt: , redis_data: }
 ";
 
+// req: CFG-16, CFG-22, CFG-23, CFG-24, QUIRK-21
 #[test]
 fn parts_of_files_are_laid_over_a_project() {
     let names = [
