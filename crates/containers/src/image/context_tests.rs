@@ -1,3 +1,5 @@
+//! What a build sees, what it is known by, what is sent.
+
 #![allow(clippy::disallowed_methods)] // files of a test
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Credentials from files and helpers.
+
 #![allow(clippy::disallowed_methods)] // files of a test
 
 use super::*;

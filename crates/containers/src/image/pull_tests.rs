@@ -1,3 +1,5 @@
+//! Progress in one line, and the step that helps.
+
 use super::*;
 use bollard::models::ProgressDetail;
 
