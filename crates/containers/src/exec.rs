@@ -84,8 +84,8 @@ pub async fn run(docker: &Docker, container: &str, command: &[String]) -> Result
     let status = docker.inspect_exec(&id).await?.exit_code;
     let status = status.and_then(|status| i32::try_from(status).ok()).unwrap_or(1);
     let text = String::from_utf8_lossy(&said);
-    // The runtime says it on the command's own output, with the status of shells.
-    if matches!(status, 126 | 127 | -1) && is_missing(&text) {
+    // The runtime says it on the command's own output. What a shell says of a program that it looked for is its own word.
+    if text.contains("OCI runtime") && is_missing(&text) {
         return Ok(missing(command));
     }
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -97,9 +97,9 @@ fn missing(command: &[String]) -> Ran {
     Ran::Missing(format!("the container has no program {program}"))
 }
 
-/// Runtimes' and shells' words for a program that is not there.
+/// Runtimes' words for a program that is not there.
 fn is_missing(text: &str) -> bool {
-    ["executable file not found", "no such file or directory", "not found", "permission denied"]
+    ["executable file not found", "no such file or directory", "permission denied"]
         .iter()
         .any(|words| text.to_ascii_lowercase().contains(words))
 }

@@ -344,7 +344,7 @@ impl Keeper {
         let was_ready = !matches!(phase, Phase::Starting { .. });
         let (pid, started_ms, journal) = (None, None, None);
         let (fingerprint, address) = (meta.fingerprint, meta.address.clone());
-        let facts = Facts { fingerprint, pid, address, started_ms, was_ready, journal };
+        let facts = Facts { fingerprint, pid, address, started_ms, was_ready, not_asked: None, journal };
         self.facts.insert(id.clone(), facts);
         let (instance, spec) = (id.clone(), fingerprint);
         self.observed.apply(Event::Adopted { instance, spec, phase: phase.clone() }, now);

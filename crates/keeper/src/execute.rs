@@ -39,7 +39,8 @@ impl Keeper {
         let journal = self.begin_journal(id, step);
         report_failure("recording a run number", self.store.use_run(id));
         let (address, pid, started_ms) = (None, None, None);
-        let facts = Facts { fingerprint, pid, address, started_ms, was_ready: false, journal };
+        let facts =
+            Facts { fingerprint, pid, address, started_ms, was_ready: false, not_asked: None, journal };
         self.facts.insert(id.clone(), facts);
         let spec = self.stacks.get(&id.app.stack).and_then(|stack| stack.spec_of(&id.app.app, fingerprint));
         // The program alone: its arguments may hold what a variable of the manifest brought in.

@@ -59,6 +59,8 @@ pub(crate) struct Facts {
     pub(crate) address: Option<Address>,
     pub(crate) started_ms: Option<u64>,
     pub(crate) was_ready: bool,
+    /// Why its health command says nothing.
+    pub(crate) not_asked: Option<String>,
     /// Its step in the journal, until that is done.
     pub(crate) journal: Option<u64>,
 }

@@ -24,13 +24,19 @@ impl Keeper {
                     facts.address = Some(address);
                 }
             }
+            What::NotAsked(why) => {
+                tracing::warn!(instance = %id, why, "its health command cannot be run");
+                if let Some(facts) = self.facts.get_mut(&id) {
+                    facts.not_asked = Some(why);
+                }
+            }
             What::Ready => {
-                if self.enter(
-                    &id,
-                    "ready",
-                    "its health check succeeded",
-                    Event::Ready { instance: id.clone() },
-                ) && let Some(facts) = self.facts.get_mut(&id)
+                let unasked = self.facts.get(&id).and_then(|facts| facts.not_asked.as_ref());
+                let why = unasked
+                    .map(|why| format!("it takes connections; its health command cannot be run: {why}"));
+                let why = why.as_deref().unwrap_or("its health check succeeded");
+                if self.enter(&id, "ready", why, Event::Ready { instance: id.clone() })
+                    && let Some(facts) = self.facts.get_mut(&id)
                 {
                     facts.was_ready = true;
                 }

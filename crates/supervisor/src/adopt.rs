@@ -47,6 +47,7 @@ pub(crate) async fn adopt(
         command,
         own_network: !addresses.is_empty(),
         inside: None,
+        contained,
     };
     let access = launch::Access::of(user.as_ref(), edge_group);
     let life = Life::new(id, places, reports, link, target, listen, access);

@@ -17,18 +17,40 @@ const SHOWN: usize = 200;
 /// File mode creation mask, as of apps.
 const UMASK: u32 = 0o022;
 
+/// Why a check failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Exit status of the command.
+    pub(crate) status: Option<i32>,
+    /// What the command said last.
+    pub(crate) said: String,
+    text: String,
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { status: None, said: String::new(), text }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// Runs it to its end; its last line of output goes into the failure. Dropped earlier, it is killed.
 pub(crate) async fn run(
     argv: &[String],
     surroundings: &Surroundings,
     inside: Option<Main>,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let Some((program, arguments)) = argv.split_first() else {
-        return Err("the health command is empty".into());
+        return Err("the health command is empty".to_owned().into());
     };
     let values = launch::placeholders_of(&surroundings.env);
     let program = &launch::fill(program, &values);
-    let failed = |error: io::Error| format!("{program}: {error}");
+    let failed = |error: io::Error| Failure::from(format!("{program}: {error}"));
     let (read, write) = sys::pipe::new().map_err(failed)?;
     let mut output = Receiver::from_owned_fd(read).map_err(failed)?;
     let mut spawn = Spawn::new(program);
@@ -40,7 +62,7 @@ pub(crate) async fn run(
     spawn.inside.of = inside.map(Main::open).transpose().map_err(failed)?;
     spawn.stdout = Some(write.try_clone().map_err(failed)?);
     spawn.stderr = Some(write);
-    let running = Running(spawn.spawn().map_err(|error| error.to_string())?);
+    let running = Running(spawn.spawn().map_err(|error| Failure::from(error.to_string()))?);
     let mut ended = running.ended().map_err(failed)?;
     let mut said = Vec::new();
     let mut open = true;
@@ -70,7 +92,9 @@ pub(crate) async fn run(
     };
     let said = String::from_utf8_lossy(&said);
     let last: String = said.lines().last().unwrap_or_default().chars().take(SHOWN).collect();
-    Err(format!("{program}: {how}{}{last}", if last.is_empty() { "" } else { ": " }))
+    let status = if let Exit::Code(code) = exit { Some(code) } else { None };
+    let text = format!("{program}: {how}{}{last}", if last.is_empty() { "" } else { ": " });
+    Err(Failure { status, said: last, text })
 }
 
 /// Takes some output; false at its end.
@@ -131,16 +155,17 @@ mod tests {
         Surroundings { dir: "/".into(), env, user: None }
     }
 
-    async fn sh(script: &str) -> Result<(), String> {
+    async fn sh(script: &str) -> Result<(), Failure> {
         run(&["sh".to_owned(), "-c".to_owned(), script.to_owned()], &surroundings(), None).await
     }
 
     #[tokio::test]
     async fn its_last_line_says_why() {
         sh("exit 0").await.unwrap();
-        let failure = sh("echo one; echo two >&2; exit 3").await.unwrap_err();
+        let failure = sh("echo one; echo two >&2; exit 3").await.unwrap_err().to_string();
         assert_eq!(failure, "sh: exit status: 3: two");
-        let failure = run(&["no-such-program".to_owned()], &surroundings(), None).await.unwrap_err();
+        let failure =
+            run(&["no-such-program".to_owned()], &surroundings(), None).await.unwrap_err().to_string();
         assert!(failure.contains("no-such-program"), "{failure}");
     }
 

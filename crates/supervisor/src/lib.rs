@@ -150,6 +150,9 @@ pub enum What {
     Located(Address),
     /// It takes requests: for the first time, or again.
     Ready,
+    /// Its health command is not in its container, and nothing was found out by it; the text says what is missing. That it takes connections
+    /// counts instead.
+    NotAsked(String),
     /// It ran and was ready, but its health check failed as often as allowed; the text says what was tried last.
     Unhealthy(String),
     /// It was told to stop, not by this keeper.

@@ -16,7 +16,7 @@ use crate::probe::{Main, Target};
 use crate::{Command, Order, Places, Report, What, contained, port};
 use model::InstanceId;
 use model::observed::{Address, End, Phase};
-use model::spec::{HealthSpec, Listen};
+use model::spec::{HealthSpec, Listen, Probe};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -29,11 +29,14 @@ use wire::shim::{FromShim, ShimState, ShimStatus, ToShim};
 /// one is not pestered.
 const QUICKEST: Duration = Duration::from_millis(10);
 const SLOWEST: Duration = Duration::from_millis(500);
+/// The same of a command inside a container, which costs the engine a process or two.
+const INSIDE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
 /// Signal number of SIGKILL (signal(7)).
 pub(crate) const SIGKILL: i32 = 9;
 
-type Attempt = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Tried = Result<Option<String>, String>;
+type Attempt = Pin<Box<dyn Future<Output = Tried> + Send>>;
 
 /// An instance and everything that is known of it.
 pub(crate) struct Life {
@@ -87,7 +90,8 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let command = launch::surroundings(&order.spec, env, order.user.as_ref());
     let health = launch::health(&order.spec.health, order.mainstay.as_deref());
     let own_network = order.network.is_some();
-    let target = Target { health, address, command: Some(command), own_network, inside: None };
+    let target =
+        Target { health, address, command: Some(command), own_network, inside: None, contained: false };
     let access = Access::of(order.user.as_ref(), order.edge_group);
     let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
     let life = if order.runner.is_some() { life.contained() } else { life };
@@ -139,6 +143,7 @@ impl Life {
     /// Of one whose process is the runner of a container.
     pub(crate) fn contained(mut self) -> Self {
         self.folder = self.places.app_socket.parent().map(PathBuf::from);
+        self.target.contained = true;
         self
     }
 
@@ -220,11 +225,19 @@ impl Life {
         match self.last_seen {
             None | Some(Phase::Starting { .. }) => {
                 let until = Instant::now() + self.target.health.start_period;
-                self.stage = Stage::Starting { until, pause: QUICKEST };
+                self.stage = Stage::Starting { until, pause: self.pace().0 };
             }
             Some(Phase::Ready { .. } | Phase::Draining { .. }) => self.stage = Stage::Ready { failures: 0 },
             Some(Phase::Unhealthy { .. }) => self.stage = Stage::Unhealthy,
             Some(Phase::Stopping { .. } | Phase::Ended { .. }) => self.stop(Command::Stop).await,
+        }
+    }
+
+    /// First and longest pause between two tries while starting.
+    fn pace(&self) -> (Duration, Duration) {
+        match self.target.health.probe {
+            Probe::Command(_) if self.folder.is_some() => INSIDE,
+            _ => (QUICKEST, SLOWEST),
         }
     }
 
@@ -243,8 +256,19 @@ impl Life {
     }
 
     /// Takes note of a try's result and says when to try again.
-    async fn judge(&mut self, result: Result<(), String>) -> Duration {
+    async fn judge(&mut self, tried: Tried) -> Duration {
         let HealthSpec { interval, retries, .. } = self.target.health;
+        let result = match tried {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => {
+                if self.last_failure != why {
+                    self.last_failure.clone_from(&why);
+                    self.report(What::NotAsked(why)).await;
+                }
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        };
         let result = match (result, self.stage) {
             (Ok(()), Stage::Starting { .. }) => self.verify().await,
             (result, _) => result,
@@ -268,7 +292,7 @@ impl Life {
                 }
                 self.stage = match self.stage {
                     Stage::Starting { until, .. } => {
-                        Stage::Starting { until, pause: (pause * 3 / 2).min(SLOWEST) }
+                        Stage::Starting { until, pause: (pause * 3 / 2).min(self.pace().1) }
                     }
                     stage => stage,
                 };
@@ -357,7 +381,7 @@ impl Life {
 }
 
 /// The result of the try under way.
-async fn pending(attempt: &mut Option<Attempt>) -> Result<(), String> {
+async fn pending(attempt: &mut Option<Attempt>) -> Tried {
     match attempt {
         Some(attempt) => attempt.await,
         None => std::future::pending().await,

@@ -1,6 +1,6 @@
 //! One try of a health check. Every failure is a sentence for people.
 
-use crate::command;
+use crate::command::{self, Failure};
 use http1::Limits;
 use model::observed::Address;
 use model::spec::{HealthSpec, Probe};
@@ -23,7 +23,12 @@ pub(crate) struct Target {
     pub(crate) own_network: bool,
     /// Main process of such an instance, once it runs: a health command sees what that sees.
     pub(crate) inside: Option<Main>,
+    /// Its command runs in a container, which may not have the program.
+    pub(crate) contained: bool,
 }
+
+/// Exit status of shells, and of `mainstay container probe`, for a program that is not there: nothing was found out about the app.
+const NO_PROGRAM: i32 = 127;
 
 /// A process by id and birth (in the kernel's ticks): so that nobody else is taken for it.
 #[derive(Debug, Clone, Copy)]
@@ -66,29 +71,42 @@ pub async fn probe(health: &HealthSpec, address: &Address) -> Result<(), String>
         command: None,
         own_network: false,
         inside: None,
+        contained: false,
     }
     .attempt()
     .await
+    .map(drop)
 }
 
 impl Target {
-    /// Tries once, within the check's own timeout.
-    pub(crate) async fn attempt(self) -> Result<(), String> {
+    /// Tries once, within the check's own timeout. Gives why its command could not be asked, where it takes connections all the same.
+    pub(crate) async fn attempt(mut self) -> Result<Option<String>, String> {
         let timeout = self.health.timeout;
-        match tokio::time::timeout(timeout, self.untimed()).await {
+        let whole = async {
+            match self.untimed().await {
+                Ok(()) => Ok(None),
+                Err(failure) if self.contained && failure.status == Some(NO_PROGRAM) => {
+                    self.health.probe = Probe::Connect;
+                    self.untimed().await.map_err(|other| format!("{failure}; {other}"))?;
+                    Ok(Some(failure.said))
+                }
+                Err(failure) => Err(failure.to_string()),
+            }
+        };
+        match tokio::time::timeout(timeout, whole).await {
             Ok(result) => result,
             Err(_) => Err(format!("no answer within {timeout:?}")),
         }
     }
 
-    async fn untimed(self) -> Result<(), String> {
+    async fn untimed(&self) -> Result<(), Failure> {
         match (&self.health.probe, &self.address) {
             (Probe::Alive, _) | (Probe::Http(_) | Probe::Http2(_) | Probe::Connect, None) => Ok(()),
             (Probe::Connect, Some(address)) => match address {
                 Address::Tcp(to) => TcpStream::connect(to).await.map(drop),
                 Address::Unix(path) => UnixStream::connect(path).await.map(drop),
             }
-            .map_err(|error| format!("connecting to {address}: {error}")),
+            .map_err(|error| format!("connecting to {address}: {error}").into()),
             (Probe::Http(path), Some(address)) => {
                 let result = match address {
                     Address::Tcp(to) => match TcpStream::connect(to).await {
@@ -100,7 +118,7 @@ impl Target {
                         Err(error) => Err(error.to_string()),
                     },
                 };
-                result.map_err(|error| format!("GET {path} on {address}: {error}"))
+                result.map_err(|error| format!("GET {path} on {address}: {error}").into())
             }
             (Probe::Http2(path), Some(address)) => {
                 let result = match address {
@@ -113,7 +131,7 @@ impl Target {
                         Err(error) => Err(error.to_string()),
                     },
                 };
-                result.map_err(|error| format!("GET {path} over HTTP/2 on {address}: {error}"))
+                result.map_err(|error| format!("GET {path} over HTTP/2 on {address}: {error}").into())
             }
             (Probe::Command(argv), _) => match &self.command {
                 Some(surroundings) => command::run(argv, surroundings, self.inside).await,

@@ -21,6 +21,7 @@ pub mod images;
 mod network;
 mod running;
 mod sandbox;
+pub mod tiny;
 pub mod tls;
 pub mod webdriver;
 

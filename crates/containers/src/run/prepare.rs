@@ -7,6 +7,7 @@ use bollard::errors::Error;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, InspectNetworkOptions};
 use futures_util::StreamExt;
+use model::container::MountSource;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use wire::container::{LABEL_HOME, LABEL_STACK, RunnerNetwork, RunnerPort, RunnerSpec};
@@ -98,8 +99,16 @@ fn labels(spec: &RunnerSpec, own: &BTreeMap<String, String>) -> HashMap<String, 
     own.iter().chain(ours).map(|(label, value)| (label.clone(), value.clone())).collect()
 }
 
-/// Makes the volumes that are missing. They stay when the stack goes.
+/// Makes the volumes that are missing, which stay when the stack goes, and folders of the host's, as Docker does.
 pub(crate) async fn volumes(spec: &RunnerSpec, docker: &Docker) -> Result<(), Error> {
+    for mount in &spec.mounts {
+        if let MountSource::Bind(path) = &mount.mount.source
+            && !path.exists()
+        {
+            let made = std::fs::create_dir_all(path);
+            made.map_err(|error| refused(format!("the folder {} cannot be made: {error}", path.display())))?;
+        }
+    }
     for (name, volume) in spec.mounts.iter().filter_map(|mount| mount.volume.as_ref()) {
         match docker.inspect_volume(name).await {
             Ok(_) => continue,

@@ -1,0 +1,211 @@
+//! Apps in containers, on a real engine: reached through the edge, found by name, kept within their limits, and adopted, replaced or removed
+//! whoever is killed.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+mod stage;
+
+use serde_json::Value;
+use stage::{HOST, QUICK, Stage, history, instances, pids};
+use std::time::Duration;
+use testkit::tiny::{Belongings, podman};
+use testkit::{Sandbox, free_port, is_alive, tiny, wait_until};
+
+/// A web server that says who it is, and ends when it is told to.
+const SERVE: &str = r#"["sh", "-c", "mkdir -p /tmp/www; hostname > /tmp/www/index.html; httpd -p 8080 -h /tmp/www; trap 'exit 0' TERM; while true; do sleep 0.1; done"]"#;
+
+/// A stack of its own name, and what the engine has of it. None: there is no engine.
+fn stack(apps: &str) -> Option<(Belongings, Stage)> {
+    let image = tiny::image()?;
+    let port = free_port();
+    let name = format!("e2e-{}-{port}", std::process::id());
+    let apps = apps.replace("IMAGE", &format!("image = \"{image}\"")).replace("SERVE", SERVE);
+    let site = format!("[[site]]\nhosts = [\"{HOST}\"]\n[[site.route]]\napp = \"web\"\n");
+    let site = if apps.contains("[app.web]") { site } else { String::new() };
+    let sandbox = Sandbox::with_manifest(&format!("stack = \"{name}\"\n{site}{apps}"));
+    Some((Belongings::of(&name), Stage { sandbox, port }))
+}
+
+const WEB: &str = "[app.web]\nIMAGE\nrun = SERVE\nport = 8080\n";
+
+/// What an engine does in a second takes it many where the machine is busy.
+const LONG: Duration = Duration::from_secs(180);
+
+fn start(stage: &Stage) {
+    stage.starting().wait_within(LONG).expect_code(0);
+}
+
+fn inside(id: &str, command: &[&str]) -> (bool, String) {
+    let (done, said) = podman(&[&["exec", id], command].concat());
+    (done, said.trim().to_owned())
+}
+
+fn out(stage: &Stage, app: &str) -> String {
+    let stack = stage.status()["stacks"][0]["name"].as_str().unwrap_or_default().to_owned();
+    stage.home_file(&format!("logs/{stack}/{app}.1.out.log"))
+}
+
+#[test]
+fn containers_answer_through_the_edge_and_leave_their_volumes_alone() {
+    let manifest = format!(
+        "{WEB}instances = 2\nvolumes = [\"data:/data\"]\n{}[network.default]\nsubnets = [{{ subnet = \"10.213.77.0/24\" }}]\n",
+        "[app.asks]\nIMAGE\nlisten = false\nneeds = [\"web\"]\nrun = [\"sh\", \"-c\", \"until wget -q -O - http://web:8080/; do sleep 0.2; done; trap 'exit 0' TERM; while true; do sleep 0.1; done\"]\n"
+    );
+    let Some((engine, stage)) = stack(&manifest) else { return };
+    start(&stage);
+    let web = stage.wait_ready("web");
+    let answers: std::collections::BTreeSet<String> =
+        (0..10).map(|_| stage.get("/").text().trim().to_owned()).collect();
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    for instance in instances(&web) {
+        let address = instance["address"].as_str().unwrap();
+        assert!(address.starts_with("10.213.77.") && address.ends_with(":8080"), "{address}");
+    }
+    // Another app of its network finds it by name.
+    wait_until("the other app has asked", || {
+        answers.iter().any(|name| out(&stage, "asks").contains(name)).then_some(())
+    });
+    let ids = engine.containers();
+    assert_eq!(ids.len(), 3);
+    for id in &ids {
+        assert_eq!(podman(&["port", id]).1, "", "nothing is published");
+    }
+    for id in &ids {
+        inside(id, &["touch", "/data/kept"]);
+    }
+    stage.run(&["stop"]).expect_code(0);
+    wait_until("nothing runs", || engine.containers().is_empty().then_some(()));
+    wait_until("its network is gone", || engine.networks().is_empty().then_some(()));
+    assert_eq!(engine.volumes().len(), 1);
+    start(&stage);
+    stage.wait_ready("web");
+    let kept = engine.containers().iter().filter(|id| inside(id, &["ls", "/data/kept"]).0).count();
+    assert_eq!(kept, 2);
+}
+
+#[test]
+fn whoever_is_killed_the_containers_end_well() {
+    let Some((engine, stage)) = stack(&format!("{WEB}{QUICK}")) else { return };
+    start(&stage);
+    let name = stage.get("/").text();
+    let runner = pids(&stage.wait_ready("web"))[0];
+
+    // The keeper: the container runs on, and the next one finds it.
+    stage.kill_keeper();
+    assert_eq!(stage.get("/").text(), name);
+    start(&stage);
+    assert_eq!((pids(&stage.wait_ready("web")), stage.get("/").text()), (vec![runner], name.clone()));
+
+    // The engine's service: nothing of the container ends, and it is there again when it is wanted.
+    let service = || {
+        let all = stage.sandbox.processes().into_iter();
+        let words = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        all.filter(|pid| words(pid).contains("service\0--time")).collect::<Vec<_>>()
+    };
+    for pid in service() {
+        stage.kill(pid);
+    }
+    assert_eq!(stage.get("/").text(), name);
+    wait_until("the service is there again", || (!service().is_empty()).then_some(()));
+    assert!(is_alive(runner), "the runner of a container outlives the service");
+    assert_eq!(stage.get("/").text(), name);
+
+    // The runner: a new one, and nothing of the old container.
+    stage.kill(runner);
+    stage.wait_for_app("web", "started again", |app| app["ready"] == 1 && pids(app) != [runner]);
+    assert_ne!(stage.get("/").text(), name);
+    wait_until("one container is left", || (engine.containers().len() == 1).then_some(()));
+    stage.run(&["stop"]).expect_code(0);
+    wait_until("none is left", || engine.containers().is_empty().then_some(()));
+}
+
+/// Two threads that do nothing but count.
+const BUSY: &str = r#"["sh", "-c", "(while true; do :; done) & while true; do :; done"]"#;
+
+#[test]
+fn limits_hold() {
+    let manifest = format!(
+        "[app.busy]\nIMAGE\nlisten = false\nrun = {BUSY}\nresources = {{ cpus = 1.0 }}\nstop = {{ timeout = \"1s\" }}\n\
+         [app.greedy]\nIMAGE\nlisten = false\nrun = [\"sh\", \"-c\", \"sleep 1; exec tail -c 400m /dev/zero\"]\nresources = {{ memory = \"64MB\" }}\nrestart = \"never\"\n\
+         [app.closed]\nIMAGE\nlisten = false\nuser = \"app\"\nread_only = true\ntmpfs = [\"/tmp:noexec,nosuid,size=100m\"]\n\
+         files = [{{ name = \"token\", secret = \"s3cret-in-a-file\" }}]\nrun = [\"sh\", \"-c\", \"trap 'exit 0' TERM; while true; do sleep 0.1; done\"]\n"
+    );
+    let Some((engine, stage)) = stack(&manifest) else { return };
+    let _ = stage.starting().wait_within(LONG);
+    let greedy =
+        stage.wait_for_app("greedy", "ended", |app| app["state"] != "starting" && !history(app).is_empty());
+    let ends: Vec<String> = history(&greedy).into_iter().map(|(_, reason)| reason).collect();
+    let of = |app: &str| {
+        let label = format!("label=mainstay.app={app}");
+        let all = engine.containers();
+        let found = podman(&["ps", "-q", "--no-trunc", "--filter", &label]).1;
+        found.lines().map(str::to_owned).find(|id| all.contains(id)).unwrap_or_else(|| panic!("no {app}"))
+    };
+    assert!(ends.iter().any(|end| end.contains("out of memory")), "{ends:?}");
+
+    let closed = of("closed");
+    assert_eq!(inside(&closed, &["id", "-u"]).1, "1001");
+    let (done, said) = inside(&closed, &["sh", "-c", "touch /etc/x 2>&1"]);
+    assert!(!done && said.contains("Read-only file system"), "{said}");
+    let (done, said) = inside(&closed, &["sh", "-c", "cp /bin/busybox /tmp/true && /tmp/true 2>&1"]);
+    assert!(!done && said.contains("Permission denied"), "{said}");
+    let (done, said) = inside(&closed, &["sh", "-c", "dd if=/dev/zero of=/tmp/big bs=1M count=101 2>&1"]);
+    assert!(!done && said.contains("No space left"), "{said}");
+    assert_eq!(inside(&closed, &["cat", "/run/secrets/token"]).1, "s3cret-in-a-file");
+    assert_eq!(inside(&closed, &["stat", "-c", "%a %u", "/run/secrets/token"]).1, "440 1001");
+    let status = stage.status().to_string();
+    let told = [inside(&closed, &["env"]).1, podman(&["inspect", &closed]).1, status, out(&stage, "closed")];
+    assert!(told.iter().all(|text| !text.contains("s3cret")), "a secret is in its file alone");
+
+    let busy = of("busy");
+    let used = || -> f64 {
+        let (_, text) = podman(&["inspect", "--format", "{{.State.Pid}}", &busy]);
+        let main: u32 = text.trim().parse().unwrap();
+        let mut all = sys::proc::descendants(main).unwrap();
+        all.push(main);
+        let ticks = |pid: &u32| -> f64 {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+            fields.get(11..13).into_iter().flatten().filter_map(|field| field.parse::<f64>().ok()).sum()
+        };
+        all.iter().map(ticks).sum::<f64>() / 100.0
+    };
+    let (before, begun) = (used(), std::time::Instant::now());
+    wait_until("five seconds have passed", || (begun.elapsed().as_secs_f64() > 5.0).then_some(()));
+    let cores = (used() - before) / begun.elapsed().as_secs_f64();
+    println!("two busy threads have {cores:.3} cores");
+    assert!(cores <= 1.05, "{cores}");
+}
+
+// req: CONT-14
+#[test]
+fn a_health_command_runs_inside_and_one_that_is_not_there_is_said_to_be_missing() {
+    let health = |command: &str| {
+        format!(
+            "health = {{ command = {command}, interval = \"200ms\", timeout = \"30s\", start_period = \"170s\", retries = 3 }}\n"
+        )
+    };
+    let manifest = format!(
+        "{WEB}{}[app.bare]\nIMAGE\nrun = SERVE\nport = 8080\n{}",
+        health(r#"["sh", "-c", "test ! -e /tmp/sick"]"#),
+        health(r#"["pg_isready", "-U", "postgres"]"#)
+    );
+    let Some((engine, stage)) = stack(&manifest) else { return };
+    start(&stage);
+    let bare = stage.wait_ready("bare");
+    let said = history(&bare);
+    assert!(
+        said.iter().any(|(state, why)| state == "ready" && why.contains("has no program pg_isready")),
+        "{said:?}"
+    );
+    stage.wait_ready("web");
+    let is_web = |id: &String| {
+        podman(&["inspect", "--format", "{{json .Config.Labels}}", id]).1.contains("\"mainstay.app\":\"web\"")
+    };
+    let web = engine.containers().into_iter().find(is_web).unwrap();
+    inside(&web, &["touch", "/tmp/sick"]);
+    let sick = |app: &Value| instances(app)[0]["state"] == "unhealthy";
+    stage.wait_for_app("web", "unhealthy", sick);
+    inside(&web, &["rm", "/tmp/sick"]);
+    stage.wait_ready("web");
+    assert_eq!(stage.app("bare")["state"], "ready");
+}
