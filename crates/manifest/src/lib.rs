@@ -33,8 +33,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use effective::{app_settings, effective, effective_json};
 pub use import::compose::Compose;
 pub use load::{
-    Loaded, MANIFEST, compose_files, import_compose, load, load_from, load_from_with, load_str, load_with,
-    path_of,
+    Loaded, MANIFEST, compose_files, import_compose, load, load_compose_str, load_from, load_from_with,
+    load_str, load_with, path_of,
 };
 pub use model::spec::StackSpec;
 pub use schema::schema;

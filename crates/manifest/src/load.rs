@@ -117,6 +117,18 @@ pub fn load_from_with(
     load_text(text, path, compose, environment, Disk::of_accepted())
 }
 
+/// Checks compose files as if they stood there, without asking the machine anything, as [`load_str`] does: the first `given` are laid over each
+/// other, the rest may be named by them.
+pub fn load_compose_str(
+    files: &[(&Path, &str)],
+    given: usize,
+    compose: &Compose,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    let paths: Vec<PathBuf> = files.iter().take(given).map(|(path, _)| (*path).to_owned()).collect();
+    load_project(&paths, compose, environment, Disk::holding(files))
+}
+
 /// Loads compose files. They become a manifest, which is checked like one, and whose text is what is kept.
 fn load_project(
     files: &[PathBuf],

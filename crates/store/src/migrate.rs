@@ -191,7 +191,7 @@ mod tests {
         }
         assert!(go_back(&path, 0).is_err() && go_back(&path, SCHEMA + 1).is_err());
         assert_eq!(lost(SCHEMA), Vec::<&str>::new());
-        assert_eq!(lost(1).len(), 2);
+        assert_eq!(lost(1).len(), 3);
     }
 
     #[test]

@@ -80,7 +80,16 @@ pub fn project(
         .or_else(|| loader.value("COMPOSE_PROJECT_NAME", &scope))
         .filter(|name| !name.is_empty());
     let scope = Scope { name: given.clone().or_else(|| Some(name::of_folder(first))), ..scope };
-    let mut root = loader.files(files, &scope, None)?;
+    let Some(mut root) = loader.files(files, &scope, None) else {
+        if !loader.report.has_errors() {
+            loader
+                .report
+                .error("compose::file", "there is nothing in it")
+                .at(0..0, "in this file")
+                .help("write `services:`, and below it a name and its `image:` or `build:`");
+        }
+        return None;
+    };
     let written = root.take("name");
     let name = loader.name(given, written.as_ref(), first);
     let span = written.as_ref().map_or(0..0, |node| node.span.clone());
