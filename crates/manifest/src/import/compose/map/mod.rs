@@ -33,7 +33,7 @@ mod quirks;
 mod service;
 mod speaks;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods)]
 mod tests;
 mod top;
 mod volumes;

@@ -166,7 +166,6 @@ fn the_documents_have_the_table() {
     let (before, rest) = text.split_once("<!-- keys -->\n").unwrap();
     let (own, after) = rest.split_once("<!-- end of keys -->").unwrap();
     if own != table() && std::env::var_os("INSTA_UPDATE").is_some() {
-        #[allow(clippy::disallowed_methods)]
         std::fs::write(&file, format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", table()))
             .unwrap();
     } else {
