@@ -150,8 +150,13 @@ fn one_line(node: &Node, path: &[&str]) -> String {
 
 /// A text as our manifest writes it.
 fn written(node: &Node, text: &str, path: &[&str]) -> String {
-    let own =
-        matches!(path, ["app", _, "env", ..] | ["app", _, "build", "args", ..] | ["app", _, "files", ..]);
+    let own = matches!(
+        path,
+        ["app", _, "env", ..]
+            | ["app", _, "build", "args", ..]
+            | ["app", _, "files", ..]
+            | ["service", _, "password", ..]
+    );
     let keep = own && node.origin != Origin::Written || node.origin == Origin::Secret;
     let variables = node.raw.as_deref().filter(|_| keep).and_then(variables);
     variables.unwrap_or_else(|| escape(text, &[]))

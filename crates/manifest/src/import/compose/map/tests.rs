@@ -21,7 +21,7 @@ struct Done {
 
 fn variable(name: &str) -> Option<String> {
     match name {
-        "API_TOKEN" => Some("hunter2".into()),
+        "API_TOKEN" | "DB_PASSWORD" => Some("hunter2".into()),
         "SHELL_VALUE" => Some("from the shell".into()),
         "HOME" => Some("/home/anna".into()),
         _ => None,
