@@ -3,6 +3,9 @@
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
 mod compose;
+mod daily;
+mod docker;
+mod exec;
 mod host;
 mod import;
 mod numbers;
@@ -14,6 +17,9 @@ mod why;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 pub use compose::ComposeArgs;
+pub use daily::{DownArgs, PsArgs, StatsArgs};
+pub use docker::{Docker, DockerArgs, DockerExec, DockerLogs, DockerNames, DockerUp, DockerVerb};
+pub use exec::ExecArgs;
 pub use host::{InstallArgs, SignalArgs, StopArgs};
 pub use import::{ImportArgs, ImportComposeArgs, ImportVerb};
 use ipnet::IpNet;
@@ -127,6 +133,10 @@ impl Cli {
             | Verb::History(HistoryArgs { place, .. })
             | Verb::Restart(RestartArgs { place, .. })
             | Verb::Reload(ReloadArgs { place, .. }) => take(&mut place.file),
+            Verb::Down(DownArgs { place, .. })
+            | Verb::Ps(PsArgs { place, .. })
+            | Verb::Stats(StatsArgs { place, .. })
+            | Verb::Exec(ExecArgs { place, .. }) => take(&mut place.file),
             Verb::Signal(SignalArgs { place, .. }) => take(&mut place.file),
             Verb::Scale(ScaleArgs { place, .. }) | Verb::Task(TaskArgs { place, .. }) => {
                 take(&mut place.file)
@@ -147,6 +157,7 @@ impl Cli {
             Verb::Version
             | Verb::Doctor
             | Verb::Completions(_)
+            | Verb::Compose(_)
             | Verb::Keeper(_)
             | Verb::Upgrade(_)
             | Verb::Edge(_)
@@ -179,10 +190,16 @@ pub enum Verb {
     Start(StartArgs),
     /// Stop a stack, or some of its apps and services
     Stop(StopArgs),
+    /// Stop a stack; its volumes, data and logs stay
+    Down(DownArgs),
     /// Show what runs, and what is wrong
     Status(StatusArgs),
     /// Show what the host and each instance use, as it changes
     Top(TopArgs),
+    /// List apps and services with their ports and images
+    Ps(PsArgs),
+    /// Show processors, memory and network of each instance, as they change
+    Stats(StatsArgs),
     /// Show when instances changed their state, and why
     History(HistoryArgs),
     /// Show who listens on this host's ports
@@ -199,6 +216,8 @@ pub enum Verb {
     Scale(ScaleArgs),
     /// Send a signal to the main process of an app's instances: to have it load its configuration anew
     Signal(SignalArgs),
+    /// Run a command beside an instance: as whom it runs, with its environment, folder and network, or in its container
+    Exec(ExecArgs),
     /// Show commands that run by the clock, or run one now
     Task(TaskArgs),
     /// Show data services, talk to one, or print its address
@@ -221,6 +240,8 @@ pub enum Verb {
     Upgrade(UpgradeArgs),
     /// Find what this host cannot do for Mainstay, and the commands that mend it
     Doctor,
+    /// Do what a command line of `docker compose` means; also where this program is called `docker-compose` or `docker`
+    Compose(DockerArgs),
     /// Show the version
     Version,
     /// Print a completion script for a shell

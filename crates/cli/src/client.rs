@@ -10,9 +10,9 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
-    self, Accepted, BanRequest, BanStatus, Detail, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted,
-    UpgradeRequest,
+    self, Accepted, BanRequest, BanStatus, Detail, ExecPlace, ExecRequest, HistoryEntry, HistoryQuery,
+    LiftRequest, ReloadRequest, ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
+    UpgradeAccepted, UpgradeRequest,
 };
 use keeper::why::Question;
 use serde::Serialize;
@@ -146,6 +146,11 @@ impl Client {
     /// `POST /v1/stacks/{stack}/apps/{app}/signal`.
     pub fn signal(&self, stack: &str, app: &str, request: &SignalRequest) -> Result<Accepted, CallError> {
         self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/signal"), request)
+    }
+
+    /// `POST /v1/stacks/{stack}/apps/{app}/exec`.
+    pub fn exec(&self, stack: &str, app: &str, request: &ExecRequest) -> Result<ExecPlace, CallError> {
+        self.call(Method::POST, &format!("/v1/stacks/{stack}/apps/{app}/exec"), request)
     }
 
     /// `POST /v1/stacks/{stack}/tasks/{task}/run`.

@@ -56,6 +56,11 @@ impl Context {
         &self.place
     }
 
+    /// No colour, no moving text.
+    pub fn is_plain(&self) -> bool {
+        !self.color
+    }
+
     /// Colours of standard output.
     pub fn style(&self) -> Style {
         Style::new(self.color && io::stdout().is_terminal())

@@ -32,10 +32,9 @@ fn main() -> ExitCode {
         return cmd::container::run();
     }
     sys::process::set_umask(0o022);
-    let mut cli = args::Cli::parse();
-    let (place, compose) = (cli.take_place(), cli.take_compose());
-    let context = context::Context::new(cli.global, place, compose);
-    match cmd::run(&context, cli.verb) {
+    // Under another name this program is called as Compose would be.
+    let (context, verb) = begin(args::Cli::parse_from(cmd::compose::called(std::env::args_os().collect())));
+    match cmd::run(&context, verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.reader_left => ExitCode::SUCCESS,
         Err(failure) => {
@@ -43,4 +42,10 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code.number())
         }
     }
+}
+
+/// What a verb starts from, and the verb.
+fn begin(mut cli: args::Cli) -> (context::Context, args::Verb) {
+    let (place, compose) = (cli.take_place(), cli.take_compose());
+    (context::Context::new(cli.global, place, compose), cli.verb)
 }

@@ -82,6 +82,15 @@ pub fn running(context: &Context, status: &Status) -> Result<Vec<Target>, Failur
     Ok(running.map(|app| Target { stack: stack.name.clone(), app: app.name.clone() }).collect())
 }
 
+/// All apps and services of the stack that is meant.
+///
+/// # Errors
+/// When no stack is.
+pub fn all(context: &Context, status: &Status) -> Result<Vec<Target>, Failure> {
+    let stack = stack(context, status)?;
+    Ok(stack.apps.iter().map(|app| Target { stack: stack.name.clone(), app: app.name.clone() }).collect())
+}
+
 impl Target {
     /// The app in this status, if it is still there.
     pub fn find<'a>(&self, status: &'a Status) -> Option<&'a AppStatus> {

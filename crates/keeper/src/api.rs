@@ -11,6 +11,7 @@
 //! | `POST /v1/stacks/{stack}/scale` | [`ScaleRequest`] | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/apps/{app}/{start,stop,restart}` | | [`Accepted`] |
 //! | `POST /v1/stacks/{stack}/apps/{app}/signal` | [`SignalRequest`] | [`Accepted`]; a line for each process that it was sent to |
+//! | `POST /v1/stacks/{stack}/apps/{app}/exec` | [`ExecRequest`] | [`ExecPlace`], with secrets |
 //! | `POST /v1/stacks/{stack}/tasks/{task}/run` | | [`TaskStarted`]; `status` tells how it ends |
 //! | `GET /v1/bans` | | a list of [`BanStatus`] |
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
@@ -25,6 +26,7 @@
 
 mod confinement;
 mod instance;
+mod exec;
 mod tasks;
 mod upgrade;
 mod usage;
@@ -32,6 +34,7 @@ mod views;
 
 pub use confinement::{EnforcedStatus, ReservedStatus};
 pub use instance::InstanceStatus;
+pub use exec::{ExecPlace, ExecRequest};
 use ipnet::IpNet;
 use manifest::Compose;
 use serde::{Deserialize, Serialize};
@@ -293,6 +296,12 @@ pub struct AppStatus {
     /// `starting`, `ready`, `degraded`, `unhealthy`, `failed`, `stopping`, `stopped`, `asleep` (until a request comes), `waiting` (for what
     /// it needs), `building`, `done` (its programs ended with success).
     pub state: String,
+    /// Its image, where it is a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Ports of the host's that lead to it beside the sites: `127.0.0.1:6380->6379/tcp`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
     /// Instances wanted.
     pub wanted: u32,
     /// Instances ready.

@@ -2,9 +2,9 @@
 //! which answers when the change is recorded ([`crate::wish`]).
 
 use crate::api::{
-    Accepted, BanRequest, BanStatus, Failure, HistoryEntry, HistoryQuery, LiftRequest, ReloadRequest,
-    ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted,
-    UpgradeRequest,
+    Accepted, BanRequest, BanStatus, ExecPlace, ExecRequest, Failure, HistoryEntry, HistoryQuery,
+    LiftRequest, ReloadRequest, ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
+    UpgradeAccepted, UpgradeRequest,
 };
 use crate::error::KeeperError;
 use crate::home::Home;
@@ -34,6 +34,7 @@ pub(crate) enum Call {
     Remove(String, Answer),
     App(String, String, Verb, Answer),
     Signal(String, String, SignalRequest, Answer),
+    Exec(String, String, ExecRequest, Answer<ExecPlace>),
     Metrics(oneshot::Sender<String>),
     Bans(Answer<Vec<BanStatus>>),
     Ban(BanRequest, Answer<Vec<BanStatus>>),
@@ -63,6 +64,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, hom
         .route("/v1/stacks/{stack}/tasks/{task}/run", post(run_task))
         .route("/v1/stacks/{stack}/apps/{app}/{verb}", post(app))
         .route("/v1/stacks/{stack}/apps/{app}/signal", post(signal))
+        .route("/v1/stacks/{stack}/apps/{app}/exec", post(exec))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/bans/lift", post(lift))
         .route("/metrics", get(metrics))
@@ -167,6 +169,14 @@ async fn signal(
     Json(request): Json<SignalRequest>,
 ) -> Response {
     reply(ask(&calls, |answer| Call::Signal(stack, app, request, answer)).await)
+}
+
+async fn exec(
+    State(calls): Calls,
+    Path((stack, app)): Path<(String, String)>,
+    Json(request): Json<ExecRequest>,
+) -> Response {
+    reply(ask(&calls, |answer| Call::Exec(stack, app, request, answer)).await)
 }
 
 async fn bans(State(calls): Calls) -> Response {

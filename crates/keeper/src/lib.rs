@@ -41,6 +41,7 @@ mod edge_link;
 mod ending;
 mod engine_host;
 mod error;
+mod exec;
 mod execute;
 mod hand_over;
 mod handed;

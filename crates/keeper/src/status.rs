@@ -3,10 +3,12 @@
 
 use crate::api;
 use crate::confinement;
+use crate::contained;
 use crate::edge_host::EdgeEvent;
 use crate::keeper::{Keeper, LAST_LINES};
 use crate::service_status;
 use crate::stack::{Revision, Stack};
+use model::network::{ForwardSpec, Protocol};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
 use model::site::TlsSpec;
 use model::spec::{AppSpec, SiteSpec, StackSpec};
@@ -215,6 +217,8 @@ impl Keeper {
             name: name.to_string(),
             description: spec.description.clone(),
             state: word(&state).to_owned(),
+            image: spec.container.as_ref().map(|container| contained::image(&id, spec, container)),
+            ports: of.map(|revision| ports(&revision.spec, name)).unwrap_or_default(),
             wanted,
             ready: u32::try_from(ready).unwrap_or(u32::MAX),
             scale: scale_status(stack, name, spec),
@@ -241,6 +245,16 @@ impl Keeper {
         let logs = self.app_logs(app, *slot, None);
         tail(&logs, begun.map(|change| change.at_ms), LAST_LINES)
     }
+}
+
+/// Ports of the host's that lead to an app without a site.
+fn ports(spec: &StackSpec, app: &AppName) -> Vec<String> {
+    let one = |forward: &ForwardSpec| {
+        let protocol = if forward.protocol == Protocol::Udp { "udp" } else { "tcp" };
+        let inside = forward.port.map(|port| format!("->{port}")).unwrap_or_default();
+        format!("{}{inside}/{protocol}", forward.listen)
+    };
+    spec.forwards.iter().filter(|forward| forward.app == *app).map(one).collect()
 }
 
 fn scale_status(stack: &Stack, name: &AppName, spec: &AppSpec) -> Option<api::ScaleStatus> {

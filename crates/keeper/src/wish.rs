@@ -68,6 +68,7 @@ impl Keeper {
             Call::Signal(stack, app, request, answer) => {
                 drop(answer.send(self.signal(&stack, &app, &request)))
             }
+            Call::Exec(stack, app, request, answer) => drop(answer.send(self.exec(&stack, &app, request))),
             Call::Metrics(answer) => self.ask_metrics(answer),
             Call::Bans(answer) => drop(answer.send(Ok(self.list_bans()))),
             Call::Ban(request, answer) => drop(answer.send(self.add_ban(request))),

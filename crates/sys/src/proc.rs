@@ -96,6 +96,26 @@ pub fn memory(pid: u32) -> Option<u64> {
     })
 }
 
+/// Bytes that a process's own network has received and sent, but over `lo`; none: it is on this process's.
+pub fn network(pid: u32) -> Option<(u64, u64)> {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    of(&pid.to_string()).filter(|its| of("self").as_ref() != Some(its))?;
+    let text = fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
+    let lines = text.lines().filter_map(|line| line.split_once(':')).filter(|(name, _)| name.trim() != "lo");
+    let figure = |columns: &str, at: usize| columns.split_ascii_whitespace().nth(at)?.parse::<u64>().ok();
+    lines.map(|(_, columns)| Some((figure(columns, 0)?, figure(columns, 8)?))).try_fold((0, 0), |sum, one| {
+        let (received, sent) = one?;
+        Some((sum.0 + received, sum.1 + sent))
+    })
+}
+
+/// Whether a process sees another network or other mounts than this one (namespaces(7)). False where that may not be looked at.
+pub fn has_own_view(pid: u32) -> bool {
+    let of = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+    let differs = |kind: &str| of(&pid.to_string(), kind).is_some_and(|its| of("self", kind) != Some(its));
+    ["net", "mnt"].into_iter().any(differs)
+}
+
 /// Memory that a process shares with nobody, in bytes.
 pub fn private_memory(pid: u32) -> Option<u64> {
     Some(rollup(pid, "Private_Clean:")? + rollup(pid, "Private_Dirty:")?)

@@ -27,6 +27,29 @@ pub fn size() -> Option<(u16, u16)> {
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }
 
+/// A terminal whose keys go on as they are typed, Ctrl-C included: to a program elsewhere. As it was when this is dropped.
+#[derive(Debug)]
+pub struct Raw(Termios);
+
+impl Raw {
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn take() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // The terminal may be gone: then nothing is left to put right.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
 /// What a [`Screen`] was waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {

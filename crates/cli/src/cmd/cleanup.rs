@@ -33,7 +33,9 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<(), Failure> {
     if !context.json {
         show(context, &plan, true)?;
     }
-    if !context.yes && !agreed(plan.obsolete.len(), &mut io::stdin().lock())? {
+    let number = plan.obsolete.len();
+    let these = if number == 1 { "this one".to_owned() } else { format!("these {number}") };
+    if !context.yes && !agreed(&format!("Remove {these}?"), &mut io::stdin().lock())? {
         println!("nothing was removed");
         return Ok(());
     }
@@ -42,9 +44,8 @@ pub fn run(context: &Context, args: &CleanupArgs) -> Result<(), Failure> {
 }
 
 /// Asks. Anything but a yes is a no, silence too.
-fn agreed(number: usize, input: &mut impl BufRead) -> io::Result<bool> {
-    let these = if number == 1 { "this one".to_owned() } else { format!("these {number}") };
-    eprint!("Remove {these}? [y/N] ");
+pub fn agreed(question: &str, input: &mut impl BufRead) -> io::Result<bool> {
+    eprint!("{question} [y/N] ");
     let mut answer = String::new();
     input.take(64).read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -134,7 +135,7 @@ mod tests {
         for (answer, yes) in
             [("y\n", true), ("YES\n", true), ("\n", false), ("", false), ("no\n", false), ("yikes\n", false)]
         {
-            assert_eq!(agreed(7, &mut answer.as_bytes()).unwrap(), yes, "{answer:?}");
+            assert_eq!(agreed("Remove 7?", &mut answer.as_bytes()).unwrap(), yes, "{answer:?}");
         }
     }
 

@@ -5,10 +5,13 @@ pub mod certs;
 pub mod check;
 pub mod cleanup;
 pub mod completions;
+pub mod compose;
 pub mod container;
 pub mod data;
 pub mod doctor;
+pub mod down;
 pub mod edge;
+pub mod exec;
 pub mod hash_password;
 pub mod history;
 pub mod import;
@@ -17,6 +20,7 @@ pub mod keeper;
 pub mod logs;
 pub mod metrics;
 pub mod ports;
+pub mod ps;
 pub mod reload;
 pub mod restart;
 pub mod scale;
@@ -24,6 +28,7 @@ pub mod service;
 pub mod shim;
 pub mod signal;
 pub mod start;
+pub mod stats;
 pub mod status;
 pub mod stop;
 pub mod task;
@@ -52,6 +57,10 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             | Verb::Reload(_)
             | Verb::Scale(_)
             | Verb::Signal(_)
+            | Verb::Exec(_)
+            | Verb::Down(_)
+            | Verb::Ps(_)
+            | Verb::Stats(_)
             | Verb::Task(_)
             | Verb::Data(_)
     ) {
@@ -64,6 +73,9 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Start(args) => start::run(context, args),
         Verb::Stop(args) if args.all => stop::everything(context),
         Verb::Stop(args) => stop::run(context, &args.names),
+        Verb::Down(args) => down::run(context, &args),
+        Verb::Ps(args) => ps::run(context, &args),
+        Verb::Stats(args) => stats::run(context, &args),
         Verb::Status(args) => status::run(context, &args),
         Verb::Top(args) => top::run(context, &args),
         Verb::History(args) => history::run(context, &args),
@@ -75,6 +87,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Task(args) => task::run(context, args),
         Verb::Scale(args) => scale::run(context, args.apps),
         Verb::Signal(args) => signal::run(context, args),
+        Verb::Exec(args) => exec::run(context, args),
         Verb::Data(args) => data::run(context, args),
         Verb::Cleanup(args) => cleanup::run(context, &args),
         Verb::Certs(CertsArgs { verb: None }) => certs::list(context),
@@ -89,6 +102,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Upgrade(args) => upgrade::run(context, args),
         Verb::Version => version::run(context),
         Verb::Completions(args) => completions::run(args.shell),
+        Verb::Compose(args) => compose::run(context, args.words),
         Verb::Keeper(args) => keeper::run(context, &args),
         Verb::Edge(args) => edge::run(args),
         Verb::Service(args) => service::run(&args),

@@ -137,13 +137,39 @@ impl Spawn {
     pub fn spawn(self) -> Result<u32, SpawnError> {
         let subjects = Subjects::of(&self);
         let fail = |stage, error| SpawnError { stage, error, subject: subjects.of_stage(stage) };
+        let (mut command, stage_read) = self.command(&subjects)?;
+        command.stdin(Stdio::null());
+        let spawned = command.spawn();
+        drop(command); // and with it our copy of the stage pipe's write end
+        spawned.map(|child| child.id()).map_err(|error| fail(Stage::read(stage_read), error))
+    }
+
+    /// This process becomes it, with its own standard input, output and error, session and terminal. To be called while no other thread
+    /// runs: mounts of another process's cannot be entered beside one.
+    pub fn replace(mut self) -> SpawnError {
+        self.new_session = false;
+        let subjects = Subjects::of(&self);
+        let (mut command, stage_read) = match self.command(&subjects) {
+            Ok(made) => made,
+            Err(error) => return error,
+        };
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        let error = command.exec();
+        drop(command);
+        let stage = Stage::read(stage_read);
+        SpawnError { stage, error, subject: subjects.of_stage(stage) }
+    }
+
+    /// Everything but standard input, and what says afterwards how far the child came.
+    fn command(self, subjects: &Subjects) -> Result<(Command, OwnedFd), SpawnError> {
+        let fail = |stage, error| SpawnError { stage, error, subject: subjects.of_stage(stage) };
         if self.descriptors.iter().any(|(number, _)| !(3..=LAST_FIXED).contains(number)) {
             return Err(fail(Stage::Descriptors, io::ErrorKind::InvalidInput.into()));
         }
         occupy_low().map_err(|e| fail(Stage::Fork, e))?;
         let (stage_read, stage_write) = crate::pipe::new().map_err(|e| fail(Stage::Fork, e))?;
         let mut command = Command::new(&self.program);
-        command.args(&self.args).env_clear().stdin(Stdio::null());
+        command.args(&self.args).env_clear();
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdout(self.stdout.map_or_else(Stdio::null, Stdio::from));
         command.stderr(self.stderr.map_or_else(Stdio::null, Stdio::from));
@@ -167,19 +193,7 @@ impl Spawn {
         // panic: `InChild::prepare` makes only system calls on values prepared above, and an `io::Error` made of
         // an error number does not allocate.
         unsafe { command.pre_exec(move || child.prepare()) };
-        let spawned = command.spawn();
-        drop(command); // and with it our copy of the stage pipe's write end
-        match spawned {
-            Ok(child) => Ok(child.id()),
-            Err(error) => {
-                let mut stage = [0u8; 1];
-                let stage = match File::from(stage_read).read(&mut stage) {
-                    Ok(1) => Stage::from_byte(stage[0]),
-                    _ => Stage::Fork,
-                };
-                Err(fail(stage, error))
-            }
-        }
+        Ok((command, stage_read))
     }
 }
 
@@ -193,6 +207,15 @@ fn out_of_the_way(descriptors: Vec<(RawFd, OwnedFd)>) -> io::Result<Vec<(RawFd, 
 }
 
 impl Stage {
+    /// What the child wrote last before it gave up.
+    fn read(pipe: OwnedFd) -> Stage {
+        let mut stage = [0u8; 1];
+        match File::from(pipe).read(&mut stage) {
+            Ok(1) => Stage::from_byte(stage[0]),
+            _ => Stage::Fork,
+        }
+    }
+
     fn from_byte(byte: u8) -> Stage {
         [
             Stage::Groups,
