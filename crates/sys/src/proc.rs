@@ -109,6 +109,12 @@ pub fn network(pid: u32) -> Option<(u64, u64)> {
     })
 }
 
+/// Whether nothing that a process executes gains rights (`PR_SET_NO_NEW_PRIVS`, prctl(2)).
+pub fn no_new_privileges(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|it| it.trim() == "1"))
+}
+
 /// Whether a process sees another network or other mounts than this one (namespaces(7)). False where that may not be looked at.
 pub fn has_own_view(pid: u32) -> bool {
     let of = |process: &str, kind: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();

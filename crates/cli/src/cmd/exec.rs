@@ -36,6 +36,7 @@ pub fn run(context: &Context, args: ExecArgs) -> Result<(), Failure> {
     spawn.credentials = credentials(place.user, args.user.as_deref())?;
     spawn.groups = groups;
     spawn.inside = Inside { of: sys::proc::has_own_view(place.pid).then_some(of), ..Inside::default() };
+    spawn.no_new_privileges = sys::proc::no_new_privileges(place.pid);
     Err(Failure::new(Code::Unclean, spawn.replace().to_string()).next(format!("mainstay logs {}", args.name)))
 }
 
