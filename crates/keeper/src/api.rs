@@ -25,16 +25,16 @@
 //! tells ([`StackStatus::change`]).
 
 mod confinement;
-mod instance;
 mod exec;
+mod instance;
 mod tasks;
 mod upgrade;
 mod usage;
 mod views;
 
 pub use confinement::{EnforcedStatus, ReservedStatus};
-pub use instance::InstanceStatus;
 pub use exec::{ExecPlace, ExecRequest};
+pub use instance::InstanceStatus;
 use ipnet::IpNet;
 use manifest::Compose;
 use serde::{Deserialize, Serialize};
