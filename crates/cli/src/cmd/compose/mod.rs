@@ -11,7 +11,7 @@ use crate::error::{Code, Failure};
 use crate::target;
 use clap::Parser;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The command line as this program takes it under its own name: what it is called by may be `docker-compose`, or `docker` with `compose`.
 pub fn called(arguments: Vec<OsString>) -> Vec<OsString> {
@@ -42,19 +42,21 @@ pub fn run(context: &Context, arguments: Vec<OsString>) -> Result<(), Failure> {
     }
     let arguments = std::iter::once(OsString::from("docker compose")).chain(arguments);
     let docker = Docker::try_parse_from(arguments).unwrap_or_else(|error| error.exit());
-    let told = words::words(&docker, || is_running(context, &docker))
+    let home = running(context, &docker);
+    let told = words::words(&docker, || home.is_some())
         .map_err(|wrong| Failure::new(Code::Usage, wrong.cause).next(wrong.next))?;
     told.said.iter().for_each(|line| eprintln!("{line}"));
     for ours in told.verbs {
-        let (context, verb) = crate::begin(parse(context, ours));
+        let (context, verb) = crate::begin(parse(context, home.as_deref(), ours));
         super::run(&context, verb)?;
     }
     Ok(())
 }
 
-/// A command line of ours, with what was said of every verb.
-fn parse(context: &Context, words: Vec<OsString>) -> Cli {
-    let home = context.given_home().iter().flat_map(|home| ["--home".as_ref(), home.as_os_str()]).collect();
+/// A command line of ours, with what was said of every verb; about the keeper of this home.
+fn parse(context: &Context, home: Option<&Path>, words: Vec<OsString>) -> Cli {
+    let home =
+        home.or(context.given_home()).iter().flat_map(|home| ["--home".as_ref(), home.as_os_str()]).collect();
     let flags = [(context.json, "--json"), (context.is_plain(), "--no-color"), (context.yes, "--yes")];
     let flags = flags.iter().filter(|(is_on, _)| *is_on).map(|(_, flag)| OsStr::new(flag));
     // Before the verb: what follows a command of `exec` belongs to that.
@@ -63,12 +65,13 @@ fn parse(context: &Context, words: Vec<OsString>) -> Cli {
     Cli::try_parse_from(line.chain(words)).unwrap_or_else(|error| error.exit())
 }
 
-/// Whether the stack runs, under whichever keeper.
-fn is_running(context: &Context, docker: &Docker) -> bool {
+/// Home of the keeper under which the stack runs, also of one that `up` is: `start` would have the host's run it a second time.
+fn running(context: &Context, docker: &Docker) -> Option<PathBuf> {
     let words = std::iter::once("status".into()).chain(words::place(docker)).collect();
-    let (context, _) = crate::begin(parse(context, words));
-    let status = context.find_keeper().and_then(|(_, client)| client.status().ok());
-    status.is_some_and(|status| target::stack(&context, &status).is_ok())
+    let (context, _) = crate::begin(parse(context, None, words));
+    let (home, client) = context.find_keeper()?;
+    let status = client.status().ok()?;
+    target::stack(&context, &status).ok().map(|_| home.path().to_owned())
 }
 
 #[cfg(test)]
