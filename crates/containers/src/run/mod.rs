@@ -99,7 +99,12 @@ async fn whole(spec: &RunnerSpec) -> i32 {
             return refuse(spec, &why);
         }
     };
-    let ended = stay(spec, &docker, &mut signals).await;
+    let kills = kernel_kills();
+    let mut ended = stay(spec, &docker, &mut signals).await;
+    // Podman does not see it everywhere. The kernel counts for the whole host: only with a limit, and a SIGKILL that nobody here sent, is it taken
+    // for the cause.
+    ended.out_of_memory |=
+        ended.status == KILLED && !ended.asked && spec.resources.memory.is_some() && kernel_kills() > kills;
     let docker = engine::connect_patiently(&spec.engine).await;
     remove(&docker, &spec.name).await;
     if ended.out_of_memory {
@@ -209,10 +214,18 @@ async fn locate(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: u16) -> Re
     address.map(|ip| SocketAddr::new(ip, port)).ok_or_else(|| "the engine has given it no address".into())
 }
 
+/// How often the kernel has killed for want of memory (`oom_kill` of /proc/vmstat); none: it does not say.
+fn kernel_kills() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 /// How a container ended.
 struct Ended {
     status: i32,
     out_of_memory: bool,
+    /// It was told to stop.
+    asked: bool,
 }
 
 /// Waits for its end, whatever becomes of the engine, and does what signals say.
@@ -221,14 +234,14 @@ async fn stay(spec: &RunnerSpec, docker: &Docker, signals: &mut Signals) -> Ende
     let mut stopping = false;
     loop {
         tokio::select! {
-            ended = &mut ended => return ended,
+            ended = &mut ended => return Ended { asked: stopping, ..ended },
             told = signals.next() => match told {
                 Told::Stop if stopping => {}
                 Told::Stop => {
                     stopping = true;
                     // Its end is still waited for, by the same wait.
                     tokio::select! {
-                        ended = &mut ended => return ended,
+                        ended = &mut ended => return Ended { asked: true, ..ended },
                         () = stop(spec) => {}
                     }
                 }
@@ -268,11 +281,11 @@ async fn look(spec: &RunnerSpec) -> Option<Ended> {
             let state = seen.state.unwrap_or_default();
             let status = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(KILLED);
             let lives = state.running == Some(true) || state.paused == Some(true);
-            (!lives).then_some(Ended { status, out_of_memory: state.oom_killed == Some(true) })
+            (!lives).then_some(Ended { status, out_of_memory: state.oom_killed == Some(true), asked: false })
         }
         // Somebody removed it.
         Err(error) if engine::status(&error) == Some(404) => {
-            Some(Ended { status: KILLED, out_of_memory: false })
+            Some(Ended { status: KILLED, out_of_memory: false, asked: true })
         }
         Err(_) => None,
     }
