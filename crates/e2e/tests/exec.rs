@@ -27,7 +27,7 @@ fn a_command_has_the_environment_folder_and_user_of_the_app_and_its_status_is_ha
     stage.sandbox.start_daemon(stage.port);
     let script = "echo $PLAIN,$PASSWORD,$MORE,$PORT,$(id -u),$(basename $PWD); exit 7";
     let ran = exec(&stage, &["-e", "MORE=1", "web", "--", "sh", "-c", script]).expect_code(7);
-    let uid = exec(&stage, &["web", "--", "stat", "-c", "%u", "/proc/self"]).expect_code(0);
+    let uid = exec(&stage, &["web", "--", "id", "-u"]).expect_code(0);
     let port =
         stage.app("web")["instances"][0]["address"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
     let expected = format!("x y,hunter2,1,{port},{},below\n", uid.stdout.trim());
