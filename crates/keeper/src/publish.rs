@@ -411,7 +411,15 @@ mod tests {
             observed.apply(Event::Started { instance: id.clone(), spec: print }, Duration::ZERO);
             let address = Some(Address::Tcp(([127, 0, 0, 1], 5000 + u16::try_from(run).unwrap()).into()));
             let (pid, started_ms, journal) = (None, None, None);
-            let of_run = Facts { fingerprint: print, pid, address, started_ms, was_ready: true, journal };
+            let of_run = Facts {
+                fingerprint: print,
+                pid,
+                address,
+                started_ms,
+                was_ready: true,
+                not_asked: None,
+                journal,
+            };
             facts.insert(id.clone(), of_run);
             if run > 1 {
                 observed.apply(Event::Ready { instance: id.clone() }, Duration::ZERO);

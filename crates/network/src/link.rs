@@ -34,9 +34,11 @@ impl Mark {
 
     /// Cut to what the kernel takes (IFALIASZ, 256 bytes).
     fn of(&self, name: &str) -> String {
-        let mut alias = self.prefix() + name;
-        alias.truncate(alias.floor_char_boundary(255));
-        alias
+        let alias = self.prefix() + name;
+        let room =
+            alias.char_indices().map(|(at, letter)| at + letter.len_utf8()).take_while(|end| *end <= 255);
+        let end = room.last().unwrap_or(0);
+        alias.get(..end).unwrap_or_default().to_owned()
     }
 }
 

@@ -123,10 +123,7 @@ async fn begin(spec: &RunnerSpec) -> Result<Docker, Refused> {
     loop {
         match make(spec, &docker, kind, port).await {
             Ok(()) => break,
-            Err(error)
-                if tries > 0 && engine::is_lost(&error)
-                    || engine::status(&error) == Some(404) && tries > 0 =>
-            {
+            Err(error) if tries > 0 && (engine::is_lost(&error) || engine::status(&error) == Some(404)) => {
                 tracing::debug!(%error, "once more");
                 tries -= 1;
                 tokio::time::sleep(PAUSE).await;

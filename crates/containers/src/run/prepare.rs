@@ -176,8 +176,8 @@ async fn identity(spec: &RunnerSpec, docker: &Docker) -> Result<(u32, u32), Erro
         (Ok(user), Ok(group)) => return Ok((user, group)),
         _ => lines(spec, docker, "/etc/passwd").await?,
     };
-    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let entry = fields.filter(|fields| fields.first() == Some(&user) || fields.get(2) == Some(&user)).next();
+    let mut fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let entry = fields.find(|fields| fields.first() == Some(&user) || fields.get(2) == Some(&user));
     let number = |at: usize| entry.as_ref().and_then(|fields| fields.get(at)?.parse().ok());
     let uid = user.parse().ok().or(number(2)).unwrap_or(0);
     let own = number(3).unwrap_or(0);
