@@ -89,14 +89,19 @@ pub fn answers(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
+/// Seconds for which it can be asked how a command ended that was run inside a container.
+const EXEC_KEPT: u32 = 10;
+
 /// What Podman has to be told on this host, as the text of a containers.conf(5); none: nothing, or the administrator has written one, which
 /// ours would replace.
 pub fn configuration() -> Option<String> {
     if Path::new("/etc/containers/containers.conf").exists() {
         return None;
     }
-    let runtime = mixed_cgroups().then(|| "[engine]\nruntime = \"runc\"\n".to_owned());
-    [runtime, limits()].into_iter().flatten().reduce(|all, part| all + &part)
+    // A process stays behind each command that was run inside, until nobody can ask any more how it ended: five minutes, if nothing is said.
+    let engine = format!("[engine]\nexit_command_delay = {EXEC_KEPT}\n");
+    let runtime = mixed_cgroups().then(|| "runtime = \"runc\"\n".to_owned());
+    [Some(engine), runtime, limits()].into_iter().flatten().reduce(|all, part| all + &part)
 }
 
 /// Without CAP_SYS_RESOURCE root cannot give a container more files and processes than it has itself, which Podman would.

@@ -1,4 +1,5 @@
 //! Networks on the real host, with homes and ranges of the test's own. Skipped where the host cannot.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use network::{Bridge, Host, Join, NetworkError, Wanted, capable, short_name, subnet};
 use std::collections::BTreeMap;

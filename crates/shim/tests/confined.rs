@@ -1,4 +1,5 @@
 //! What an instance is kept from, by doing it.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod common;
 

@@ -195,6 +195,16 @@ pub fn set_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
+/// This process gets SIGKILL when the *thread* that started it ends, however that does (`PR_SET_PDEATHSIG`, prctl(2)). One whose parent had
+/// ended before it could say so hears `NotFound`.
+pub fn end_with_parent() -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    match rustix::process::getppid() {
+        Some(parent) if parent.as_raw_nonzero().get() != 1 => Ok(()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Lets nobody but root look into this process: no debugger of the same user, no `/proc/<pid>/mem`, no core file. Programs it
 /// starts are not held to that.
 pub fn close_memory() -> io::Result<()> {

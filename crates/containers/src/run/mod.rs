@@ -56,6 +56,10 @@ pub fn run(file: &Path) -> i32 {
         }
     };
     let _ = sys::process::set_process_name("mainstay-run"); // for `ps` only
+    // Nobody else would ever tell it to stop. Its container is swept by the keeper.
+    if let Err(error) = sys::process::end_with_parent() {
+        return refuse(&spec, &format!("its shim is gone: {error}"));
+    }
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(whole(&spec)),
         Err(error) => refuse(&spec, &format!("no runtime: {error}")),

@@ -1,5 +1,6 @@
 //! Images by the real binary and a real engine: built from Dockerfiles as the teams write them, pulled from a registry of the test's own, kept by
 //! their id. What they are made from is made in `testkit::images`; where there is no Podman the tests fail and say what installs it.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod build;
 mod pull;
