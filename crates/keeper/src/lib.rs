@@ -74,6 +74,7 @@ mod status;
 mod task_status;
 mod tasks;
 pub mod trial;
+mod urls;
 mod usage;
 mod user;
 mod verbs;

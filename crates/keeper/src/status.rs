@@ -8,12 +8,11 @@ use crate::edge_host::EdgeEvent;
 use crate::keeper::{Keeper, LAST_LINES};
 use crate::service_status;
 use crate::stack::{Revision, Stack};
+use crate::urls::urls;
 use model::network::{ForwardSpec, Protocol};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
-use model::site::TlsSpec;
-use model::spec::{AppSpec, SiteSpec, StackSpec};
+use model::spec::{AppSpec, StackSpec};
 use model::{AppId, AppName};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -277,28 +276,4 @@ fn word(state: &AppState) -> &'static str {
         AppState::Building => "building",
         AppState::Complete => "done",
     }
-}
-
-/// Where a person can open the sites: each host name once, with the port of the first address; over HTTPS where it has it.
-fn urls(revision: &Revision) -> Vec<String> {
-    let (http, https) = (revision.http().first(), revision.https().first());
-    let is_secure = |site: &SiteSpec| https.is_some() && site.tls != TlsSpec::Off;
-    let secure = urls_at(&revision.spec, "https", 443, https, is_secure);
-    let plain = urls_at(&revision.spec, "http", 80, http, |site| !is_secure(site));
-    secure.into_iter().chain(plain).collect()
-}
-
-fn urls_at(
-    spec: &StackSpec,
-    scheme: &str,
-    usual: u16,
-    address: Option<&SocketAddr>,
-    of: impl Fn(&SiteSpec) -> bool,
-) -> Vec<String> {
-    let Some(address) = address else { return Vec::new() };
-    let port = if address.port() == usual { String::new() } else { format!(":{}", address.port()) };
-    let sites: Vec<&SiteSpec> = spec.sites.iter().filter(|site| of(site)).collect();
-    let hosts = sites.iter().flat_map(|site| &site.hosts).filter(|host| !host.contains('*'));
-    let named: Vec<String> = hosts.map(|host| format!("{scheme}://{host}{port}/")).collect();
-    if named.is_empty() && !sites.is_empty() { vec![format!("{scheme}://{address}/")] } else { named }
 }

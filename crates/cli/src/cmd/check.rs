@@ -95,13 +95,23 @@ pub fn one_by_one(context: &Context, failure: Failure) -> Failure {
     Failure { diagnostics: found.unwrap_or_else(|| vec![text]), ..failure }
 }
 
-/// Warnings, on standard error.
+/// Warnings and what is worth knowing, on standard error.
 pub fn warn(context: &Context, warnings: &[manifest::Diagnostic]) {
     if context.json {
         return;
     }
     let style = context.stderr_style();
     warnings.iter().for_each(|warning| eprintln!("{}", warning.render(style.is_on())));
+}
+
+/// Warnings, on standard error; of what is worth knowing only how much there is. For those who want to see something run.
+pub fn warn_briefly(context: &Context, warnings: &[manifest::Diagnostic]) {
+    let (notes, warnings): (Vec<_>, Vec<_>) =
+        warnings.iter().cloned().partition(|it| it.severity == manifest::Severity::Info);
+    warn(context, &warnings);
+    if !notes.is_empty() && !context.json {
+        eprintln!("{}: mainstay check shows them", count(notes.len(), "note"));
+    }
 }
 
 fn summary(spec: &StackSpec) -> String {

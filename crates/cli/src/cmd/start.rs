@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     }
     let manifest = context.existing_manifest()?;
     let loaded = check::load(context)?;
-    check::warn(context, &loaded.warnings);
+    check::warn_briefly(context, &loaded.warnings);
     let name = loaded.spec.name.to_string();
     let home = Home::open(&context.background_home())?;
     // a new keeper takes over what a dead one left

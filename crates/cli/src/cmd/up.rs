@@ -42,7 +42,7 @@ const SELDOM: Duration = Duration::from_millis(500);
 pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     let manifest = context.existing_manifest()?;
     let loaded = check::load(context)?;
-    check::warn(context, &loaded.warnings);
+    check::warn_briefly(context, &loaded.warnings);
     let signals = signals()?;
     let folder = context.foreground_home();
     let home = Home::open(&folder).map_err(|error| {
