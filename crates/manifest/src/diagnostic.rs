@@ -3,12 +3,19 @@
 //!
 //! Invariant: the text that is shown has its secrets masked ([`Source::masked`]), byte for byte, so that spans still fit.
 
+mod shown;
+
 use crate::tree::Span;
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::json;
+use shown::Shown;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// So many are shown of what was found: each is drawn with the text around it, and nobody reads more.
+const MOST: usize = 500;
 
 /// The text of a file, or of several that were read one after the other, for pointing into it.
 #[derive(Debug)]
@@ -195,82 +202,6 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A diagnostic in miette's words.
-#[derive(Debug)]
-struct Shown<'a> {
-    diagnostic: &'a Diagnostic,
-    source: NamedSource<String>,
-    /// What of the text of all files is this one.
-    piece: Span,
-    help: Option<String>,
-}
-
-impl<'a> Shown<'a> {
-    fn new(diagnostic: &'a Diagnostic) -> Self {
-        let source = &diagnostic.source;
-        let (path, piece) = source.piece(diagnostic.labels.first().map_or(0, |(span, _)| span.start));
-        let text = source.shown.get(piece.clone()).unwrap_or_default().to_owned();
-        let source_of_it = NamedSource::new(path.display().to_string(), text);
-        let mut own = Self { diagnostic, source: source_of_it, piece, help: diagnostic.help.clone() };
-        // What stands in another file cannot be drawn here, so it is said.
-        for (span, label) in &diagnostic.labels {
-            if own.holds(span) {
-                continue;
-            }
-            let (line, column) = source.position(span.start);
-            let place = format!("{}:{line}:{column}: {label}", source.piece(span.start).0.display());
-            own.help = Some(own.help.take().map_or(place.clone(), |help| format!("{place}\n{help}")));
-        }
-        own
-    }
-
-    fn holds(&self, span: &Span) -> bool {
-        (self.piece.start..=self.piece.end).contains(&span.start)
-    }
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.diagnostic.labels.is_empty() {
-            write!(f, "{}: ", self.diagnostic.file().display())?;
-        }
-        f.write_str(&self.diagnostic.message)
-    }
-}
-
-impl std::error::Error for Shown<'_> {}
-
-impl miette::Diagnostic for Shown<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.diagnostic.code))
-    }
-    fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.diagnostic.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
-            Severity::Info => miette::Severity::Advice,
-        })
-    }
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        (!self.diagnostic.labels.is_empty()).then_some(&self.source as &dyn miette::SourceCode)
-    }
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let here = self.diagnostic.labels.iter().enumerate().filter(|(_, (span, _))| self.holds(span));
-        let labels = here.map(|(index, (span, label))| {
-            let span = span.start - self.piece.start..span.end.min(self.piece.end) - self.piece.start;
-            let label = Some(label.clone()).filter(|label| !label.is_empty());
-            match index {
-                0 => LabeledSpan::new_primary_with_span(label, span.clone()),
-                _ => LabeledSpan::new_with_span(label, span.clone()),
-            }
-        });
-        Some(Box::new(labels))
-    }
-}
-
 /// Everything that was found, in the order of files and lines. At least one is an error.
 #[derive(Debug, Clone)]
 pub struct Diagnostics(Vec<Diagnostic>);
@@ -393,9 +324,23 @@ impl Report {
         self.found.sort_by(|a, b| a.order().cmp(&b.order()));
         let mut once: Vec<Diagnostic> = Vec::new();
         for found in self.found.drain(..) {
-            if !once.iter().rev().any(|other| other.same(&found)) {
+            // They are sorted: what is the same stands right before.
+            let beside = once.iter().rev().take_while(|other| other.order() == found.order());
+            if !beside.into_iter().any(|other| other.same(&found)) {
                 once.push(found);
             }
+        }
+        if once.len() > MOST {
+            // The gravest are kept, in their order; there is something that is told of the others.
+            let left = once.len() - MOST;
+            let mut by_weight: Vec<usize> = (0..once.len()).collect();
+            by_weight.sort_by_key(|&index| once.get(index).map(|found| found.severity));
+            let kept: HashSet<usize> = by_weight.into_iter().take(MOST).collect();
+            let mut index = 0..;
+            once.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
+            self.found = once;
+            self.info("report::more", format!("{left} more are not shown"));
+            return;
         }
         self.found = once;
     }

@@ -87,6 +87,11 @@ impl Disk {
         if self.real { u32::try_from(cores).unwrap_or(u32::MAX) } else { 1 }
     }
 
+    /// Whether the kernel knows IPv6; without a machine it does.
+    pub fn has_ipv6(&self) -> bool {
+        self.exists(Path::new("/proc/net/if_inet6"))
+    }
+
     /// A file's text; nothing without a machine. The error is the sentence for the label.
     pub fn read(&mut self, path: &Path) -> Result<Option<String>, String> {
         if !self.real {

@@ -3,7 +3,7 @@
 
 use ipnet::IpNet;
 use model::spec::UpstreamAddress;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Why a text is not what it should be.
@@ -62,7 +62,7 @@ pub fn host(text: &str) -> Result<String, Wrong> {
 }
 
 fn is_v6(text: &str) -> bool {
-    text.parse::<std::net::Ipv6Addr>().is_ok()
+    text.parse::<Ipv6Addr>().is_ok()
 }
 
 /// `/exact`, `/prefix/*` or `/*`.
@@ -103,26 +103,27 @@ pub fn covers(broad: &str, narrow: &str) -> bool {
     }
 }
 
-/// Where to listen: `address:port`.
-pub fn listen(text: &str) -> Result<SocketAddr, Wrong> {
+/// Where to listen: `address:port`; `:port` is all addresses of both families, each a listener of its own.
+pub fn listen(text: &str) -> Result<Vec<SocketAddr>, Wrong> {
     if let Ok(address) = text.parse() {
-        return Ok(address);
+        return Ok(vec![address]);
     }
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
     if let Some(address) = text.parse::<IpAddr>().ok().filter(|_| !is_v6(host)) {
         return wrong("the port is missing", Some(&format!("write `{}`", SocketAddr::new(address, 8080))));
     }
-    let either = |port: u16| {
-        format!(
-            "write `127.0.0.1:{port}` for this machine only, `0.0.0.0:{port}` and `[::]:{port}` for everybody"
-        )
-    };
+    let either =
+        |port: u16| format!("write `127.0.0.1:{port}` for this machine only, `:{port}` for everybody");
     let Ok(port) = port.parse::<u16>() else {
         return wrong("not an address with a port", Some(&either(8080)));
     };
     match host {
+        "" if text.starts_with(':') => Ok(vec![
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        ]),
         "" => wrong("the address is missing", Some(&either(port))),
-        "*" => wrong("the address is missing", Some(&format!("write `0.0.0.0:{port}` and `[::]:{port}`"))),
+        "*" => wrong("the address is missing", Some(&format!("write `:{port}`"))),
         "localhost" => wrong("an address, not a name", Some(&format!("write `127.0.0.1:{port}`"))),
         host if is_v6(host) => {
             wrong("an IPv6 address stands in brackets", Some(&format!("write `[{host}]:{port}`")))
@@ -351,7 +352,7 @@ mod tests {
         }
         assert!(network("10.0.0.0/8").is_ok() && network("::1").is_ok());
         assert!(network("10.0.0.1/8").is_err() && network("ten").is_err());
-        assert!(listen("[::]:80").is_ok() && listen(":80").is_err() && listen("80").is_err());
+        assert!(listen("[::]:80").is_ok() && listen(":80").unwrap().len() == 2 && listen("80").is_err());
         // who wrote loopback is not told to listen for everybody
         let help = |text: &str| listen(text).unwrap_err().help.unwrap();
         assert_eq!(help("127.0.0.1"), "write `127.0.0.1:8080`");

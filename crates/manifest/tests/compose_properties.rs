@@ -26,7 +26,8 @@ fn check(texts: &[&str]) {
             found.to_json();
         }
     }
-    assert!(begun.elapsed().as_secs() < 20, "{texts:?}");
+    let texts: Vec<_> = texts.iter().map(|text| text.chars().take(2_000).collect::<String>()).collect();
+    assert!(begun.elapsed().as_secs() < 20, "{:?}: {texts:?}", begun.elapsed());
 }
 
 const WORDS: &str = "(services:|  [ab]:|    (image|build|command|environment|ports|labels|volumes|depends_on|extends|profiles|networks|deploy): |\
@@ -34,7 +35,7 @@ const WORDS: &str = "(services:|  [ab]:|    (image|build|command|environment|por
     traefik.http.routers.a.rule=Host\\(`a`\\)|#|\t|\u{feff}|é|---\n|0755|1.0|true)*";
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 192, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text(text in "\\PC*") {
@@ -60,4 +61,14 @@ fn depth_and_length_are_bounded() {
     check(&[&format!("services:\n  a:\n    x-a: {}1{}", "{a: ".repeat(5_000), "}".repeat(5_000))]);
     check(&[&"- ".repeat(100_000)]);
     check(&[&format!("services: {{a: {{image: '{}'}}}}", "${A:-".repeat(10_000))]);
+    let many = |line: &str| (0..20_000).map(|at| line.replace('#', &at.to_string())).collect::<String>();
+    check(&[&format!("services:\n{}", many("  s#: {image: 'a:1'}\n"))]);
+    let of_one =
+        |part: &str, line: &str| format!("services:\n  a:\n    image: a\n    {part}:\n{}", many(line));
+    check(&[&of_one("environment", "      A#: x\n")]);
+    check(&[&of_one("labels", "      a.b#: x\n")]);
+    check(&[&of_one("ports", "      - '127.0.0.1:80:#'\n")]);
+    check(&[&of_one("volumes", "      - 'v#:/v#'\n")]);
+    check(&[&of_one("depends_on", "      - s#\n")]);
+    check(&[&format!("services:\n  a:\n    image: a\n{}", many("    s#: a\n"))]);
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Listen")]
 pub struct ListenFile {
-    /// Addresses with port for plain HTTP. Default: `127.0.0.1:8080`.
+    /// Addresses with port for plain HTTP; `:8080` is all addresses, of IPv4 and IPv6. Default: `127.0.0.1:8080`.
     pub http: Option<OneOrMany>,
     /// Addresses with port for HTTPS, for every site whose `tls` is not `false`. Default: none, all sites are HTTP only.
     pub https: Option<OneOrMany>,

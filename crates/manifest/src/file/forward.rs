@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Forward", extend("required" = ["listen", "app"]))]
 pub struct ForwardFile {
-    /// Where the edge listens: an address with a port.
+    /// Where the edge listens: an address with a port; `:53` is all addresses, of IPv4 and IPv6.
     pub listen: Option<String>,
     /// Name of the app.
     pub app: Option<String>,

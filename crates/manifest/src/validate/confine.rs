@@ -127,7 +127,7 @@ fn capabilities(context: &mut Context<'_>, place: Place<'_>, list: Option<&OneOr
             names.insert(name.to_owned());
             continue;
         }
-        let near = diagnostic::nearest(name, CAPABILITIES.into_iter());
+        let near = diagnostic::nearest(name, CAPABILITIES);
         let found = context.report.error("capability::unknown", format!("there is no capability {text:?}"));
         found
             .at(place.span(), "see capabilities(7)")

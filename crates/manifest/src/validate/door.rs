@@ -60,22 +60,33 @@ fn addresses(
         if text.is_empty() && place.origin() != Origin::Written {
             continue;
         }
-        match values::listen(text) {
-            // Port 0 is another port each time.
-            Ok(address) if address.port() != 0 && seen.contains(&address) => {
-                let found = context.report.error("listen::twice", format!("{text} is listed twice"));
-                found.at(place.span(), "again here").help("remove it");
-            }
-            Ok(address) => {
-                seen.push(address);
-                own.push(address);
-            }
-            Err(wrong) => {
-                context.wrong("address::bad", format!("{text:?} is nowhere to listen"), place, wrong);
-            }
+        let all = resolved(context, place, text);
+        // Port 0 is another port each time.
+        if all.iter().any(|address| address.port() != 0 && seen.contains(address)) {
+            let found = context.report.error("listen::twice", format!("{text} is listed twice"));
+            found.at(place.span(), "again here").help("remove it");
+            continue;
         }
+        seen.extend(&all);
+        own.extend(all);
     }
     own
+}
+
+/// The addresses of one text: `:8080` are two where the host has both families. Says what is wrong with it.
+pub fn resolved(context: &mut Context<'_>, place: Place<'_>, text: &str) -> Vec<SocketAddr> {
+    match values::listen(text) {
+        Ok(mut all) => {
+            if all.len() > 1 && !context.disk.has_ipv6() {
+                all.retain(SocketAddr::is_ipv4);
+            }
+            all
+        }
+        Err(wrong) => {
+            context.wrong("address::bad", format!("{text:?} is nowhere to listen"), place, wrong);
+            Vec::new()
+        }
+    }
 }
 
 /// Peers that are believed.

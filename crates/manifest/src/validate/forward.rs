@@ -1,11 +1,10 @@
 //! `[[forward]]`: who listens where, and which app it leads to.
 
 use super::site::Scope;
-use super::{Context, handler, missing};
+use super::{Context, door, handler, missing};
 use crate::file::{ForwardFile, ManifestFile, ProtocolFile};
 use crate::place::Place;
 use crate::tree::Span;
-use crate::values;
 use model::AppName;
 use model::network::{ForwardSpec, Protocol};
 use model::spec::SiteSpec;
@@ -27,18 +26,18 @@ pub fn forwards(
     let mut specs = Vec::new();
     for (index, file) in file.forward.iter().enumerate() {
         let place = place.item(index);
-        let Some(spec) = forward(context, place, file, scope) else { continue };
         let own = place.key("listen").span();
-        match taken.insert((spec.protocol, spec.listen), Some(own.clone())) {
-            None => specs.push(spec),
-            Some(first) => {
-                let message = format!("{} is taken already", spec.listen);
-                let found = context.report.error("listen::twice", message);
-                match first {
-                    Some(first) => found.at(own, "again here").at(first, "first here"),
-                    None => found.at(own, "sites are reached there"),
-                };
-            }
+        for spec in forward(context, place, file, scope).into_iter().flatten() {
+            let Some(first) = taken.insert((spec.protocol, spec.listen), Some(own.clone())) else {
+                specs.push(spec);
+                continue;
+            };
+            let message = format!("{} is taken already", spec.listen);
+            let found = context.report.error("listen::twice", message);
+            match first {
+                Some(first) => found.at(own.clone(), "again here").at(first, "first here"),
+                None => found.at(own.clone(), "sites are reached there"),
+            };
         }
     }
     specs
@@ -49,7 +48,7 @@ fn forward(
     place: Place<'_>,
     file: &ForwardFile,
     scope: &Scope<'_>,
-) -> Option<ForwardSpec> {
+) -> Option<Vec<ForwardSpec>> {
     missing(context, place, "listen", "a forward", "write `listen = \"127.0.0.1:6380\"`");
     missing(context, place, "app", "a forward", "write the name of the app that it leads to");
     let listen = listen(context, place.key("listen"), file.listen.as_deref()?);
@@ -62,22 +61,16 @@ fn forward(
         None | Some(ProtocolFile::Tcp) => Protocol::Tcp,
         Some(ProtocolFile::Udp) => Protocol::Udp,
     };
-    Some(ForwardSpec { listen: listen?, protocol, app, port })
+    Some(listen.into_iter().map(|listen| ForwardSpec { listen, protocol, app: app.clone(), port }).collect())
 }
 
-fn listen(context: &mut Context<'_>, place: Place<'_>, text: &str) -> Option<SocketAddr> {
-    match values::listen(text) {
-        Ok(address) if address.port() == 0 => {
-            let found = context.report.error("address::bad", "a forward needs a port");
-            found.at(place.span(), "port 0 is another one each time");
-            None
-        }
-        Ok(address) => Some(address),
-        Err(wrong) => {
-            context.wrong("address::bad", format!("{text:?} is nowhere to listen"), place, wrong);
-            None
-        }
+fn listen(context: &mut Context<'_>, place: Place<'_>, text: &str) -> Vec<SocketAddr> {
+    let all = door::resolved(context, place, text);
+    if all.iter().any(|address| address.port() == 0) {
+        let found = context.report.error("address::bad", "a forward needs a port");
+        found.at(place.span(), "port 0 is another one each time");
     }
+    all
 }
 
 /// Whether an app's instances have addresses of their own, of which a port can be named; says so where not.

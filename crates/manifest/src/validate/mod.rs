@@ -29,19 +29,20 @@ mod site;
 mod task;
 mod told;
 mod traffic;
+mod unreached;
 mod upkeep;
 
 pub use policy::{compress_default, format_statuses, security_names};
 
 use crate::diagnostic::{Report, nearest};
 use crate::disk::Disk;
-use crate::file::{DurationText, ForwardAuthFile, ManifestFile, OneOrMany, PolicyKeys, SizeText};
+use crate::file::{DurationText, ManifestFile, OneOrMany, SizeText};
 use crate::place::Place;
 use crate::{units, values};
 use ipnet::IpNet;
 use model::redact::RedactKind;
 use model::service::ServiceSpec;
-use model::spec::{AppSpec, Listen, StackSpec};
+use model::spec::{AppSpec, StackSpec};
 use model::upkeep::TaskSpec;
 use model::{AppName, StackName};
 use std::collections::BTreeMap;
@@ -225,7 +226,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let common = [http.as_slice(), https.as_slice()].concat();
     let forwards = forward::forwards(context, place.key("forward"), file, &scope, &common, &sites);
     door::ports(context, place, &apps, &services, &common);
-    unreached(context, place.key("app"), file, &apps, &tasks);
+    unreached::check(context, place.key("app"), file, &apps, &tasks);
     told::check(context, place, file, &apps, &services);
     upkeep::served(context, place.key("logs").key("dir"), logs.dir.as_deref(), &sites);
     if !place.key("site").given()
@@ -355,48 +356,6 @@ fn default_name(text: &str) -> String {
     let name = name.trim_matches(['-', '_']);
     let name = name.get(..name.len().min(model::id::MAX_NAME)).unwrap_or(name).trim_end_matches(['-', '_']);
     if name.is_empty() { "stack".into() } else { name.into() }
-}
-
-/// Apps that nothing leads to. Workers are meant to be like that.
-fn unreached(
-    context: &mut Context<'_>,
-    place: Place<'_>,
-    file: &ManifestFile,
-    apps: &BTreeMap<AppName, AppSpec>,
-    tasks: &BTreeMap<AppName, TaskSpec>,
-) {
-    let routed = |name: &AppName| {
-        let asks = |keys: &PolicyKeys| match &keys.forward_auth {
-            Some(ForwardAuthFile::Table(table)) => table.app.as_deref() == Some(name.as_str()),
-            _ => false,
-        };
-        let routes = || file.site.iter().flat_map(|site| &site.route);
-        routes().any(|route| {
-            let shared = route.apps.iter().flatten().any(|share| share.app.as_deref() == Some(name.as_str()));
-            shared || route.app.as_deref() == Some(name.as_str()) || asks(&route.policy)
-        }) || file.site.iter().any(|site| asks(&site.policy))
-    };
-    for (name, app) in apps {
-        // a fixed port may be written into what another app is told: `API = "http://127.0.0.1:5010"`
-        let fixed = if let Listen::Port(port) = app.listen { Some(format!(":{port}")) } else { None };
-        let told = |other: &AppSpec| {
-            other.env.values().any(|value| fixed.as_ref().is_some_and(|port| value.expose().contains(port)))
-        };
-        let others = || apps.values().chain(tasks.values().map(|task| &task.app));
-        // Neighbours on a network find it by its name.
-        let near = |other: &AppSpec| {
-            app.networks.iter().any(|join| other.networks.iter().any(|it| it.network == join.network))
-        };
-        let known = apps.iter().any(|(other, spec)| other != name && near(spec));
-        let needed = known || others().any(|other| other.needs.contains(name) || told(other));
-        if app.listen != Listen::Nothing && !needed && !routed(name) {
-            context
-                .report
-                .info("app::unreached", format!("no route and no other app leads to app `{name}`"))
-                .at(place.key(name.as_str()).name_span(), "runs, and gets no requests")
-                .help("add a route, or `listen = false` if it is a worker");
-        }
-    }
 }
 
 /// Reports a name that is no app, with the nearest that is.

@@ -43,15 +43,15 @@ pub fn read(project: &mut Project, services: &[String], disk: &mut Disk, report:
         }
     }
     for settings in [&flags, &fixed] {
-        if let Some(own) = settings.get("providers.file.filename") {
-            if let Some(path) = outside(Path::new(own.text()), &mounts) {
-                add(&path, project, disk, report, &mut files);
-            }
+        if let Some(path) =
+            settings.get("providers.file.filename").and_then(|own| outside(Path::new(own.text()), &mounts))
+        {
+            add(&path, project, disk, report, &mut files);
         }
         if let Some(folder) =
             settings.get("providers.file.directory").and_then(|own| outside(Path::new(own.text()), &mounts))
         {
-            for name in disk.names(&[folder.clone()]) {
+            for name in disk.names(std::slice::from_ref(&folder)) {
                 if [".yml", ".yaml", ".toml"].iter().any(|end| name.ends_with(end)) {
                     add(&folder.join(name), project, disk, report, &mut files);
                 }

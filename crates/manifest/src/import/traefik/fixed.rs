@@ -73,7 +73,7 @@ pub fn read(
         }
     }
     let exposed = ["docker", "swarm", "podman"].iter().find_map(|provider| {
-        settings.get(&format!("providers.{provider}")).map(|_| ());
+        settings.read(&format!("providers.{provider}"));
         settings.get(&format!("providers.{provider}.exposedbydefault"))
     });
     let network = settings.get("providers.docker.network");

@@ -164,8 +164,7 @@ fn rule(raw: &Raw<'_>, all: &[Raw<'_>], fixed: &Fixed, project: &str, report: &m
     for written in ["{{ .Name }}", "{{.Name}}", "{{ .ContainerName }}", "{{.ContainerName}}"] {
         rule = rule.replace(written, &name);
     }
-    let label = format!("{{{{ index .Labels \"com.docker.compose.service\" }}}}");
-    rule = rule.replace(&label, owner);
+    rule = rule.replace("{{ index .Labels \"com.docker.compose.service\" }}", owner);
     let found = report.info("traefik::no_rule", format!("router `{}` has no rule: {rule}", raw.name));
     found.at(raw.span.clone(), "Traefik's default for a service without one");
     Some(rule)

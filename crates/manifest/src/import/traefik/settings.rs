@@ -159,6 +159,11 @@ impl Settings {
         Some(found)
     }
 
+    /// Counts a setting as read, if it is there: it says nothing beside what is below it.
+    pub fn read(&self, key: &str) {
+        self.0.iter().filter(|setting| setting.key == key).for_each(|setting| setting.used.set(true));
+    }
+
     /// All settings below a key, without it.
     pub fn below(&self, prefix: &str) -> std::vec::IntoIter<(&str, &Setting)> {
         let below = self.0.iter().filter_map(|setting| {

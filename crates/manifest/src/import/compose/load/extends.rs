@@ -2,7 +2,7 @@
 
 use super::{Loader, Scope, canonical, merge, paths};
 use crate::tree::{Kind, Node};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A chain of services longer than this is refused.
 const MAX_CHAIN: usize = 16;
@@ -11,7 +11,7 @@ const MAX_CHAIN: usize = 16;
 type Step = (PathBuf, String);
 
 /// Replaces `extends` in every service of a document of `file`.
-pub fn resolve(loader: &mut Loader<'_>, root: &mut Node, scope: &Scope, file: &PathBuf) {
+pub fn resolve(loader: &mut Loader<'_>, root: &mut Node, scope: &Scope, file: &Path) {
     let Some(Kind::Table(services)) = root.get("services").map(|node| &node.kind) else { return };
     let extending: Vec<String> = services
         .iter()
@@ -20,7 +20,7 @@ pub fn resolve(loader: &mut Loader<'_>, root: &mut Node, scope: &Scope, file: &P
         .collect();
     let all = root.clone();
     for name in extending {
-        let mut chain = vec![(file.clone(), name.clone())];
+        let mut chain = vec![(file.to_owned(), name.clone())];
         let whole = service(loader, &all, scope, &name, &mut chain);
         if let (Some(whole), Some(own)) =
             (whole, root.get_mut("services").and_then(|node| node.get_mut(&name)))

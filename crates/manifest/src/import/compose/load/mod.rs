@@ -12,6 +12,7 @@ mod find;
 mod fragment;
 mod include;
 pub mod interpolate;
+mod labels;
 mod merge;
 mod name;
 mod paths;
@@ -28,12 +29,15 @@ use crate::disk::{self, Disk};
 use crate::import::yaml::{self, Text};
 use crate::tree::{Kind, Node, Span};
 use interpolate::Fault;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Files of one project, at most.
 const MAX_FILES: usize = 64;
+
+/// Services of one project, keys of a table and items of a list, at most: what follows compares them with each other.
+const MAX_ENTRIES: usize = 1_000;
 
 /// What `extends` may copy in all, in nodes.
 const MAX_COPIES: usize = 200_000;
@@ -98,13 +102,14 @@ pub fn project(
         let key = written.and_then(|node| node.key);
         entries.insert(0, ("name".to_owned(), Node::new(Kind::Text(name.clone()), span).keyed(key)));
     }
-    let Loader { texts, masks, report, .. } = loader;
+    let Loader { texts, masks, report, disk, .. } = loader;
     let variables = Rc::unwrap_or_clone(scope.variables);
     if name == name::of_folder(first) {
         name::share(&mut root, &name, first);
     }
     let mut project = Project { name, folder, root, files: texts, variables, secrets: masks };
     profiles::choose(&mut project.root, &chosen, report);
+    labels::of_files(&mut project, disk, report);
     let started = project.root.get("services").is_some_and(|services| services.keys().next().is_some());
     if !started && !report.has_errors() {
         let (message, help) = match project.root.get("services").is_none() {
@@ -117,6 +122,24 @@ pub fn project(
         report.error("compose::file", message).at(0..0, "in this file").help(help);
     }
     Some(project)
+}
+
+/// The first entry that is one too many, and how many there are.
+fn too_many(node: &Node) -> Option<(Span, usize)> {
+    let (all, count): (Box<dyn Iterator<Item = &Node>>, usize) = match &node.kind {
+        Kind::Array(items) => (Box::new(items.iter()), items.len()),
+        Kind::Table(entries) => (Box::new(entries.iter().map(|(_, node)| node)), entries.len()),
+        _ => return None,
+    };
+    for (index, node) in all.enumerate() {
+        if index == MAX_ENTRIES {
+            return Some((node.key.clone().unwrap_or(node.span.clone()), count));
+        }
+        if let Some(found) = too_many(node) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// What a file is read with.
@@ -151,6 +174,9 @@ impl Loader<'_> {
             for mut node in documents {
                 self.interpolate(&mut node, scope, text);
                 let Some(mut node) = fragment::whole(node, whole.as_ref(), self.report) else { continue };
+                if !self.few(&node) {
+                    return None;
+                }
                 canonical::document(&mut node);
                 extends::resolve(self, &mut node, scope, file);
                 include::resolve(self, &mut node, scope);
@@ -163,7 +189,18 @@ impl Loader<'_> {
         if let Some(whole) = &mut whole {
             merge::settle(whole);
         }
-        whole
+        whole.filter(|whole| self.few(whole))
+    }
+
+    /// Whether there is nothing of which there are too many; says so where there is.
+    fn few(&mut self, root: &Node) -> bool {
+        let Kind::Table(parts) = &root.kind else { return true };
+        let parts = parts.iter().filter(|(part, _)| !part.starts_with("x-"));
+        let Some((at, count)) = parts.into_iter().find_map(|(_, node)| too_many(node)) else { return true };
+        let message = format!("{count} entries are too many: a list or a table has {MAX_ENTRIES} at most");
+        let found = self.report.error("compose::entries", message);
+        found.at(at, "one too many").help("make several projects of it; `scale: N` starts a service N times");
+        false
     }
 
     /// All documents of a file and its number; `at` names it. What is wrong is reported.
@@ -212,7 +249,7 @@ impl Loader<'_> {
         let (kept, user) = fragment::without_instructions(file, self.report);
         let mut documents = yaml::parse(kept.as_ref().unwrap_or(file), self.report)?;
         // Known exactly now.
-        let lines = secrets::of_lines(file);
+        let lines: HashSet<Span> = secrets::of_lines(file).into_iter().collect();
         self.masks.retain(|mask| !lines.contains(mask));
         documents.iter().for_each(|node| secrets::of_node(node, &mut self.masks));
         self.show();

@@ -1,5 +1,7 @@
 //! Files laid over each other, by the rules of the Compose Specification ("Merge and override", "extends", "include", "profiles").
 
+#![allow(clippy::disallowed_methods)]
+
 use super::*;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -216,9 +218,9 @@ fn extends_in_a_circle_or_of_nothing() {
 
 #[test]
 fn extends_does_not_explode() {
-    let item = format!("    cap_add: [{}]\n", vec!["X"; 20_000].join(", "));
+    let item = format!("    cap_add: [{}]\n", vec!["X"; 1_000].join(", "));
     let mut text = format!("services:\n  s0:\n{item}");
-    (1..200).for_each(|number| text += &format!("  s{number}:\n    extends: s0\n"));
+    (1..400).for_each(|number| text += &format!("  s{number}:\n    extends: s0\n"));
     assert!(read(&[&text]).says("too large"));
 }
 

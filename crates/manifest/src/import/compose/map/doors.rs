@@ -6,7 +6,7 @@ use super::out::{Table, flag, integer, list, text};
 use super::service::Service;
 use super::speaks::Speech;
 use crate::tree::{Kind, Node};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Puts `listen`, `site` and `forward`.
 pub fn put(cx: &mut Cx<'_>, root: &mut Table, services: &[Service<'_>]) {
@@ -73,10 +73,11 @@ fn say(cx: &mut Cx<'_>, service: &Service<'_>, door: &Door) {
     }
 }
 
-/// Where a port is published; without an address at all those of IPv4.
+/// Where a port is published; without an address at all those of both families.
 fn listen(door: &Door) -> Node {
-    let address = door.port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    text(SocketAddr::new(address, door.port.port).to_string(), &door.port.node)
+    let port = door.port.port;
+    let own = door.port.address.map(|address| SocketAddr::new(address, port).to_string());
+    text(own.unwrap_or_else(|| format!(":{port}")), &door.port.node)
 }
 
 fn site(service: &Service<'_>, door: &Door) -> Node {

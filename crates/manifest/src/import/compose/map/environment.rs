@@ -1,4 +1,4 @@
-//! `environment`, `env_file`, `label_file`: variables.
+//! `environment`, `env_file`: variables.
 
 use super::Cx;
 use super::out::{Table, items, pairs, scalar, text, truth};
