@@ -26,6 +26,7 @@ pub fn check(
             let shared = route.apps.iter().flatten().any(|share| share.app.as_deref() == Some(name.as_str()));
             shared || route.app.as_deref() == Some(name.as_str()) || asks(&route.policy)
         }) || file.site.iter().any(|site| asks(&site.policy))
+            || file.forward.iter().any(|forward| forward.app.as_deref() == Some(name.as_str()))
     };
     for (name, app) in apps {
         // a fixed port may be written into what another app is told: `API = "http://127.0.0.1:5010"`
