@@ -83,6 +83,7 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
         http2,
         endpoints: vec![endpoint],
         traffic: Default::default(),
+        aside: Vec::new(),
     };
     Ok(serving(Handler::Proxy { upstream: upstream.id.clone() }, vec![upstream]))
 }

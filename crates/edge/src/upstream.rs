@@ -124,6 +124,8 @@ pub struct Upstream {
     pub http2: bool,
     /// Those that take requests.
     pub instances: Box<[Arc<Instance>]>,
+    /// Those that are there and take none.
+    pub aside: Box<[wire::snapshot::Aside]>,
     /// How requests meet them.
     pub traffic: TrafficSpec,
     /// What stays when the next snapshot comes.
@@ -173,6 +175,7 @@ impl Upstream {
             state: spec.state,
             http2: spec.http2,
             instances,
+            aside: spec.aside.as_slice().into(),
             traffic: spec.traffic.clone(),
             lasting,
             schedule,

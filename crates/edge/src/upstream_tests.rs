@@ -27,6 +27,7 @@ fn of(balance: Balance, traffic: TrafficSpec) -> wire::snapshot::Upstream {
         http2: false,
         endpoints: Vec::new(),
         traffic,
+        aside: Vec::new(),
     }
 }
 

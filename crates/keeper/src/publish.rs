@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::snapshot::{
-    Ban, Endpoint, Forward, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream, UpstreamState,
+    Aside, Ban, Endpoint, Forward, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream,
+    UpstreamState,
 };
 
 /// Everything a snapshot is made from.
@@ -218,6 +219,7 @@ fn shares(sources: &Sources<'_>, stack: &Stack, shares: &[ShareSpec]) -> Upstrea
         http2: false,
         endpoints: Vec::new(),
         traffic: TrafficSpec::default(),
+        aside: Vec::new(),
     });
     let whole = apps.fold(first, |mut whole, own| {
         // The better state of the two: who may answer soonest is waited for.
@@ -225,6 +227,7 @@ fn shares(sources: &Sources<'_>, stack: &Stack, shares: &[ShareSpec]) -> Upstrea
             whole.state = own.state;
         }
         whole.endpoints.extend(own.endpoints);
+        whole.aside.extend(own.aside);
         whole
     });
     Upstream { id, balance: Balance::RoundRobin, ..whole }
@@ -354,12 +357,12 @@ fn servers(sources: &Sources<'_>, id: String, proxy: &ProxySpec) -> Upstream {
         (true, false) => UpstreamState::Down,
     };
     let (balance, http2, traffic) = (proxy.balance, proxy.http2, proxy.traffic.clone());
-    Upstream { id, state, balance, http2, endpoints, traffic }
+    Upstream { id, state, balance, http2, endpoints, traffic, aside: Vec::new() }
 }
 
 fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
-    let mine = sources.observed.instances.values().filter(|instance| instance.id.app == id);
-    let endpoints = mine.filter(|instance| in_rotation(&instance.phase)).filter_map(|instance| {
+    let mine = || sources.observed.instances.values().filter(|instance| instance.id.app == id);
+    let endpoints = mine().filter(|instance| in_rotation(&instance.phase)).filter_map(|instance| {
         let facts = sources.facts.get(&instance.id)?;
         let (address, pid) = (facts.address.clone()?, facts.pid);
         let draining = matches!(instance.phase, Phase::Draining { .. });
@@ -368,6 +371,14 @@ fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
             stack.and_then(|stack| stack.find(&id.app, instance.spec)).map(|(revision, _)| revision);
         let release = revision.map_or(0, |revision| revision.number);
         Some(Endpoint { instance: instance.id.to_string(), address, draining, weight: 1, release, pid })
+    });
+    let aside = mine().filter_map(|instance| {
+        let state = match instance.phase {
+            Phase::Starting { .. } => UpstreamState::Starting,
+            Phase::Unhealthy { .. } => UpstreamState::Unhealthy,
+            _ => return None,
+        };
+        Some(Aside { instance: instance.id.to_string(), state })
     });
     let state = match serving(sources.desired, sources.observed, &id) {
         Serving::Ready => UpstreamState::Ready,
@@ -385,6 +396,7 @@ fn app(sources: &Sources<'_>, id: AppId) -> Upstream {
         balance: spec.map(|app| app.balance).unwrap_or_default(),
         http2: spec.is_some_and(|app| app.http2),
         traffic: spec.map(|app| app.traffic.clone()).unwrap_or_default(),
+        aside: aside.collect(),
     }
 }
 

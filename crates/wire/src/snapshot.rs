@@ -200,6 +200,18 @@ pub struct Upstream {
     /// How requests meet them.
     #[serde(default)]
     pub traffic: TrafficSpec,
+    /// Instances that are there and take no requests: to be shown.
+    #[serde(default)]
+    pub aside: Vec<Aside>,
+}
+
+/// An instance that is there and takes no requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// `model::InstanceId` as text.
+    pub instance: String,
+    /// Why: [`UpstreamState::Starting`] or [`UpstreamState::Unhealthy`].
+    pub state: UpstreamState,
 }
 
 /// What to answer when no endpoint takes requests.

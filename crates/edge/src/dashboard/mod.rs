@@ -154,6 +154,7 @@ fn service(upstream: &Upstream) -> Value {
             "requests": own.requests, "failures": own.failures, "p50_us": own.p50_us, "p99_us": own.p99_us,
         })
     });
+    let aside = upstream.aside.iter().map(|own| json!({ "name": own.instance, "status": word(own.state) }));
     json!({
         "name": &upstream.id,
         "status": status(upstream),
@@ -162,13 +163,17 @@ fn service(upstream: &Upstream) -> Value {
         "held": stats.held,
         "overflowed": stats.overflowed,
         "retried": stats.retried,
-        "servers": servers.collect::<Vec<_>>(),
+        "servers": servers.chain(aside).collect::<Vec<_>>(),
     })
 }
 
 /// In a word.
 fn status(upstream: &Upstream) -> &'static str {
-    match upstream.state {
+    word(upstream.state)
+}
+
+fn word(state: UpstreamState) -> &'static str {
+    match state {
         UpstreamState::Ready => "ready",
         UpstreamState::Starting => "starting",
         UpstreamState::Restarting => "restarting",

@@ -10,11 +10,14 @@ h1{font-size:1.35rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}\
 p{margin:.25rem 0;opacity:.75}.scroll{overflow-x:auto}\
 table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line)}\
-th{font-weight:600;font-size:.85rem}td.n{text-align:right;font-variant-numeric:tabular-nums}\
+th{font-weight:600;font-size:.85rem}.n{text-align:right}td.n{font-variant-numeric:tabular-nums}\
 code{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}\
 .tag{background:var(--soft);border-radius:.3rem;padding:.05rem .35rem;margin:0 .2rem .2rem 0;display:inline-block}\
 .good{color:#1a7f37}.wait{color:#9a6700}.bad{color:#cf222e}\
 @media(prefers-color-scheme:dark){.good{color:#3fb950}.wait{color:#d29922}.bad{color:#f85149}}";
+
+/// Columns of numbers.
+const NUMBERS: [&str; 4] = ["In flight", "Requests", "Failures", "Routers"];
 
 /// Everything on one page.
 pub fn page(all: &Value) -> String {
@@ -66,7 +69,8 @@ fn services(all: &[Value]) -> String {
             number("requests"),
         );
         let servers = list(service, "servers").iter().map(|server| {
-            let number = |key: &str| server.get(key).and_then(Value::as_u64).unwrap_or_default();
+            // One that takes no requests has no figures.
+            let number = |key: &str| server.get(key).and_then(Value::as_u64).map(|it| it.to_string()).unwrap_or_default();
             format!(
                 "<tr><td>{}</td><td><code>{}</code></td><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
                 status(text(server, "status")),
@@ -95,7 +99,9 @@ fn middlewares(all: &[Value]) -> String {
 }
 
 fn table(heads: &[&str], rows: impl Iterator<Item = String>) -> String {
-    let heads: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
+    // Numbers stand below the end of their heading.
+    let class = |head: &str| if NUMBERS.contains(&head) { " class=\"n\"" } else { "" };
+    let heads: String = heads.iter().map(|head| format!("<th{}>{head}</th>", class(head))).collect();
     let rows: String = rows.collect();
     let rows = if rows.is_empty() { "<tr><td>none</td></tr>".to_owned() } else { rows };
     format!("<div class=\"scroll\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>")

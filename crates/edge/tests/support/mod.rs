@@ -429,6 +429,7 @@ pub fn serving(id: &str, endpoints: Vec<Endpoint>) -> Upstream {
         http2: false,
         endpoints,
         traffic: TrafficSpec { hold: HoldSpec::OFF, ..TrafficSpec::default() },
+        aside: Vec::new(),
     }
 }
 
