@@ -20,6 +20,9 @@ mod environment;
 mod files;
 mod health;
 mod image;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod kept;
 pub mod keys;
 mod lifecycle;
 mod listed;
