@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An application for the scripts of `bench/supervision`, without packages; it listens on `$SOCKET`, else on `$PORT`.
+"""An application for the scripts of `bench/supervision`, without packages; it listens on `$SOCKET`, else on `$PORT` (of `$HOST`, else of loopback).
 
 `/` answers at once, `/sleep/MS` after so many milliseconds; both read a body, and write the request's id (`X-Ledger`) into the file `$LEDGER` before they do
 anything: what stands there was run. `/events` is an endless event stream, `/ws` echoes WebSocket messages, `/download/BYTES` is that
@@ -108,7 +108,7 @@ async def main() -> None:
     time.sleep(float(os.environ.get("START_SECONDS", 0)))
     socket = os.environ.get("SOCKET")
     served = asyncio.start_unix_server(one, socket, backlog=1024) if socket else asyncio.start_server(
-        one, "127.0.0.1", int(os.environ["PORT"]), backlog=1024)
+        one, os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"]), backlog=1024)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: os._exit(0))
     server = await served
     print(f"serving, pid {os.getpid()} {os.environ.get('PLANTS', '')}", flush=True)
