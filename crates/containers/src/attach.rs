@@ -83,7 +83,10 @@ async fn within(docker: &Docker, container: &str, attach: Attach) -> Result<i32,
         loop {
             tokio::select! {
                 chunk = output.next() => match chunk {
-                    Some(chunk) => print(chunk?)?,
+                    Some(Ok(chunk)) => print(chunk)?,
+                    // It ended without reading all that it was sent; what it printed has all been taken by then.
+                    Some(Err(error)) if is_reset(&error) => break,
+                    Some(Err(error)) => return Err(error),
                     None => break,
                 },
                 () = &mut sending, if !sent => sent = true,
@@ -98,6 +101,12 @@ async fn within(docker: &Docker, container: &str, attach: Attach) -> Result<i32,
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The engine closed the connection with bytes on it that nobody took.
+fn is_reset(error: &Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error, Error::IOError { err } if matches!(err.kind(), ConnectionReset | BrokenPipe))
 }
 
 /// Blocks while nobody reads: then nothing more is taken from the engine either.

@@ -249,7 +249,10 @@ impl Life {
         if self.listen == Listen::Nothing {
             return true;
         }
-        let Some(address) = contained::address(folder) else { return false };
+        let Some(address) = contained::address(folder) else {
+            // Of one without, it is only asked whether it runs.
+            return wire::container::takes_none(folder);
+        };
         self.target.address = Some(address.clone());
         self.report(What::Located(address)).await;
         true

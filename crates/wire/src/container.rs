@@ -141,7 +141,15 @@ impl RunnerSpec {
 
 /// Where the container of this instance takes requests; none: not known yet.
 pub fn address(folder: &Path) -> Option<SocketAddr> {
-    std::fs::read_to_string(folder.join("address")).ok()?.trim().parse().ok()
+    std::fs::read_to_string(address_file(folder)).ok()?.trim().parse().ok()
+}
+
+/// In the place of an address: nobody wrote a port, and the image exposes none.
+pub const NOWHERE: &str = "nowhere";
+
+/// Whether it is known that the container of this instance takes requests nowhere.
+pub fn takes_none(folder: &Path) -> bool {
+    std::fs::read_to_string(address_file(folder)).is_ok_and(|text| text.trim() == NOWHERE)
 }
 
 /// File of [`address`].

@@ -25,7 +25,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 use wire::container::{
-    LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, Outcome, RunnerSpec, address_file, outcome_file,
+    LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, NOWHERE, Outcome, RunnerPort, RunnerSpec, address_file,
+    outcome_file,
 };
 
 /// Exit status where there was no container to take one from: as a shell's for a command that cannot be executed.
@@ -136,9 +137,12 @@ async fn begin(spec: &RunnerSpec) -> Result<Docker, Refused> {
             Err(error) => return Err(engine::words(&error)),
         }
     }
-    if let Some(port) = port {
-        let address = locate(spec, &docker, kind, port).await?;
-        let written = sys::durable::write(&address_file(&spec.folder), address.to_string().as_bytes(), 0o644);
+    let address = match port {
+        Some(port) => Some(locate(spec, &docker, kind, port).await?.to_string()),
+        None => (spec.port == RunnerPort::Exposed).then(|| NOWHERE.to_owned()),
+    };
+    if let Some(address) = address {
+        let written = sys::durable::write(&address_file(&spec.folder), address.as_bytes(), 0o644);
         written.map_err(|error| format!("its address cannot be written down: {error}"))?;
     }
     Ok(docker)

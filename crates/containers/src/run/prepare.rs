@@ -31,9 +31,7 @@ pub(crate) async fn port(spec: &RunnerSpec, docker: &Docker) -> Result<Option<u1
     ports.sort_unstable();
     match ports[..] {
         [port] => Ok(Some(port)),
-        [] => {
-            Err(format!("the image {} exposes no port: write `port = 8080`, or `listen = false`", spec.image))
-        }
+        [] => Ok(None),
         _ => Err(format!(
             "the image {} exposes several ports {ports:?}: write which one with `port`",
             spec.image
