@@ -104,8 +104,16 @@ pub fn configuration() -> Option<String> {
     [Some(engine), runtime, limits()].into_iter().flatten().reduce(|all, part| all + &part)
 }
 
-/// Without CAP_SYS_RESOURCE root cannot give a container more files and processes than it has itself, which Podman would.
+/// Without CAP_SYS_RESOURCE root cannot give a container more files and processes than it has itself, which Podman would: what to say instead.
+/// It counts for a container without limits of its own only; one that has some is told the others with them.
 fn limits() -> Option<String> {
+    let [files, processes] = own_limits()?.map(|(name, most)| format!("\"{name}={most}:{most}\""));
+    Some(format!("[containers]\ndefault_ulimits = [{files}, {processes}]\n"))
+}
+
+/// The most that a container can be given where root is not allowed to go beyond its own, each with its name as the engine knows it; none: it
+/// may.
+pub(crate) fn own_limits() -> Option<[(&'static str, u64); 2]> {
     const SYS_RESOURCE: u64 = 1 << 24;
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
@@ -119,10 +127,7 @@ fn limits() -> Option<String> {
         own.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().nth(1)?.parse::<u64>().ok())
     };
     let most = std::fs::read_to_string("/proc/sys/kernel/pid_max").ok()?.trim().parse::<u64>().ok()?;
-    let (files, processes) = (hard("Max open files")?, hard("Max processes").unwrap_or(most).min(most));
-    Some(format!(
-        "[containers]\ndefault_ulimits = [\"nofile={files}:{files}\", \"nproc={processes}:{processes}\"]\n"
-    ))
+    Some([("nofile", hard("Max open files")?), ("nproc", hard("Max processes").unwrap_or(most).min(most))])
 }
 
 /// A connection to an engine whose version of the API has been agreed on.

@@ -11,7 +11,7 @@ use bollard::models::{
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use model::confine::TmpfsSpec;
 use model::container::{MountSource, MountSpec};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use wire::container::{ENV_PREFIX, RunnerFile, RunnerMount, RunnerNetwork, RunnerSpec};
 
@@ -102,7 +102,7 @@ fn host(spec: &RunnerSpec, kind: Kind, port: Option<u16>) -> HostConfig {
         cap_drop: some(&spec.confine.cap_drop),
         security_opt: some(&security),
         privileged: Some(own.privileged),
-        ulimits: (!own.ulimits.is_empty()).then(|| own.ulimits.iter().map(ulimit).collect()),
+        ulimits: (!own.ulimits.is_empty()).then(|| ulimits(&own.ulimits, crate::engine::own_limits())),
         shm_size: own.shm_size.map(bytes),
         binds: Some(spec.mounts.iter().filter_map(bind).chain(spec.files.iter().map(file)).collect()),
         devices: (!own.devices.is_empty()).then(|| own.devices.iter().map(|text| device(text)).collect()),
@@ -158,8 +158,18 @@ fn tmpfs(spec: &TmpfsSpec) -> (String, String) {
     (spec.target.display().to_string(), options.into_iter().flatten().collect::<Vec<_>>().join(","))
 }
 
-fn ulimit((name, (soft, hard)): (&String, &(i64, i64))) -> ResourcesUlimits {
-    ResourcesUlimits { name: Some(name.clone()), soft: Some(*soft), hard: Some(*hard) }
+/// The limits that a container asks for, and the most of the others on a host where the engine would ask for too much: Podman takes its defaults
+/// for all or for none.
+fn ulimits(own: &BTreeMap<String, (i64, i64)>, most: Option<[(&str, u64); 2]>) -> Vec<ResourcesUlimits> {
+    let ulimit = |name: &str, soft, hard| ResourcesUlimits {
+        name: Some(name.to_owned()),
+        soft: Some(soft),
+        hard: Some(hard),
+    };
+    let others = most.into_iter().flatten().filter(|(name, _)| !own.contains_key(*name));
+    let others =
+        others.filter_map(|(name, most)| i64::try_from(most).ok().map(|most| ulimit(name, most, most)));
+    own.iter().map(|(name, (soft, hard))| ulimit(name, *soft, *hard)).chain(others).collect()
 }
 
 /// `source:target[:options]`; none of a volume without a name.
@@ -221,5 +231,18 @@ mod tests {
         let mapped = device("/dev/fuse");
         assert_eq!(mapped.path_in_container.as_deref(), Some("/dev/fuse"));
         assert_eq!(mapped.cgroup_permissions.as_deref(), Some("rwm"));
+    }
+
+    /// Podman gave a container with `nofile` alone more processes than root may give, and it did not start.
+    #[test]
+    fn a_container_with_one_limit_of_its_own_is_given_the_others_too() {
+        let own = BTreeMap::from([("nofile".to_owned(), (512, 1000))]);
+        let told = |most| {
+            let all = ulimits(&own, most).into_iter();
+            all.map(|it| (it.name.unwrap(), it.soft.unwrap(), it.hard.unwrap())).collect::<Vec<_>>()
+        };
+        let (files, processes) = (("nofile".to_owned(), 512, 1000), ("nproc".to_owned(), 3000, 3000));
+        assert_eq!(told(Some([("nofile", 4096), ("nproc", 3000)])), [files.clone(), processes]);
+        assert_eq!(told(None), [files]);
     }
 }

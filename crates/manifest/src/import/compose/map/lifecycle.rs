@@ -20,10 +20,20 @@ pub fn put(cx: &mut Cx<'_>, service: &Node, once: bool, app: &mut Table) {
     app.put("restart", restart.unwrap_or_else(|| Node { key: None, ..text(default, service) }));
     let mut stop =
         Table::at(service.get("stop_grace_period").or(service.get("stop_signal")).unwrap_or(service));
-    stop.put_if("signal", service.get("stop_signal").and_then(super::out::scalar));
-    stop.put_if("timeout", service.get("stop_grace_period").and_then(|node| time(cx, node)));
+    match service.get("stop_signal").filter(|node| is_kill(node)) {
+        // Nothing can be done about that signal in any time: it is what the time ends with.
+        Some(node) => stop.put("timeout", text("1ms", node)),
+        None => {
+            stop.put_if("signal", service.get("stop_signal").and_then(super::out::scalar));
+            stop.put_if("timeout", service.get("stop_grace_period").and_then(|node| time(cx, node)));
+        }
+    }
     app.put_table("stop", stop);
     logging(cx, service, app);
+}
+
+fn is_kill(node: &Node) -> bool {
+    node.scalar().is_some_and(|signal| ["SIGKILL", "KILL", "9"].contains(&signal.as_ref()))
 }
 
 fn is_job(service: &Node) -> bool {
