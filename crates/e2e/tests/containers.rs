@@ -141,6 +141,7 @@ fn limits_hold() {
     let manifest = format!(
         "[app.busy]\nIMAGE\nlisten = false\nrun = {BUSY}\nresources = {{ cpus = 1.0 }}\nstop = {{ timeout = \"1s\" }}\n\
          [app.greedy]\nIMAGE\nlisten = false\nrun = [\"sh\", \"-c\", \"sleep 1; exec tail -c 400m /dev/zero\"]\nresources = {{ memory = \"64MB\" }}\nrestart = \"never\"\n\
+         [app.calm]\nIMAGE\nlisten = false\nrun = [\"sh\", \"-c\", \"while true; do sleep 0.1; done\"]\nresources = {{ memory = \"64MB\", cpus = 0.5, pids = 50 }}\nrestart = \"never\"\n\
          [app.closed]\nIMAGE\nlisten = false\nuser = \"app\"\nread_only = true\ntmpfs = [\"/tmp:noexec,nosuid,size=100m\"]\n\
          files = [{{ name = \"token\", secret = \"s3cret-in-a-file\" }}]\nrun = [\"sh\", \"-c\", \"trap 'exit 0' TERM; while true; do sleep 0.1; done\"]\n"
     );
@@ -155,7 +156,20 @@ fn limits_hold() {
         let found = podman(&["ps", "-q", "--no-trunc", "--filter", &label]).1;
         found.lines().map(str::to_owned).find(|id| all.contains(id)).unwrap_or_else(|| panic!("no {app}"))
     };
-    assert!(ends.iter().any(|end| end.contains("out of memory")), "{ends:?}");
+    assert!(ends.iter().any(|end| end.contains("out of memory, it held ")), "{ends:?}");
+    // What the kernel really has is told, and its word about one container is no word about another.
+    let calm = stage.app("calm");
+    let lines = instances(&calm)[0]["enforced"].as_array().unwrap().clone();
+    let holds = |key: &str| {
+        let line = lines.iter().find(|line| line["key"] == key).unwrap_or_else(|| panic!("{key}: {lines:?}"));
+        line["holds"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(holds("resources.memory").ends_with("bytes, swap included"), "{lines:?}");
+    assert_eq!(holds("resources.cpus"), "50 ms of each 100 ms");
+    assert!(holds("resources.pids").starts_with("50, "), "{lines:?}");
+    podman(&["kill", "--signal", "KILL", &of("calm")]);
+    let calm = stage.wait_for_app("calm", "ended", ended);
+    assert!(history(&calm).iter().all(|(_, why)| !why.contains("out of memory")), "{:?}", history(&calm));
 
     let closed = of("closed");
     assert_eq!(inside(&closed, &["id", "-u"]).1, "1001");
@@ -172,23 +186,15 @@ fn limits_hold() {
     assert!(told.iter().all(|text| !text.contains("s3cret")), "a secret is in its file alone");
 
     let busy = of("busy");
-    let used = || -> f64 {
-        let (_, text) = podman(&["inspect", "--format", "{{.State.Pid}}", &busy]);
-        let main: u32 = text.trim().parse().unwrap();
-        let mut all = sys::proc::descendants(main).unwrap();
-        all.push(main);
-        let ticks = |pid: &u32| -> f64 {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            fields.get(11..13).into_iter().flatten().filter_map(|field| field.parse::<f64>().ok()).sum()
-        };
-        all.iter().map(ticks).sum::<f64>() / 100.0
-    };
+    let (_, text) = podman(&["inspect", "--format", "{{.State.Pid}}", &busy]);
+    let group = sys::cgroup::Host::look().group_named(text.trim().parse().unwrap(), &busy);
+    let used = || group.cpu_time().unwrap().as_secs_f64();
     let (before, begun) = (used(), std::time::Instant::now());
     wait_until("five seconds have passed", || (begun.elapsed().as_secs_f64() > 5.0).then_some(()));
     let cores = (used() - before) / begun.elapsed().as_secs_f64();
     println!("two busy threads have {cores:.3} cores");
     assert!(cores <= 1.05, "{cores}");
+    assert!(group.throttled() > 0, "the limit was never in its way");
     end(&stage);
 }
 

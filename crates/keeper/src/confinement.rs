@@ -7,10 +7,12 @@ use crate::user;
 use model::InstanceId;
 use model::end::Bytes;
 use model::spec::AppSpec;
+use std::path::PathBuf;
 use supervisor::confine;
 use sys::cgroup::{Controller, Group, Host};
 use sys::sandbox::{Able, Seen};
 use sys::user::User;
+use wire::container::Confined;
 
 /// What to do about it.
 const NEXT: &str = "mainstay check says what this host cannot do, docs/confinement.md what to do about it";
@@ -21,6 +23,8 @@ pub(crate) struct Asked {
     pid: u32,
     spec: AppSpec,
     user: Option<User>,
+    /// Of one in a container: where its runner leaves word.
+    folder: Option<PathBuf>,
 }
 
 impl Keeper {
@@ -30,10 +34,12 @@ impl Keeper {
         let asked = living.filter_map(|instance| {
             let id = &instance.id;
             let pid = self.facts.get(id)?.pid?;
-            let spec = self.spec_in_force(id).filter(|spec| spec.container.is_none())?.clone();
+            let spec = self.spec_in_force(id)?.clone();
+            let folder =
+                spec.container.as_ref().and_then(|_| Some(self.home.app_socket(id).parent()?.to_owned()));
             let stack = self.stacks.get(&id.app.stack)?.revisions().next()?;
-            let user = user::of_app(&stack.spec, &spec).ok().flatten();
-            Some(Asked { id: id.clone(), pid, spec, user })
+            let user = user::of_app(&stack.spec, &spec).ok().flatten().filter(|_| folder.is_none());
+            Some(Asked { id: id.clone(), pid, spec, user, folder })
         });
         asked.collect()
     }
@@ -78,12 +84,34 @@ fn said(line: &EnforcedStatus) -> String {
 }
 
 fn look(one: &Asked, host: &Host, able: &Able) -> Vec<EnforcedStatus> {
+    if let Some(folder) = &one.folder {
+        // Before it runs, and on another host's engine, there is nothing to be read.
+        return wire::container::confined(folder)
+            .map(|confined| of_container(one, confined, host, able))
+            .unwrap_or_default();
+    }
     let group = host.group_of(one.pid, &one.id.short());
     let mut lines = limits(&one.spec, &group, host);
     match Seen::look(one.pid) {
         Some(seen) => lines.extend(kept_from(one, &seen, able)),
         None => lines.clear(), // it is gone, and with it everything
     }
+    lines
+}
+
+/// The engine's part, read back from the kernel: by the main process inside, and the group that the engine has made.
+fn of_container(one: &Asked, confined: Confined, host: &Host, able: &Able) -> Vec<EnforcedStatus> {
+    let Some(seen) = Seen::look(confined.pid) else { return Vec::new() };
+    let mut lines = limits(&one.spec, &Group::of(confined.groups), host);
+    for line in lines.iter_mut().filter(|line| line.problem.is_some()) {
+        (line.holds, line.by) = (None, None);
+        line.problem = Some("the engine has not set it".to_owned());
+    }
+    // Whom it runs as is the image's affair, and its system calls are the engine's.
+    let mut spec = one.spec.clone();
+    (spec.user, spec.confine.group, spec.confine.sandbox) = (None, None, Some(false));
+    let own = Asked { id: one.id.clone(), pid: confined.pid, spec, user: None, folder: None };
+    lines.extend(kept_from(&own, &seen, able));
     lines
 }
 

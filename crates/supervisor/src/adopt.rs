@@ -5,7 +5,8 @@
 //!      └ nobody answers ─▶ the status file's last word; without one the shim was killed: its app is ended like it
 //! ```
 
-use crate::life::{self, Life, SIGKILL};
+use crate::end::{self, SIGKILL};
+use crate::life::{self, Life};
 use crate::link::Link;
 use crate::meta::{self, Meta};
 use crate::probe::Target;
@@ -75,9 +76,9 @@ async fn without_shim(places: &Places) -> End {
         None => End::Signaled(SIGKILL),
         Some(ShimStatus { state: ShimState::NotStarted { reason }, .. }) => End::NotStarted(reason),
         Some(ShimStatus { state: ShimState::Running { pid }, born, .. }) => {
-            life::end_orphan(pid, Some(born).filter(|born| *born > 0)).await;
+            end::end_orphan(pid, Some(born).filter(|born| *born > 0)).await;
             End::Signaled(SIGKILL)
         }
-        Some(ShimStatus { state: state @ ShimState::Ended { .. }, .. }) => life::end_of(&state),
+        Some(ShimStatus { state: state @ ShimState::Ended { .. }, .. }) => end::end_of(&state),
     }
 }

@@ -1,8 +1,8 @@
 //! A health command: as the app's user, in a session of its own (it reaches no terminal of the keeper's), with a bounded memory
 //! of what it prints. Nothing of its process group outlives the try, however that ends.
 
+use crate::end::SIGKILL;
 use crate::launch;
-use crate::life::SIGKILL;
 use crate::probe::{Main, Surroundings};
 use std::io::{self, Read};
 use sys::process::{Exit, Spawn};

@@ -82,7 +82,7 @@ pub(crate) fn address(folder: &Path) -> Option<Address> {
 pub(crate) fn end(folder: &Path, end: End) -> End {
     match (end, wire::container::outcome(folder)) {
         (End::Stopped, _) => End::Stopped,
-        (_, Some(Outcome::OutOfMemory)) => End::OutOfMemory { held: None, limit: None },
+        (_, Some(Outcome::OutOfMemory { held, limit })) => End::OutOfMemory { held, limit },
         (_, Some(Outcome::NotStarted(why))) => End::NotStarted(why),
         (end, None) => end,
     }

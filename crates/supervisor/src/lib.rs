@@ -22,6 +22,7 @@ pub mod build;
 mod command;
 pub mod confine;
 mod contained;
+mod end;
 pub mod launch;
 mod life;
 mod link;

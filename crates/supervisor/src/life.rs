@@ -9,6 +9,7 @@
 //! ```
 //! Every way out of here reports exactly one `Ended`.
 
+use crate::end::{SIGKILL, end_of, end_orphan};
 use crate::launch::{self, Access, Launched};
 use crate::link::Link;
 use crate::meta;
@@ -31,9 +32,6 @@ const QUICKEST: Duration = Duration::from_millis(10);
 const SLOWEST: Duration = Duration::from_millis(500);
 /// The same of a command inside a container, which costs the engine a process or two.
 const INSIDE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
-
-/// Signal number of SIGKILL (signal(7)).
-pub(crate) const SIGKILL: i32 = 9;
 
 type Tried = Result<Option<String>, String>;
 type Attempt = Pin<Box<dyn Future<Output = Tried> + Send>>;
@@ -388,38 +386,5 @@ async fn pending(attempt: &mut Option<Attempt>) -> Tried {
     match attempt {
         Some(attempt) => attempt.await,
         None => std::future::pending().await,
-    }
-}
-
-/// Ends what a killed shim was the parent of, if `main` is still the process that was born then.
-pub(crate) async fn end_orphan(main: u32, born: Option<u64>) {
-    if born.is_some() && sys::proc::start_time(main) == born {
-        let _ = tokio::task::spawn_blocking(move || kill_tree(main, born)).await;
-    }
-}
-
-/// SIGKILL to a process and all its descendants, again until none is found: some may be born meanwhile.
-fn kill_tree(main: u32, born: Option<u64>) {
-    for _ in 0..100 {
-        let below = sys::process::signal_descendants(main, SIGKILL).unwrap_or(0);
-        // Reaped by somebody else as soon as it is dead: asked each time whether the id is still its own.
-        let alive = sys::proc::start_time(main) == born && sys::process::signal(main, SIGKILL).is_ok();
-        if !alive && below == 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-pub(crate) fn end_of(state: &ShimState) -> End {
-    match *state {
-        ShimState::Ended { stopped: true, .. } => End::Stopped,
-        ShimState::Ended { out_of_memory: true, held, .. } => {
-            let (held, limit) = held.unzip();
-            End::OutOfMemory { held, limit }
-        }
-        ShimState::Ended { signal: Some(signal), .. } => End::Signaled(signal),
-        ShimState::Ended { code, .. } => End::Exited(code.unwrap_or(0)),
-        ShimState::Running { .. } | ShimState::NotStarted { .. } => End::Signaled(SIGKILL),
     }
 }

@@ -12,10 +12,12 @@
 
 mod group;
 mod host;
+mod watch;
 
 pub use group::Group;
 pub(crate) use group::write;
 pub use host::Host;
+pub use watch::OomWatch;
 
 /// What the members of a group may use together; none: what there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

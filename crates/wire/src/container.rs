@@ -8,6 +8,7 @@
 //! | `container.json` | [`RunnerSpec`] | keeper |
 //! | `files/N` | content of [`RunnerSpec::files`] | keeper |
 //! | `address` | where the container takes requests, `IP:port` | runner |
+//! | `confined` | [`Confined`], once it runs | runner |
 //! | `outcome` | [`Outcome`], where the exit status does not say it all | runner |
 
 use model::confine::ConfineSpec;
@@ -122,9 +123,23 @@ pub struct RunnerNetwork {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The container was ended for want of memory.
-    OutOfMemory,
+    OutOfMemory {
+        /// Most bytes that it held at once, where the kernel says so.
+        held: Option<u64>,
+        /// Bytes that it might hold, as the kernel had it.
+        limit: Option<u64>,
+    },
     /// There was no container, or it did not start; the text says why.
     NotStarted(String),
+}
+
+/// Where the kernel says what a container of this host is really held to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confined {
+    /// Its main process, as the host sees it.
+    pub pid: u32,
+    /// Folders of its control group.
+    pub groups: Vec<PathBuf>,
 }
 
 impl RunnerSpec {
@@ -157,6 +172,16 @@ pub fn address_file(folder: &Path) -> PathBuf {
     folder.join("address")
 }
 
+/// Where the limits of this instance's container are; none: not known, or on another host.
+pub fn confined(folder: &Path) -> Option<Confined> {
+    crate::decode(&std::fs::read(confined_file(folder)).ok()?).ok()
+}
+
+/// File of [`confined`].
+pub fn confined_file(folder: &Path) -> PathBuf {
+    folder.join("confined")
+}
+
 /// What its runner left to be said.
 pub fn outcome(folder: &Path) -> Option<Outcome> {
     crate::decode(&std::fs::read(outcome_file(folder)).ok()?).ok()
@@ -169,7 +194,8 @@ pub fn outcome_file(folder: &Path) -> PathBuf {
 
 /// Removes what is in an instance's folder because it is a container's.
 pub fn clean(folder: &Path) {
-    for file in [RunnerSpec::file(folder), address_file(folder), outcome_file(folder)] {
+    for file in [RunnerSpec::file(folder), address_file(folder), confined_file(folder), outcome_file(folder)]
+    {
         let _ = std::fs::remove_file(file);
     }
     let _ = std::fs::remove_dir_all(RunnerSpec::files(folder));

@@ -5,11 +5,12 @@
 //!      ─▶ output copied, end waited for ─▶ removed ─▶ outcome written ─▶ exits with the container's status
 //! SIGTERM: the container is stopped, by its own signal and within its own time · other signals go on to it
 //! ```
-//! A connection to the engine that is lost ends nothing: it is made again, output goes on where it stopped. One thread, no state on disk but
+//! A connection to the engine that is lost ends nothing: it is made again, output goes on where it stopped. No state on disk but
 //! what [`wire::container`] names.
 
 mod create;
 mod follow;
+mod memory;
 mod prepare;
 mod signals;
 
@@ -24,9 +25,10 @@ use signals::{Signals, Told};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
+use sys::cgroup::{Group, Host};
 use wire::container::{
-    LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, NOWHERE, Outcome, RunnerPort, RunnerSpec, address_file,
-    outcome_file,
+    Confined, LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, NOWHERE, Outcome, RunnerPort, RunnerSpec, address_file,
+    confined_file, outcome_file,
 };
 
 /// Exit status where there was no container to take one from: as a shell's for a command that cannot be executed.
@@ -104,16 +106,15 @@ async fn whole(spec: &RunnerSpec) -> i32 {
             return refuse(spec, &why);
         }
     };
-    let kills = kernel_kills();
-    let mut ended = stay(spec, &docker, &mut signals).await;
-    // Podman does not see it everywhere. The kernel counts for the whole host: only with a limit, and a SIGKILL that nobody here sent, is it taken
-    // for the cause.
-    ended.out_of_memory |=
-        ended.status == KILLED && !ended.asked && spec.resources.memory.is_some() && kernel_kills() > kills;
+    let memory = memory::Memory::watch(confined(spec, &docker).await);
+    let ended = stay(spec, &docker, &mut signals).await;
+    let by_kernel = memory.killed().filter(|_| ended.status == KILLED && !ended.asked);
     let docker = engine::connect_patiently(&spec.engine).await;
     remove(&docker, &spec.name).await;
-    if ended.out_of_memory {
-        note(spec, &Outcome::OutOfMemory);
+    if ended.out_of_memory || by_kernel.is_some() {
+        let (held, limit) =
+            by_kernel.map_or((None, spec.resources.memory), |killed| (killed.held, killed.limit));
+        note(spec, &Outcome::OutOfMemory { held, limit });
     }
     ended.status
 }
@@ -219,10 +220,26 @@ async fn locate(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: u16) -> Re
     address.map(|ip| SocketAddr::new(ip, port)).ok_or_else(|| "the engine has given it no address".into())
 }
 
-/// How often the kernel has killed for want of memory (`oom_kill` of /proc/vmstat); none: it does not say.
-fn kernel_kills() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/vmstat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+/// Its control group, which is also written down for the keeper. Empty: the engine is on another host, or the container has ended.
+async fn confined(spec: &RunnerSpec, docker: &Docker) -> Group {
+    if !spec.engine.starts_with("unix:") {
+        return Group::default();
+    }
+    let Ok(seen) = docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await else {
+        return Group::default();
+    };
+    let pid = seen.state.and_then(|state| u32::try_from(state.pid?).ok()).unwrap_or(0);
+    let group = Host::look().group_named(pid, &seen.id.unwrap_or_default());
+    if pid > 0 {
+        let confined = Confined { pid, groups: group.folders().to_vec() };
+        let written = wire::encode(&confined).map_err(std::io::Error::other);
+        let written =
+            written.and_then(|bytes| sys::durable::write(&confined_file(&spec.folder), &bytes, 0o600));
+        if let Err(error) = written {
+            tracing::warn!(%error, "what it is held to cannot be written down");
+        }
+    }
+    group
 }
 
 /// How a container ended.

@@ -44,7 +44,12 @@ pub(crate) async fn networks(spec: &RunnerSpec, docker: &Docker) -> Result<(), E
     for network in &spec.networks {
         let found = docker.inspect_network(&network.name, None::<InspectNetworkOptions>).await;
         match found {
-            Ok(_) => continue,
+            Ok(found) => match owner(&found.labels.unwrap_or_default(), spec) {
+                Some(owner) if !network.spec.external => {
+                    return Err(not_ours("network", &network.name, &owner));
+                }
+                _ => continue,
+            },
             Err(error) if engine::status(&error) != Some(404) => return Err(error),
             Err(_) if network.spec.external => {
                 return Err(refused(format!(
@@ -97,6 +102,20 @@ fn labels(spec: &RunnerSpec, own: &BTreeMap<String, String>) -> HashMap<String, 
     own.iter().chain(ours).map(|(label, value)| (label.clone(), value.clone())).collect()
 }
 
+/// Which other stack of Mainstay's something belongs to, by its labels. What has none may be used: it is from before Mainstay. So may what a home
+/// that is gone has left.
+fn owner(labels: &HashMap<String, String>, spec: &RunnerSpec) -> Option<String> {
+    let (home, stack) = (labels.get(LABEL_HOME)?, labels.get(LABEL_STACK)?);
+    let is_own = [LABEL_HOME, LABEL_STACK].iter().all(|label| labels.get(*label) == spec.labels.get(*label));
+    (!is_own && Path::new(home).exists()).then(|| format!("the stack {stack} of {home}"))
+}
+
+fn not_ours(kind: &str, name: &str, owner: &str) -> Error {
+    refused(format!(
+        "the {kind} {name} belongs to {owner}: give yours another `name`, or share it with `external = true`"
+    ))
+}
+
 /// Makes the volumes that are missing, which stay when the stack goes, and folders of the host's, as Docker does.
 pub(crate) async fn volumes(spec: &RunnerSpec, docker: &Docker) -> Result<(), Error> {
     for mount in &spec.mounts {
@@ -108,8 +127,18 @@ pub(crate) async fn volumes(spec: &RunnerSpec, docker: &Docker) -> Result<(), Er
         }
     }
     for (name, volume) in spec.mounts.iter().filter_map(|mount| mount.volume.as_ref()) {
+        let options = &volume.driver_opts;
+        let binds = options.get("o").is_some_and(|words| words.split(',').any(|word| word.trim() == "bind"));
+        if let Some(device) = options.get("device").filter(|device| binds && !Path::new(device).is_dir()) {
+            return Err(refused(format!(
+                "the folder {device} of the volume {name} does not exist: mkdir -p {device}"
+            )));
+        }
         match docker.inspect_volume(name).await {
-            Ok(_) => continue,
+            Ok(found) => match owner(&found.labels, spec) {
+                Some(owner) if !volume.external => return Err(not_ours("volume", name, &owner)),
+                _ => continue,
+            },
             Err(error) if engine::status(&error) != Some(404) => return Err(error),
             Err(_) if volume.external => {
                 return Err(refused(format!(
@@ -117,13 +146,6 @@ pub(crate) async fn volumes(spec: &RunnerSpec, docker: &Docker) -> Result<(), Er
                 )));
             }
             Err(_) => {}
-        }
-        let options = &volume.driver_opts;
-        let binds = options.get("o").is_some_and(|words| words.split(',').any(|word| word.trim() == "bind"));
-        if let Some(device) = options.get("device").filter(|device| binds && !Path::new(device).is_dir()) {
-            return Err(refused(format!(
-                "the folder {device} of the volume {name} does not exist: mkdir -p {device}"
-            )));
         }
         let request = VolumeCreateRequest {
             name: Some(name.clone()),

@@ -2,8 +2,8 @@
 
 use super::{Order, Progress};
 use crate::command::Running;
+use crate::end::SIGKILL;
 use crate::launch::{self, Placeholders};
-use crate::life::SIGKILL;
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use sys::process::{Exit, Spawn};

@@ -130,6 +130,20 @@ impl Group {
         files.iter().find_map(|file| self.text(file)?.trim().parse().ok())
     }
 
+    /// Periods in which its members were held back by the limit of processors.
+    pub fn throttled(&self) -> u64 {
+        let texts = self.folders.iter().filter_map(|folder| fs::read_to_string(folder.join("cpu.stat")).ok());
+        let counts = texts.filter_map(|text| {
+            text.lines().find_map(|line| line.strip_prefix("nr_throttled "))?.trim().parse::<u64>().ok()
+        });
+        counts.max().unwrap_or(0)
+    }
+
+    /// Whether it is still there.
+    pub fn exists(&self) -> bool {
+        self.folders.iter().any(|folder| folder.exists())
+    }
+
     /// Time that its members spent on processors.
     pub fn cpu_time(&self) -> Option<Duration> {
         let first = || Some(Duration::from_nanos(self.text("cpuacct.usage")?.trim().parse().ok()?));

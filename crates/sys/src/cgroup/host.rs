@@ -145,6 +145,21 @@ impl Host {
         Group::of(folders.filter(is_ours).collect())
     }
 
+    /// The group that somebody else made for a process, known by its name: a part of it is `id`. A process that was left in a group of
+    /// others' has none.
+    pub fn group_named(&self, pid: u32, id: &str) -> Group {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let is_it = |folder: &&Path| {
+            folder.file_name().is_some_and(|name| !id.is_empty() && name.to_string_lossy().contains(id))
+        };
+        // What runs inside may have made itself groups below.
+        let own = |place: &Place| place.folder(&groups)?.ancestors().filter(is_it).last().map(Path::to_owned);
+        let mut folders: Vec<PathBuf> = self.places.iter().filter_map(own).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        Group::of(folders)
+    }
+
     /// Removes the groups in `base` that have no members: of a former keeper's instances.
     pub fn sweep(&self, base: &str) {
         for place in &self.places {

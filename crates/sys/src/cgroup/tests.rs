@@ -123,3 +123,30 @@ fn a_group_that_is_no_more_has_no_limits() {
     group.set(&Limits { pids: Some(3), ..Limits::default() }).unwrap();
     group.remove();
 }
+
+#[test]
+fn who_watches_is_told_of_the_first_kill() {
+    let limits = Limits { memory: Some(32 << 20), ..Limits::default() };
+    let Some(group) = group("watched", limits) else { return };
+    let watch = OomWatch::new(&group).unwrap();
+    let pid = inside(&group, "sh", &["-c", "a=x; while :; do a=$a$a; done"]);
+    watch.wait().unwrap();
+    assert_eq!(wait(pid).unwrap(), Exit::Signal(9));
+    assert!(group.oom_kills() >= 1);
+    group.remove();
+    assert!(!group.exists() && OomWatch::new(&group).is_err());
+}
+
+/// By files that look like the kernel's: few hosts have both versions.
+#[test]
+fn a_group_of_version_two_is_watched_by_its_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("memory.events");
+    std::fs::write(&events, "low 0\noom 0\noom_kill 0\n").unwrap();
+    let group = Group::of(vec![folder.path().to_owned()]);
+    let watch = OomWatch::new(&group).unwrap();
+    assert_eq!(group.oom_kills(), 0);
+    std::fs::write(&events, "low 0\noom 1\noom_kill 1\n").unwrap();
+    watch.wait().unwrap();
+    assert_eq!(group.oom_kills(), 1);
+}
