@@ -9,6 +9,7 @@
 //! thread.
 
 mod leaving;
+mod listeners;
 
 use crate::access_log::AccessLog;
 use crate::bounds::Bounds;
@@ -20,13 +21,12 @@ use crate::hold::lines::{TICK, all_stats};
 use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
 use crate::wake::Wake;
-use crate::worker::{self, Command, Shared, WorkerHandle};
+use crate::worker::{self, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
 use leaving::Leaving;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -265,65 +265,6 @@ impl Control {
         }
     }
 
-    /// Serves on exactly these: keeps what is the same socket, takes what is new, closes the rest.
-    fn listen(&mut self, names: &[Listener], fds: Vec<OwnedFd>) {
-        if names.len() != fds.len() {
-            tracing::error!(
-                listeners = names.len(),
-                descriptors = fds.len(),
-                "listeners without descriptors"
-            );
-            return;
-        }
-        let gone: Vec<Listener> =
-            self.listeners.keys().filter(|name| !names.contains(name)).copied().collect();
-        for name in gone {
-            self.unlisten(name);
-        }
-        for (&name, fd) in names.iter().zip(fds) {
-            let same = self.listeners.get(&name).is_some_and(|held| same_file(held, &fd));
-            if same {
-                continue;
-            }
-            self.unlisten(name);
-            if let Err(error) = self.add_listener(name, fd) {
-                tracing::error!(%error, address = %name.address, "cannot listen");
-            }
-        }
-    }
-
-    fn add_listener(&mut self, name: Listener, fd: OwnedFd) -> io::Result<()> {
-        if name.datagrams {
-            let socket = UdpSocket::from(fd);
-            socket.set_nonblocking(true)?;
-            self.tell(name, Command::Datagrams(name, socket.try_clone()?));
-            self.listeners.insert(name, socket.into());
-            return Ok(());
-        }
-        let listener = TcpListener::from(fd);
-        listener.set_nonblocking(true)?;
-        // Accepted connections inherit it: a system call less for each.
-        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
-        self.tell(name, Command::Listen(name, listener.try_clone()?));
-        self.listeners.insert(name, listener.into());
-        Ok(())
-    }
-
-    fn unlisten(&mut self, name: Listener) {
-        if self.listeners.remove(&name).is_some() {
-            self.tell(name, Command::Unlisten(name));
-        }
-    }
-
-    /// To the worker whose this accept queue is: each queue always has one.
-    fn tell(&self, name: Listener, command: Command) {
-        let count = self.workers.len().max(1);
-        if let Some(worker) = self.workers.get(name.queue as usize % count) {
-            // A worker that has ended needs no listeners.
-            let _ = worker.commands.blocking_send(command);
-        }
-    }
-
     fn take_snapshot(&mut self, revision: u64, fds: Vec<OwnedFd>) {
         let answer = match self.publish(revision, fds) {
             Ok(()) => FromEdge::Applied { revision },
@@ -393,12 +334,5 @@ impl Control {
         let mut stats = Stats { log_lost: self.log.lost(), instances, upstreams, ..Stats::default() };
         self.metrics.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         stats
-    }
-}
-
-fn same_file(one: &impl AsFd, other: &impl AsFd) -> bool {
-    match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
-        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
-        _ => false,
     }
 }

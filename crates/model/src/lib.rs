@@ -10,7 +10,7 @@
 //! - [`redact`]: what logs do not show.
 //! - [`lifecycle`], [`traffic`], [`upkeep`]: health and ends of an app's instances; how requests meet them; recycling, limits, scaling, tasks.
 //! - [`container`], [`confine`], [`network`]: what an app runs in, what it is kept from, whom it meets.
-//! - [`condition`]: when a route answers.
+//! - [`route`]: sites and their routes; [`condition`]: when a route answers.
 //! - [`schedule`]: when a task is due.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance; [`end`]: how one ended.
@@ -27,6 +27,7 @@ pub mod observed;
 pub mod plan;
 pub mod policy;
 pub mod redact;
+pub mod route;
 pub mod schedule;
 pub mod secret;
 pub mod service;

@@ -27,8 +27,8 @@ use std::path::Path;
 use std::time::Duration;
 use sys::cgroup::{Group, Host};
 use wire::container::{
-    Confined, LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, NOWHERE, Outcome, RunnerPort, RunnerSpec, address_file,
-    confined_file, outcome_file,
+    Confined, LABEL_APP, LABEL_HOME, LABEL_SLOT, LABEL_STACK, NOWHERE, Outcome, RunnerPort, RunnerSpec,
+    address_file, confined_file, outcome_file,
 };
 
 /// Exit status where there was no container to take one from: as a shell's for a command that cannot be executed.
