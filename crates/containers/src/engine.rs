@@ -4,7 +4,9 @@
 //! CONTAINER_HOST, DOCKER_HOST ─▶ Podman's socket ─▶ the program podman (a service of our own) ─▶ Docker's socket ─▶ none: how to get one
 //! ```
 
+use crate::greeting::{self, Greeting};
 use bollard::{API_DEFAULT_VERSION, Docker};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,11 +137,19 @@ pub(crate) fn own_limits() -> Option<[(&'static str, u64); 2]> {
 /// # Errors
 /// Whatever stands in the way, as the engine or the system says it.
 pub async fn connect(engine: &str) -> Result<Docker, bollard::errors::Error> {
+    if let Some(greeting) = greeting(engine).await {
+        return Docker::connect_with_unix(engine, ANSWER, &greeting.version());
+    }
     let docker = match engine.starts_with("tcp://") {
         true => Docker::connect_with_http(engine, ANSWER, API_DEFAULT_VERSION)?,
         false => Docker::connect_with_unix(engine, ANSWER, API_DEFAULT_VERSION)?,
     };
     docker.negotiate_version().await
+}
+
+/// What a local engine says to a ping.
+async fn greeting(engine: &str) -> Option<Greeting> {
+    greeting::ping(Path::new(engine.strip_prefix("unix://")?)).await
 }
 
 /// The same, tried again until it succeeds: who waits for a service that is being started again has nothing else to do.
@@ -164,11 +174,18 @@ pub struct Kind {
     pub rootless: bool,
 }
 
-/// Finds out what an engine is.
+/// Finds out what the engine behind a connection to `engine` is. A local Podman is rootless where its socket is not root's: what it says itself costs
+/// it seconds.
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn kind(docker: &Docker) -> Result<Kind, bollard::errors::Error> {
+pub async fn kind(docker: &Docker, engine: &str) -> Result<Kind, bollard::errors::Error> {
+    if greeting(engine).await.is_some_and(|greeting| greeting.podman) {
+        let owner = engine.strip_prefix("unix://").and_then(|socket| std::fs::metadata(socket).ok());
+        if let Some(owner) = owner {
+            return Ok(Kind { podman: true, rootless: owner.uid() != 0 });
+        }
+    }
     let components = docker.version().await?.components.unwrap_or_default();
     let podman = components.iter().any(|component| component.name.starts_with("Podman"));
     let options = docker.info().await?.security_options.unwrap_or_default();

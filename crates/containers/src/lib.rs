@@ -17,6 +17,7 @@
 pub mod attach;
 pub mod engine;
 pub mod exec;
+mod greeting;
 pub mod image;
 pub mod run;
 pub mod stats;

@@ -136,7 +136,7 @@ pub(crate) fn start(order: Order, at: At, reports: mpsc::Sender<Report>) -> Resu
     let policy = policy(&at.home, &order.app, &container, order.build.hash);
     let running = build::start_other(order, what, reports, async move |voice: &mut Voice| {
         let docker = connect(&at.engine).await?.with_timeout(limit);
-        let kind = engine::kind(&docker).await.map_err(|error| error.to_string())?;
+        let kind = engine::kind(&docker, &at.engine).await.map_err(|error| error.to_string())?;
         let own = Credentials::of_user();
         let credentials = if kind.podman { own.for_podman() } else { own };
         let mut say = |said: Said<'_>| match said {

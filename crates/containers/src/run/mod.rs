@@ -122,7 +122,7 @@ async fn whole(spec: &RunnerSpec) -> i32 {
 /// Makes and starts it. A network that was removed by its stack's last stop just before is made again.
 async fn begin(spec: &RunnerSpec) -> Result<Docker, Refused> {
     let docker = engine::connect_patiently(&spec.engine).await;
-    let kind = patiently(spec, async |docker| engine::kind(docker).await).await?;
+    let kind = patiently(spec, async |docker| engine::kind(docker, &spec.engine).await).await?;
     remove_leftovers(spec, &docker).await?;
     let port = prepare::port(spec, &docker).await?;
     let mut tries = 3;

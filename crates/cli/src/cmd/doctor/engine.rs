@@ -43,7 +43,7 @@ fn listening(engine: &str) -> Vec<Finding> {
     let asked = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let answer = async {
             let docker = engine::connect(engine).await?;
-            engine::kind(&docker).await
+            engine::kind(&docker, engine).await
         };
         let answer = runtime.block_on(async { tokio::time::timeout(ANSWER, answer).await });
         answer.map_err(|_| "is silent".to_owned())?.map_err(|error| error.to_string())
