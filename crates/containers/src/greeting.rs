@@ -38,9 +38,14 @@ pub(crate) async fn ping(socket: &Path) -> Option<Greeting> {
 async fn asked(socket: &Path) -> Option<Greeting> {
     let mut stream = UnixStream::connect(socket).await.ok()?;
     stream.write_all(PING).await.ok()?;
+    // Not to the stream's end: an engine may keep it open.
     let mut head = Vec::new();
-    stream.take(HEAD as u64).read_to_end(&mut head).await.ok()?;
-    parsed(&head)
+    while head.len() < HEAD && stream.read_buf(&mut head).await.ok()? > 0 {
+        if let Some(greeting) = parsed(&head) {
+            return Some(greeting);
+        }
+    }
+    None
 }
 
 fn parsed(bytes: &[u8]) -> Option<Greeting> {
@@ -66,7 +71,12 @@ mod tests {
         assert_eq!(parsed(podman), Some(Greeting { major: 1, minor: 41, podman: true }));
         let docker = b"HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nOstype: linux\r\n\r\nOK";
         assert_eq!(parsed(docker), Some(Greeting { major: 1, minor: 51, podman: false }));
-        for other in [&b"HTTP/1.1 200 OK\r\nApi-Version: new\r\n\r\n"[..], b"HTTP/1.1 500 No\r\n\r\n", b"", b"HTTP/1.1 2"] {
+        for other in [
+            &b"HTTP/1.1 200 OK\r\nApi-Version: new\r\n\r\n"[..],
+            b"HTTP/1.1 500 No\r\n\r\n",
+            b"",
+            b"HTTP/1.1 2",
+        ] {
             assert_eq!(parsed(other), None);
         }
     }
