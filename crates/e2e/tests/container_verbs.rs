@@ -44,15 +44,7 @@ fn started() -> Option<(Belongings, Stage)> {
 
 /// The stack is down; what the engine keeps for a while after that is ended.
 fn end(stage: &Stage) {
-    let engines = |pid: &u32| {
-        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.contains("podman") || words.contains("conmon")
-    };
-    wait_until("nothing of the engine is left", || {
-        let left: Vec<u32> = stage.sandbox.processes().into_iter().filter(engines).collect();
-        left.iter().for_each(|pid| testkit::signal(*pid, "KILL"));
-        left.is_empty().then_some(())
-    });
+    tiny::end_engine(&stage.sandbox);
 }
 
 /// What `mainstay exec` prints when this is piped into it.

@@ -7,7 +7,7 @@ mod stage;
 use serde_json::Value;
 use stage::{HOST, QUICK, Stage, history, instances, pids};
 use std::time::Duration;
-use testkit::tiny::{Belongings, podman};
+use testkit::tiny::{self, Belongings, podman};
 use testkit::{Sandbox, free_port, is_alive, tiny, wait_until};
 
 /// A web server that says who it is, and ends when it is told to.
@@ -37,15 +37,7 @@ fn start(stage: &Stage) {
 /// Stops the stack. What the engine keeps for a while after that (its service for a minute, Podman a process of each command for five) is ended here.
 fn end(stage: &Stage) {
     stage.run(&["stop"]).expect_code(0);
-    let engines = |pid: &u32| {
-        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.contains("podman") || words.contains("conmon")
-    };
-    wait_until("nothing of the engine is left", || {
-        let left: Vec<u32> = stage.sandbox.processes().into_iter().filter(engines).collect();
-        left.iter().for_each(|pid| testkit::signal(*pid, "KILL"));
-        left.is_empty().then_some(())
-    });
+    tiny::end_engine(&stage.sandbox);
 }
 
 fn inside(id: &str, command: &[&str]) -> (bool, String) {

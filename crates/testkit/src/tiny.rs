@@ -1,6 +1,7 @@
 //! A container image of a megabyte or two, made from the host's static busybox: for tests of what Mainstay does with containers, not of what is in
 //! them. Its users are root and `app` (1001).
 
+use crate::{Sandbox, wait_until};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -67,6 +68,21 @@ fn make() {
 pub fn podman(arguments: &[&str]) -> (bool, String) {
     let output = Command::new("podman").args(arguments).output().expect("podman");
     (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The stacks of a sandbox are down: ends what the engine keeps for a while after that (its service until nobody has asked for a minute, a process
+/// of each command that was run inside).
+#[track_caller]
+pub fn end_engine(sandbox: &Sandbox) {
+    let engines = |pid: &u32| {
+        let words = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.contains("podman") || words.contains("conmon")
+    };
+    wait_until("nothing of the engine is left", || {
+        let left: Vec<u32> = sandbox.processes().into_iter().filter(engines).collect();
+        left.iter().for_each(|pid| crate::signal(*pid, "KILL"));
+        left.is_empty().then_some(())
+    });
 }
 
 /// Everything the engine has of one stack; removed when this is dropped, whatever became of the test.

@@ -6,6 +6,7 @@ mod build;
 mod pull;
 
 use std::time::Duration;
+use testkit::tiny::{self, Belongings};
 use testkit::{Running, Sandbox, http, wait_within};
 
 /// Longest time until an image is built and its container answers, on a machine that does much else.
@@ -16,15 +17,23 @@ struct Stack {
     sandbox: Sandbox,
     up: Option<Running>,
     port: u16,
+    /// What the engine has of it; goes last.
+    name: String,
+    _belongings: Belongings,
 }
 
 impl Stack {
     /// Runs `up` with these variables; waits for nothing.
     fn begin(sandbox: Sandbox, variables: &[(&str, &str)]) -> Self {
         let port = testkit::free_port();
+        // The engine is everybody's: each stack has a name of its own.
+        let name = format!("e2e-images-{}-{port}", std::process::id());
+        let manifest = std::fs::read_to_string(sandbox.stack().join("mainstay.toml")).expect("a manifest");
+        sandbox.write("mainstay.toml", manifest.replace("stack = \"t\"", &format!("stack = \"{name}\"")));
         let mut command = sandbox.command(["up", "--http", &format!("127.0.0.1:{port}")]);
         command.envs(variables.iter().copied());
-        Self { up: Some(Running::start(command)), sandbox, port }
+        let _belongings = Belongings::of(&name);
+        Self { up: Some(Running::start(command)), sandbox, port, name, _belongings }
     }
 
     /// The same, waited for until this host answers at `/`.
@@ -52,16 +61,33 @@ impl Stack {
     }
 
     fn build_log(&self, app: &str) -> String {
-        let log = self.sandbox.stack().join(format!(".mainstay/logs/t/{app}.build.log"));
+        let log = self.sandbox.stack().join(format!(".mainstay/logs/{}/{app}.build.log", self.name));
         std::fs::read_to_string(log).unwrap_or_default()
+    }
+
+    /// Names of all images that the stack had built.
+    fn built(&self) -> Vec<String> {
+        self.images("*")
+    }
+
+    /// What it said when it gave up.
+    #[track_caller]
+    fn refused(&mut self) -> String {
+        let up = self.up.take().expect("it was begun");
+        let output = up.wait_within(BUILT);
+        tiny::end_engine(&self.sandbox);
+        assert_eq!(output.code, Some(4), "{}", output.stderr);
+        output.stderr
     }
 
     /// Names of images that the stack had built, with their ids.
     fn images(&self, app: &str) -> Vec<String> {
-        let filter = format!("reference=localhost/mainstay/t/{app}:*");
+        let filter = format!("reference=localhost/mainstay/{}/{app}:*", self.name);
         let output =
             podman(&["images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);
-        output.lines().map(str::to_owned).collect()
+        // It lists every name of an image that has this one.
+        let own = format!("localhost/mainstay/{}/", self.name);
+        output.lines().filter(|line| line.starts_with(&own)).map(str::to_owned).collect()
     }
 }
 
@@ -73,6 +99,10 @@ impl Drop for Stack {
         }
         up.signal("TERM");
         up.wait_within(BUILT);
+        for name in self.built() {
+            let _ = std::process::Command::new("podman").args(["rmi", "-f", &name]).output();
+        }
+        tiny::end_engine(&self.sandbox);
     }
 }
 

@@ -136,8 +136,7 @@ fn an_image_is_pulled_with_credentials_and_kept_until_it_is_pulled_again() {
 fn wrong_credentials_are_said_in_the_registry_s_words() {
     let registry = Registry::start();
     registry.push("first");
-    let stack = registry.begin("wr0ng-pass");
-    let reason = wait_within(BUILT, "the app has failed", || failed(&stack));
+    let reason = registry.begin("wr0ng-pass").refused();
     assert!(reason.contains("authentication required") || reason.contains("unauthorized"), "{reason}");
     assert!(reason.contains("podman login 127.0.0.1:") && !reason.contains("wr0ng-pass"), "{reason}");
 }
@@ -145,19 +144,11 @@ fn wrong_credentials_are_said_in_the_registry_s_words() {
 #[test]
 fn an_image_that_cannot_be_had_is_an_error_that_says_what_to_provide() {
     let registry = Registry::start();
-    let stack = registry.begin(PASSWORD);
-    let reason = wait_within(BUILT, "the app has failed", || failed(&stack));
+    let reason = registry.begin(PASSWORD).refused();
     let name = registry.image();
     assert!(reason.contains("manifest unknown") || reason.contains("name unknown"), "{reason}");
     assert!(
         reason.contains("podman load -i FILE") && reason.contains(&format!("podman build -t {name}")),
         "{reason}"
     );
-}
-
-/// Why the app has failed, as status says it.
-fn failed(stack: &Stack) -> Option<String> {
-    let status = stack.sandbox.status();
-    let app = &status["stacks"][0]["apps"][0];
-    (app["state"] == "failed").then(|| app["reason"].as_str().unwrap_or_default().to_owned())
 }
