@@ -11,6 +11,7 @@ mod import;
 mod numbers;
 mod services;
 mod upgrade;
+mod upkeep;
 mod views;
 mod why;
 
@@ -29,6 +30,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 pub use upgrade::{KeeperArgs, UpgradeArgs};
+pub use upkeep::{AddBanArgs, BansArgs, BansVerb, CertsArgs, CertsVerb, CleanupArgs, LiftBanArgs, RootArgs};
 pub use views::{HistoryArgs, LogsArgs, PortsArgs, Sort, StatusArgs, TopArgs};
 pub use why::WhyArgs;
 
@@ -351,88 +353,6 @@ pub struct ReloadArgs {
     /// Start it even where it reserves more processors or memory than there are; kept for later reloads
     #[arg(long)]
     pub overcommit: bool,
-}
-
-/// `cleanup`.
-#[derive(Debug, Args)]
-pub struct CleanupArgs {
-    /// The manifest, or the folder that holds it; as --file
-    #[arg(value_name = "PATH", conflicts_with = "file")]
-    pub path: Option<PathBuf>,
-    /// Where the stack is.
-    #[command(flatten)]
-    pub place: Place,
-    /// Only show what would be removed
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `certs`.
-#[derive(Debug, Args)]
-pub struct CertsArgs {
-    /// What to do; without it they are listed
-    #[command(subcommand)]
-    pub verb: Option<CertsVerb>,
-}
-
-/// Verbs of `certs`.
-#[derive(Debug, Subcommand)]
-pub enum CertsVerb {
-    /// Show where the local authority's root certificate is, and how to trust it
-    Root(RootArgs),
-}
-
-/// `certs root`.
-#[derive(Debug, Args)]
-pub struct RootArgs {
-    /// Print the certificate itself
-    #[arg(long, conflicts_with = "install")]
-    pub pem: bool,
-    /// Have this host trust it (Debian and Ubuntu, as root)
-    #[arg(long)]
-    pub install: bool,
-}
-
-/// `bans`.
-#[derive(Debug, Args)]
-pub struct BansArgs {
-    /// What to do; without it they are listed
-    #[command(subcommand)]
-    pub verb: Option<BansVerb>,
-}
-
-/// Verbs of `bans`.
-#[derive(Debug, Subcommand)]
-pub enum BansVerb {
-    /// Refuse an address or a network for a while
-    Add(AddBanArgs),
-    /// Refuse it no more
-    Lift(LiftBanArgs),
-}
-
-/// `bans add`.
-#[derive(Debug, Args)]
-pub struct AddBanArgs {
-    /// Address, or network such as 198.51.100.0/24
-    #[arg(value_name = "ADDRESS", value_parser = net)]
-    pub net: IpNet,
-    /// For how long, such as 30m, 1h, 7d
-    #[arg(long = "for", value_name = "TIME", value_parser = length, default_value = "1h")]
-    pub length: Duration,
-    /// What for, as `bans` shows it
-    #[arg(long, value_name = "TEXT", default_value = "by hand")]
-    pub reason: String,
-}
-
-/// `bans lift`.
-#[derive(Debug, Args)]
-pub struct LiftBanArgs {
-    /// Address or network: every ban that holds it, or is within it, is lifted
-    #[arg(value_name = "ADDRESS", value_parser = net, required_unless_present = "all")]
-    pub net: Option<IpNet>,
-    /// All of them
-    #[arg(long, conflicts_with = "net")]
-    pub all: bool,
 }
 
 /// `completions`.

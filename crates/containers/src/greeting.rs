@@ -87,7 +87,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("engine.sock");
         let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let engine = tokio::spawn(async move {
+        let engine = async {
             let mut first = Vec::new();
             while first.len() < 2 {
                 let (mut stream, _) = listener.accept().await.unwrap();
@@ -98,10 +98,14 @@ mod tests {
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
             first
-        });
+        };
         let name = format!("unix://{}", socket.display());
-        let docker = crate::engine::connect(&name).await.unwrap();
-        assert!(crate::engine::kind(&docker, &name).await.unwrap().podman);
-        assert_eq!(engine.await.unwrap(), ["GET /_ping HTTP/1.1"; 2]);
+        let asked = async {
+            let docker = crate::engine::connect(&name).await.unwrap();
+            crate::engine::kind(&docker, &name).await.unwrap()
+        };
+        let (first, kind) = tokio::join!(engine, asked);
+        assert!(kind.podman);
+        assert_eq!(first, ["GET /_ping HTTP/1.1"; 2]);
     }
 }

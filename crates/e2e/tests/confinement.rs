@@ -48,7 +48,7 @@ fn status_says_what_the_kernel_holds_an_instance_to() {
         of(&web, key);
     }
     let pid = pids(&web)[0];
-    let seen = Seen::look(u32::try_from(pid).unwrap()).unwrap();
+    let seen = Seen::look(pid).unwrap();
     assert_eq!((seen.ids.0, Seen::names(seen.effective)), (65534, vec!["NET_BIND_SERVICE".to_owned()]));
     assert!(seen.read_only && seen.no_new_privileges && seen.seccomp && seen.bounding == seen.effective);
     let text = stage.run(&["status", "web"]).expect_code(0).stdout;

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use testkit::tiny::{Belongings, podman};
-use testkit::{Sandbox, free_port, tiny, wait_until};
+use testkit::{Sandbox, free_port, tiny};
 
 /// What an engine does in a second takes it many where the machine is busy.
 const LONG: Duration = Duration::from_secs(180);

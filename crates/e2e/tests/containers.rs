@@ -8,7 +8,7 @@ use serde_json::Value;
 use stage::{HOST, QUICK, Stage, history, instances, pids};
 use std::time::Duration;
 use testkit::tiny::{self, Belongings, podman};
-use testkit::{Sandbox, free_port, is_alive, tiny, wait_until};
+use testkit::{Sandbox, free_port, is_alive, wait_until};
 
 /// A web server that says who it is, and ends when it is told to.
 const SERVE: &str = r#"["sh", "-c", "mkdir -p /tmp/www; hostname > /tmp/www/index.html; httpd -p 8080 -h /tmp/www; trap 'exit 0' TERM; while true; do sleep 0.1; done"]"#;

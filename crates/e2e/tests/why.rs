@@ -202,7 +202,7 @@ fn failing_health_checks_are_named_with_the_check() {
 #[test]
 fn an_instance_over_its_memory_is_named_with_the_figure() {
     let stage = Stage::new("");
-    let eat = "import os,socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind((os.environ['HOST'],int(os.environ['PORT'])))\ns.listen(8)\nprint('hungry',flush=True)\nwhile True:\n c,_=s.accept()\n if c.recv(65536).startswith(b'POST'):\n  eaten=bytearray(120<<20)\n  print('has eaten',flush=True)\n  time.sleep(60)\n c.close()\n";
+    let eat = "import os,socket,time\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\ns.bind((os.environ['HOST'],int(os.environ['PORT'])))\ns.listen(8)\nprint('hungry',flush=True)\nwhile True:\n c,_=s.accept()\n if c.recv(65536).startswith(b'POST'):\n  print('begins to eat',flush=True)\n  eaten=bytearray(120<<20)\n  time.sleep(60)\n c.close()\n";
     stage.sandbox.write("eat.py", eat);
     let app =
         "[app.web]\nrun = \"python3 -S eat.py\"\nlisten = \"port\"\nresources = { memory = \"60MB\" }\n";
@@ -215,7 +215,7 @@ fn an_instance_over_its_memory_is_named_with_the_figure() {
     let because = told["because"].as_str().unwrap();
     assert!(because.chars().any(|letter| letter.is_ascii_digit()) && because.contains('B'), "{because}");
     assert!(told["next"].as_str().unwrap().contains("resources"), "{told:#}");
-    assert!(told["output"].to_string().contains("has eaten"), "{told:#}");
+    assert!(told["output"].to_string().contains("begins to eat"), "{told:#}");
 }
 
 // req: PRIV-12

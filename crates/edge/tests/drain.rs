@@ -91,7 +91,8 @@ fn what_was_unhealthy_for_a_while_has_drained_when_its_requests_from_before_have
         }
         for (place, (client, upstream)) in requests.iter_mut().enumerate() {
             // The next word would be `Drained`: here it is the answer to a question.
-            assert!(edge.stats().instances.iter().any(|seen| seen.in_flight == 1), "{place}");
+            let in_flight: u64 = edge.stats().instances.iter().map(|seen| seen.in_flight).sum();
+            assert_eq!(in_flight, 2 - place as u64);
             upstream.write_all(ok("done").as_bytes()).unwrap();
             read_until(client, b"done");
         }

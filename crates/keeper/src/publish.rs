@@ -1,5 +1,7 @@
 //! The edge's snapshot, made from the stacks and what is observed. Pure.
 
+mod derived;
+
 use crate::certificates::Certificates;
 use crate::keeper::Facts;
 use crate::log_folder;
@@ -7,21 +9,19 @@ use crate::merge;
 use crate::resolve::{self, Found};
 use crate::servers::{self, Servers};
 use crate::stack::{Revision, Stack, in_rotation};
-use model::network::ForwardSpec;
+use derived::{forward, port_id, port_of, shares, shares_id};
 use model::observed::{Address, Observed, Phase};
 use model::plan::{Desired, Serving, serving};
 use model::policy::PolicySpec;
-use model::site::{Balance, DoorSpec, TlsSpec};
-use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, ShareSpec, SiteSpec, UpstreamAddress};
-use model::traffic::TrafficSpec;
+use model::site::{DoorSpec, TlsSpec};
+use model::spec::{HandlerSpec, HealthSpec, ProxySpec, RouteSpec, SiteSpec, UpstreamAddress};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::snapshot::{
-    Aside, Ban, Endpoint, Forward, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream,
-    UpstreamState,
+    Aside, Ban, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream, UpstreamState,
 };
 
 /// Everything a snapshot is made from.
@@ -171,77 +171,6 @@ pub(crate) fn doors(revision: &Revision) -> impl Iterator<Item = DoorSpec> {
         proxy_protocol,
         own: true,
     }))
-}
-
-fn forward(stack: &StackName, spec: &ForwardSpec) -> Forward {
-    let app = AppId { stack: stack.clone(), app: spec.app.clone() }.to_string();
-    let upstream = spec.port.map_or_else(|| app.clone(), |port| port_id(&app, port));
-    Forward { address: spec.listen, protocol: spec.protocol, upstream }
-}
-
-/// Id of the upstream that is another port of an app.
-fn port_id(app: &str, port: u16) -> String {
-    format!("{app}:{port}")
-}
-
-/// The same instances at another port.
-fn port_of(app: Upstream, port: u16) -> Upstream {
-    let at = |endpoint: Endpoint| match endpoint.address {
-        Address::Tcp(address) => {
-            Some(Endpoint { address: Address::Tcp((address.ip(), port).into()), ..endpoint })
-        }
-        Address::Unix(_) => None,
-    };
-    let endpoints = app.endpoints.into_iter().filter_map(at).collect();
-    Upstream { id: port_id(&app.id, port), endpoints, ..app }
-}
-
-/// Id of the upstream of several apps.
-fn shares_id(stack: &StackName, shares: &[ShareSpec]) -> String {
-    let names: Vec<&str> = shares.iter().map(|share| share.app.as_str()).collect();
-    let text = serde_json::to_vec(shares).unwrap_or_default();
-    format!("{stack}/{}#{:08x}", names.join("+"), model::id::fnv1a(&text) & 0xffff_ffff)
-}
-
-/// The instances of several apps, each with its app's weight. They are met as those of the first.
-fn shares(sources: &Sources<'_>, stack: &Stack, shares: &[ShareSpec]) -> Upstream {
-    let mut apps = shares.iter().map(|share| {
-        let own = app(sources, stack.app_id(&share.app));
-        let mut own = share.port.map_or_else(|| own.clone(), |port| port_of(own.clone(), port));
-        own.endpoints.iter_mut().for_each(|endpoint| endpoint.weight = share.weight);
-        own
-    });
-    let id = shares_id(&stack.name, shares);
-    let first = apps.next().unwrap_or_else(|| Upstream {
-        id: id.clone(),
-        state: UpstreamState::Down,
-        balance: Balance::RoundRobin,
-        http2: false,
-        endpoints: Vec::new(),
-        traffic: TrafficSpec::default(),
-        aside: Vec::new(),
-    });
-    let whole = apps.fold(first, |mut whole, own| {
-        // The better state of the two: who may answer soonest is waited for.
-        if rank(own.state) < rank(whole.state) {
-            whole.state = own.state;
-        }
-        whole.endpoints.extend(own.endpoints);
-        whole.aside.extend(own.aside);
-        whole
-    });
-    Upstream { id, balance: Balance::RoundRobin, ..whole }
-}
-
-fn rank(state: UpstreamState) -> u8 {
-    match state {
-        UpstreamState::Ready => 0,
-        UpstreamState::Starting => 1,
-        UpstreamState::Restarting => 2,
-        UpstreamState::Asleep => 3,
-        UpstreamState::Unhealthy => 4,
-        UpstreamState::Down => 5,
-    }
 }
 
 fn site(revision: &Revision, spec: &SiteSpec) -> Site {

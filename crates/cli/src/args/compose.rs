@@ -36,9 +36,8 @@ impl ComposeArgs {
     pub fn compose(self, files: Vec<PathBuf>) -> Compose {
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let mut own = Compose::default();
-        own.files = files.into_iter().map(absolute).collect();
-        own.profiles = self.profiles;
+        let files = files.into_iter().map(absolute).collect();
+        let mut own = Compose { files, profiles: self.profiles, ..Compose::default() };
         if own.profiles.is_empty() {
             let said = variable("COMPOSE_PROFILES").unwrap_or_default();
             own.profiles =

@@ -81,6 +81,7 @@ fn seen(group: &Group) -> Option<(u64, Killed)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // of the test's own files none has to outlive a crash
 mod tests {
     use super::*;
 

@@ -1,3 +1,5 @@
+//! Expressions, as they are written and what they mean.
+
 use super::*;
 use Condition::*;
 

@@ -138,7 +138,9 @@ fn an_app_that_nobody_asks_sleeps_and_is_not_down() {
 fn needing(how: NeedCondition) -> House {
     let mut house = House::default();
     house.needs("web", &["job"]);
-    house.want("web", |app| drop(app.needs_how.insert("job".parse().unwrap(), how)));
+    house.want("web", |app| {
+        app.needs_how.insert("job".parse().unwrap(), how);
+    });
     house.want("job", |app| app.restart.policy = RestartPolicy::Never);
     house.settle();
     house

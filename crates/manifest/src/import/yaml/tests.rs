@@ -1,3 +1,5 @@
+//! Documents with their places, and what is mended.
+
 use super::*;
 use crate::diagnostic::Source;
 use crate::tree::Kind;
