@@ -112,6 +112,13 @@ impl Belongings {
         self.list(&["network", "ls", "-q"])
     }
 
+    /// Names of the images that were built for it.
+    pub fn images(&self) -> Vec<String> {
+        let filter = format!("reference=localhost/mainstay/{}/*", self.stack);
+        let (_, text) = podman(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &filter]);
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Names of its volumes.
     pub fn volumes(&self) -> Vec<String> {
         self.list(&["volume", "ls", "-q"])
@@ -128,6 +135,9 @@ impl Drop for Belongings {
         }
         for name in self.volumes() {
             podman(&["volume", "rm", &name]);
+        }
+        for name in self.images() {
+            podman(&["rmi", &name]);
         }
     }
 }

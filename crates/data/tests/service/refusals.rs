@@ -109,7 +109,8 @@ fn health_says_what_is_wrong() {
     // One of them may be turned away in favour of the check.
     let said = wait_until("no connection is left", || {
         busy.push(db.hold_connection());
-        db.health().err()
+        // Where the machine is busy a check may come to nothing in its time: that is another failure than the one waited for.
+        db.health().err().filter(|said| !said.contains("still starting"))
     });
     assert!(said.contains("failure: too many connections"), "{said}");
     assert_eq!(db.administer("SELECT 1").unwrap(), "1", "one is left for the administrator");
