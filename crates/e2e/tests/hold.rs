@@ -16,6 +16,7 @@ const APP: &str = "import http.server, os, time
 time.sleep(2)
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
+    wbufsize = -1 # in one piece: of an answer that breaks off in its middle nothing can be saved
     def do_GET(self):
         self.rfile.read(int(self.headers.get('Content-Length') or 0))
         ledger = os.open('ledger', os.O_WRONLY | os.O_APPEND | os.O_CREAT)
