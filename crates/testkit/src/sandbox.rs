@@ -36,7 +36,8 @@ impl Sandbox {
         sandbox
     }
 
-    fn empty() -> Self {
+    /// With a folder for a stack, in which is nothing yet.
+    pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("mainstay-test-").tempdir().expect("a temporary folder");
         // started by root, apps and the edge run as somebody else and must get here
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");

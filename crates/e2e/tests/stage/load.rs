@@ -22,10 +22,16 @@ pub struct Load {
 impl Load {
     /// Begins to ask for `path`.
     pub fn begin(port: u16, path: &str) -> Self {
+        Self::begin_at(port, HOST, path)
+    }
+
+    /// The same of another host.
+    pub fn begin_at(port: u16, host: &str, path: &str) -> Self {
         let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let clients = [true, true, false, false].map(|keep_alive| {
-            let (stop, answered, path) = (Arc::clone(&stop), Arc::clone(&answered), path.to_owned());
-            std::thread::spawn(move || client(port, &path, keep_alive, &stop, &answered))
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            let request = request(host, path, keep_alive);
+            std::thread::spawn(move || client(port, &request, keep_alive, &stop, &answered))
         });
         let load = Self { stop, answered, clients: clients.into() };
         load.more(20);
@@ -57,13 +63,24 @@ impl Load {
     }
 }
 
+fn request(host: &str, path: &str, keep_alive: bool) -> String {
+    let connection = if keep_alive { "keep-alive" } else { "close" };
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: {connection}\r\n\r\n")
+}
+
 /// Asks until told to stop, and gives what failed.
-fn client(port: u16, path: &str, keep_alive: bool, stop: &AtomicBool, answered: &AtomicU64) -> Vec<String> {
+fn client(
+    port: u16,
+    request: &str,
+    keep_alive: bool,
+    stop: &AtomicBool,
+    answered: &AtomicU64,
+) -> Vec<String> {
     let mut failures = Vec::new();
     let mut connection = None;
     while !stop.load(Ordering::Relaxed) && failures.len() < 100 {
         let result = match connection.take().map_or_else(|| connect(port), Ok) {
-            Ok(mut stream) => ask(&mut stream, path, keep_alive).map(|answer| (answer, stream)),
+            Ok(mut stream) => ask(&mut stream, request).map(|answer| (answer, stream)),
             Err(error) => Err(error),
         };
         match result {
@@ -86,9 +103,7 @@ fn connect(port: u16) -> std::io::Result<BufReader<TcpStream>> {
 }
 
 /// One request; its status, and whether the connection is kept.
-fn ask(stream: &mut BufReader<TcpStream>, path: &str, keep_alive: bool) -> std::io::Result<(u16, bool)> {
-    let connection = if keep_alive { "keep-alive" } else { "close" };
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: {connection}\r\n\r\n");
+fn ask(stream: &mut BufReader<TcpStream>, request: &str) -> std::io::Result<(u16, bool)> {
     stream.get_mut().write_all(request.as_bytes())?;
     let (mut status, mut length, mut kept) = (None, 0, true);
     loop {
