@@ -27,7 +27,8 @@ fn the_file_comes_up_whole_and_its_routes_follow_its_labels() {
         team.lay("network.yml", &network);
     }
     let said = team.up(&["--env-file", ".env", "--profile", "app"]);
-    assert!(said.contains("Mainstay takes the place of service `traefik`"), "{said}");
+    let noted = team.done(&team.compose("config -q 2>&1"));
+    assert!(noted.contains("Mainstay takes the place of service `traefik`"), "{noted}");
     assert!(said.contains("no router has middleware `backend-stripprefix`"), "{said}");
 
     assert!(team.get("localhost", "/").text().contains("id=\"root\""));

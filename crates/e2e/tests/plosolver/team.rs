@@ -187,12 +187,16 @@ impl Team {
 
 impl Drop for Team {
     fn drop(&mut self) {
-        let Some(up) = self.up.take() else { return };
-        if std::thread::panicking() {
-            eprintln!("{}\n{}", up.stdout(), up.stderr());
+        if let Some(up) = self.up.take() {
+            if std::thread::panicking() {
+                eprintln!("{}\n{}", up.stdout(), up.stderr());
+            }
+            up.signal("TERM");
+            up.wait_within(LONG);
         }
-        up.signal("TERM");
-        up.wait_within(LONG);
+        if !std::thread::panicking() {
+            tiny::end_engine(&self.sandbox);
+        }
     }
 }
 
