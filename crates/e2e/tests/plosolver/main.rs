@@ -14,7 +14,7 @@ use testkit::{wait_until, wait_within};
 
 const DEVELOPMENT: &str = "CFG-09.plosolver.env";
 
-// req: EDGE-04, EDGE-05, EDGE-08, LB-01, LB-03, LB-17, QUIRK-02
+// req: EDGE-04, EDGE-05, EDGE-08, LB-01, LB-03, QUIRK-02
 #[test]
 fn the_file_comes_up_whole_and_its_routes_follow_its_labels() {
     let Some(mut team) = Team::new(DEVELOPMENT) else { return };

@@ -148,7 +148,7 @@ fn the_flags_and_labels_of_the_first_team() {
     golden("plosolver_development", &read);
 }
 
-// req: CFG-11, QUIRK-05, QUIRK-06, QUIRK-07
+// req: CFG-11, QUIRK-05
 #[test]
 fn the_file_of_the_first_team_beside_its_flags() {
     let (Some(compose), Some(env), Some(file)) = (
@@ -196,7 +196,6 @@ fn the_smaller_fragments_of_the_first_team() {
 
 const A: &str = "http.routers.a.rule=Host(`a.test`)";
 
-// req: LB-04, EDGE-04, EDGE-05
 #[test]
 fn the_longer_rule_wins_and_entry_points_are_kept() {
     let read = read(
@@ -243,7 +242,7 @@ fn without_enable_there_is_no_route() {
     assert!(read.says("service `web` gets no route: it is not enabled"), "{:?}", read.said);
 }
 
-// req: LB-03, LB-05, LB-06
+// req: LB-05, LB-06
 #[test]
 fn a_router_has_the_only_service_of_its_container_whatever_the_case_of_the_labels() {
     let read = read(&service(
@@ -282,7 +281,6 @@ fn routers_without_a_host_are_in_every_site_in_their_place() {
     );
 }
 
-// req: QUIRK-02, EDGE-08
 #[test]
 fn a_middleware_that_no_router_has_does_nothing_and_is_said() {
     let strip = "http.middlewares.strip.stripprefix.prefixes=/api";
@@ -354,7 +352,6 @@ fn a_servers_weight_is_the_share_of_its_instances() {
     assert!(!read.says("weight"), "{:?}", read.said);
 }
 
-// req: QUIRK-18
 #[test]
 fn health_is_asked_for_on_the_port_of_the_service() {
     let read = read(&service(
