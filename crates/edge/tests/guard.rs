@@ -8,7 +8,7 @@ mod support;
 use edge::{Bounds, Deadlines};
 use model::site::{BanRule, EdgeSpec};
 use socket2::{Domain, Socket, Type};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use support::*;
@@ -23,11 +23,14 @@ fn from(last: u8, edge: &Edge) -> TcpStream {
     connected(last, edge.address)
 }
 
-/// The same, to this address.
+/// The same, to this address. Who is refused may be reset before its `connect` is back: then nothing is written or read on it.
 fn connected(last: u8, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
+    match socket.connect(&to.into()) {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        connected => connected.unwrap(),
+    }
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.into()
 }

@@ -154,7 +154,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // As the kernel cuts a long name in the middle of its last letter.
         let program = dir.path().join(std::ffi::OsStr::from_bytes(b"sleep-f\xc3\xbcr-imm\xc3"));
-        fs::copy("/bin/sleep", &program).unwrap();
+        // A link, as a file just written is busy (ETXTBSY) while a child of another test still holds it open.
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
         let mut child = std::process::Command::new(&program).arg("60").spawn().unwrap();
         let (pid, me) = (child.id(), std::process::id());
         let seen = (stat(pid), descendants(me), crate::usage::process(pid), crate::usage::memory(&[pid]));

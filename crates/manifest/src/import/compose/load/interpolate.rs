@@ -9,6 +9,7 @@
 //! ```
 //! `text` may hold further variables. Any other `$` is an error, as it is there. A value is never read for variables again.
 
+use crate::interpolate::closing;
 use crate::tree::Origin;
 
 /// Defaults nested deeper than this are refused.
@@ -134,22 +135,6 @@ fn name_end(text: &str) -> usize {
         return 0;
     }
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
-}
-
-/// Where the brace that was opened before `body` closes.
-fn closing(body: &str) -> Option<usize> {
-    let mut open = 0;
-    let mut previous = ' ';
-    for (at, c) in body.char_indices() {
-        match c {
-            '{' if previous == '$' => open += 1,
-            '}' if open == 0 => return Some(at),
-            '}' => open -= 1,
-            _ => {}
-        }
-        previous = c;
-    }
-    None
 }
 
 #[cfg(test)]
