@@ -105,6 +105,7 @@ fn serving(handler: Handler, upstreams: Vec<Upstream>) -> Snapshot {
         revision: 1,
         trusted: Vec::new(),
         sites: vec![Site {
+            client_certs: None,
             hash: 1,
             stack: "dev".to_owned(),
             hosts: vec!["*".to_owned()],

@@ -58,7 +58,8 @@ pub(crate) fn wanted(revision: &Revision) -> impl Iterator<Item = Wanted> {
     let sites = revision.spec.sites.iter().filter(|_| !revision.https().is_empty());
     sites.filter_map(|site| {
         let source = match &site.tls {
-            TlsSpec::Off => return None,
+            // From an authority: not yet.
+            TlsSpec::Off | TlsSpec::Acme(_) => return None,
             TlsSpec::Local => Source::Local,
             TlsSpec::Files { cert, key } => Source::Files { cert: cert.clone(), key: key.clone() },
         };

@@ -105,7 +105,7 @@ impl Keeper {
             FromEdge::Banned(ban) => self.banned(ban),
             FromEdge::Stats(stats) => self.edge_figures(generation, stats),
             FromEdge::Wanted { upstream } => self.wake(&upstream),
-            FromEdge::Hello { .. } => {}
+            FromEdge::Unknown { .. } | FromEdge::Hello { .. } => {}
         }
     }
 

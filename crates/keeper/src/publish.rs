@@ -180,7 +180,15 @@ fn site(revision: &Revision, spec: &SiteSpec) -> Site {
     let https_redirect = spec.https_redirect && spec.tls != TlsSpec::Off && !revision.https().is_empty();
     let listen = spec.listen.clone();
     let text = serde_json::to_vec(&(&name, &hosts, &listen, https_redirect, &routes)).unwrap_or_default();
-    Site { hash: model::id::fnv1a(&text), stack: name, hosts, listen, https_redirect, routes }
+    Site {
+        client_certs: None,
+        hash: model::id::fnv1a(&text),
+        stack: name,
+        hosts,
+        listen,
+        https_redirect,
+        routes,
+    }
 }
 
 fn route(stack: &StackName, spec: &RouteSpec) -> Route {

@@ -67,6 +67,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
     let apps: BTreeMap<AppName, AppSpec> =
         apps.iter().map(|(name, app)| (name.parse().unwrap(), app.clone())).collect();
     let site = |name: &AppName| SiteSpec {
+        client_certs: None,
         hosts: vec![format!("{name}.test")],
         listen: Vec::new(),
         tls: Default::default(),
@@ -91,6 +92,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         networks: Default::default(),
         volumes: Default::default(),
         forwards: Vec::new(),
+        acme: None,
     })
 }
 

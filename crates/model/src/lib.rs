@@ -12,10 +12,12 @@
 //! - [`container`], [`confine`], [`network`]: what an app runs in, what it is kept from, whom it meets.
 //! - [`route`]: sites and their routes; [`condition`]: when a route answers.
 //! - [`schedule`]: when a task is due.
+//! - [`acme`]: certificates from authorities.
 //! - [`site`], [`policy`]: its parts that the edge's snapshot carries as they are.
 //! - [`observed`]: what the keeper knows of each instance; [`end`]: how one ended.
 //! - [`plan`]: `plan(desired, observed, now)`, the one decision maker of the change flow.
 
+pub mod acme;
 pub mod condition;
 pub mod confine;
 pub mod container;

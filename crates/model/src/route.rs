@@ -4,7 +4,7 @@ use crate::AppName;
 use crate::condition::Condition;
 use crate::lifecycle::HealthSpec;
 use crate::policy::PolicySpec;
-use crate::site::{Balance, StaticSpec, TlsSpec};
+use crate::site::{Balance, ClientCertSpec, StaticSpec, TlsSpec};
 use crate::traffic::{HoldSpec, TrafficSpec};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,6 +22,9 @@ pub struct SiteSpec {
     pub listen: Vec<SocketAddr>,
     /// Where its certificate comes from.
     pub tls: TlsSpec,
+    /// Certificates that its clients have to show; none: nobody is asked.
+    #[serde(default)]
+    pub client_certs: Option<ClientCertSpec>,
     /// Plain HTTP is led to HTTPS (301) where the site has it.
     pub https_redirect: bool,
     /// Routes to apps that an administrator stopped are not there: 404, or the next route.

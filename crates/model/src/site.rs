@@ -1,6 +1,7 @@
 //! Folders that are served, certificates and doors: what a site is made of beside its routes' policies. Complete, as a valid
 //! manifest gives it; the edge's snapshot carries [`StaticSpec`] and [`DoorSpec`] as they are.
 
+use crate::acme::SiteAcme;
 use crate::policy::Coding;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -81,6 +82,17 @@ pub enum TlsSpec {
         /// PEM, the private key.
         key: PathBuf,
     },
+    /// From an authority of the stack's (`StackSpec::acme`).
+    Acme(SiteAcme),
+}
+
+/// Certificates that clients of a site have to show (mutual TLS).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClientCertSpec {
+    /// PEM file of the authorities that may have signed them.
+    pub roots: PathBuf,
+    /// Who shows none is refused; else only who shows a wrong one.
+    pub required: bool,
 }
 
 /// Names, and all below them, that no public authority may certify (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`), and what

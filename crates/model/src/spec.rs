@@ -1,6 +1,7 @@
 //! The desired state, as a valid manifest gives it. Paths are absolute, durations and sizes parsed, names
 //! resolved, defaults filled in: nobody downstream has to decide anything about it again.
 
+use crate::acme::AcmeSpec;
 use crate::confine::ConfineSpec;
 use crate::container::{ContainerSpec, FileContent, FileSpec, MountSpec, VolumeSpec};
 pub use crate::lifecycle::{HealthSpec, LogSpec, Probe, RestartPolicy, RestartSpec, StopSpec};
@@ -54,6 +55,9 @@ pub struct StackSpec {
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// Ports that lead to apps beside the sites.
     pub forwards: Vec<ForwardSpec>,
+    /// Whom certificates are had from; there where a site's [`crate::site::TlsSpec::Acme`] is.
+    #[serde(default)]
+    pub acme: Option<AcmeSpec>,
 }
 
 /// What a stack does not own any more. Names and patterns are relative to its `root`; `/` parts folders, a `/` at the end means a folder.

@@ -110,6 +110,12 @@ pub enum FromEdge {
         /// [`crate::snapshot::Upstream::id`].
         upstream: String,
     },
+    /// A handshake asked for a name that there is no certificate for, and [`crate::snapshot::Snapshot::on_demand`] is set. Said once for
+    /// each name in ten seconds.
+    Unknown {
+        /// The name, lower case.
+        name: String,
+    },
     /// An address was banned for repeated offence. The keeper remembers it and names it in the next snapshots.
     Banned(crate::snapshot::Ban),
 }

@@ -36,6 +36,16 @@ pub struct Snapshot {
     pub forwards: Vec<Forward>,
     /// For TLS; a host name is looked up like a site's.
     pub certificates: Vec<Certificate>,
+    /// Answers to challenges of HTTP-01: given on every listening address that speaks plain HTTP, before anything else is looked at.
+    #[serde(default)]
+    pub http_challenges: Vec<HttpChallenge>,
+    /// Certificates of TLS-ALPN-01, for handshakes that offer nothing but `acme-tls/1` (RFC 8737 section 3).
+    #[serde(default)]
+    pub alpn_challenges: Vec<Certificate>,
+    /// A handshake for a name that there is no certificate for is told to the keeper ([`crate::edge::FromEdge::Unknown`]), and waits
+    /// a moment for one.
+    #[serde(default)]
+    pub on_demand: bool,
     /// Keys of resumption tickets, the current one first; those behind it only open old tickets.
     pub ticket_keys: Vec<TicketKey>,
     /// Addresses that are refused before anything else is done for them.
@@ -91,6 +101,24 @@ pub struct Certificate {
     pub key: String,
 }
 
+/// An answer to a challenge (RFC 8555 section 8.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpChallenge {
+    /// The last part of `/.well-known/acme-challenge/…`.
+    pub token: String,
+    /// The whole body: no secret.
+    pub answer: String,
+}
+
+/// What clients of a site have to show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCerts {
+    /// PEM of the authorities that may have signed it.
+    pub roots: String,
+    /// Who shows none is refused.
+    pub required: bool,
+}
+
 /// Key of resumption tickets (RFC 5077, RFC 8446 section 4.6.1): never written to disk.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketKey {
@@ -135,6 +163,9 @@ pub struct Site {
     /// Only reached at these addresses; empty: at all that are not somebody's own ([`DoorSpec::own`]).
     #[serde(default)]
     pub listen: Vec<SocketAddr>,
+    /// What its clients have to show; none: nobody is asked.
+    #[serde(default)]
+    pub client_certs: Option<ClientCerts>,
     /// Plain HTTP is led to HTTPS (301).
     pub https_redirect: bool,
     /// In order; the first that matches answers.

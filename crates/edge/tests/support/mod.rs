@@ -393,7 +393,15 @@ pub fn snapshot(revision: u64, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Sn
 
 pub fn site(hash: u64, hosts: &[&str], routes: Vec<Route>) -> Site {
     let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-    Site { hash, stack: "s".into(), hosts, listen: Vec::new(), https_redirect: false, routes }
+    Site {
+        client_certs: None,
+        hash,
+        stack: "s".into(),
+        hosts,
+        listen: Vec::new(),
+        https_redirect: false,
+        routes,
+    }
 }
 
 pub fn route(path: &str, upstream: &str) -> Route {

@@ -17,6 +17,7 @@ pub fn site(site: &SiteSpec, stack: &str) -> Table {
         TlsSpec::Off => value(false),
         TlsSpec::Local => value("local"),
         TlsSpec::Files { cert, key } => inline([("cert", path(cert).into()), ("key", path(key).into())]),
+        TlsSpec::Acme(_) => value("acme"),
     };
     table["https_redirect"] = value(site.https_redirect);
     if site.while_running {

@@ -255,6 +255,7 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         networks,
         volumes,
         forwards,
+        acme: None,
     })
 }
 

@@ -63,7 +63,7 @@ pub fn sites(
             Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, when: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
         let while_running = site.while_running.unwrap_or(false);
-        SiteSpec { tls, https_redirect: redirect, while_running, routes, hosts, listen }
+        SiteSpec { tls, client_certs: None, https_redirect: redirect, while_running, routes, hosts, listen }
     });
     let sites: Vec<SiteSpec> = sites.collect();
     zones(context, place.key("site"), &sites);
