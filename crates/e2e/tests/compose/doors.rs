@@ -1,16 +1,18 @@
-//! Ways in: Traefik's labels, plain TCP, ranges of ports; and none where none is asked for.
+//! Ways in: Traefik's labels, plain TCP, datagrams, ranges of ports; and none where none is asked for.
 
 use crate::ground::{Ground, LONG};
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
 use testkit::http::get;
-use testkit::images;
 use testkit::tiny::podman;
+use testkit::{images, wait_within};
 
 #[test]
 fn what_is_published_is_reached_and_nothing_else() {
     let Some(mut ground) = Ground::new() else { return };
     images::redis();
+    images::python();
 
     let shape = ground.shape("labels", include_str!("shapes/labels.yaml"));
     let shop = format!("{}.localhost", shape.project);
@@ -52,6 +54,22 @@ fn what_is_published_is_reached_and_nothing_else() {
     ])
     .1;
     assert_eq!(all.trim(), "", "the engine publishes nothing");
+
+    let shape = ground.shape("udp", include_str!("shapes/udp.yaml"));
+    ground.write(&shape, "echo.py", include_str!("shapes/udp-echo.py"));
+    shape.start();
+    // The container runs before its program has the socket: what came too early is lost, as datagrams are.
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(("127.0.0.1", shape.ports[0])).unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let said = wait_within(LONG, "an echo", || {
+        client.send(b"hello").ok()?;
+        let mut said = [0; 64];
+        let len = client.recv(&mut said).ok()?;
+        Some(said[..len].to_vec())
+    });
+    assert_eq!(said, b"echo hello");
+    assert_eq!(shape.app("echo")["state"], "ready");
 
     let shape = ground.shape("ranges", include_str!("shapes/ranges.yaml"));
     shape.start();

@@ -208,7 +208,7 @@ fn app(app: &AppSpec) -> Table {
     traffic::entries(&app.traffic).for_each(|(key, own)| table[key] = value(own));
     table["http2"] = value(app.http2);
     table["hold"] = hold::hold(&app.traffic.hold);
-    table["health"] = value(site::health(&app.health));
+    table["health"] = value(site::health(&app.health, app.listen != Listen::Nothing));
     table["restart"] = restart(&app.restart);
     table["stop"] = stop(&app.stop);
     if app.recycle.is_on() {

@@ -90,7 +90,7 @@ fn proxy(spec: &ProxySpec) -> Item {
         super::inline_table([("server", address.into()), ("weight", i64::from(server.weight).into())]).into()
     };
     let servers: Array = spec.servers.iter().map(server).collect();
-    let health = spec.health.as_ref().map(|own| ("health", Value::from(health(own))));
+    let health = spec.health.as_ref().map(|own| ("health", Value::from(health(own, true))));
     inline(
         [
             ("servers", servers.into()),
@@ -103,13 +103,13 @@ fn proxy(spec: &ProxySpec) -> Item {
     )
 }
 
-/// `health`.
-pub fn health(health: &HealthSpec) -> InlineTable {
+/// `health`; `listens`: there would be somebody to connect to.
+pub fn health(health: &HealthSpec, listens: bool) -> InlineTable {
     let probe = match &health.probe {
         Probe::Http(path) | Probe::Http2(path) => Some(("path", text(path).into())),
         Probe::Connect => Some(("tcp", true.into())),
         Probe::Command(argv) => Some(("command", super::words(argv).into())),
-        Probe::Alive => None,
+        Probe::Alive => listens.then(|| ("tcp", false.into())),
     };
     super::inline_table(probe.into_iter().chain([
         ("interval", duration(health.interval).into()),

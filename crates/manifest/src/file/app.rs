@@ -239,7 +239,8 @@ pub enum HealthFile {
 pub struct HealthTable {
     /// `GET` this path; healthy when the status is 2xx or 3xx.
     pub path: Option<String>,
-    /// Connect to the instance. This is the default.
+    /// Connect to the instance. This is the default; `false`: it is healthy while its process lives, as what takes nothing but
+    /// datagrams.
     pub tcp: Option<bool>,
     /// Run this in the app's folder and environment; healthy when it exits with 0.
     pub command: Option<OneOrMany>,

@@ -209,17 +209,13 @@ pub fn health(
             .at(place.span(), "nobody answers")
             .help("use `command`, or leave `health` out: it is healthy while its process lives");
     }
-    if table.tcp == Some(false) && given.len() == 1 {
-        let found = context.report.error("health::none", "`tcp = false` leaves nothing to try");
-        found.at(place.key("tcp").span(), "instead of what?").help("use `path` or `command`");
-    }
     let probe = match &table {
         HealthTable { path: Some(path), .. } if http2 => Probe::Http2(path.clone()),
         HealthTable { path: Some(path), .. } => Probe::Http(path.clone()),
         HealthTable { command: Some(command), .. } => {
             Probe::Command(command::argv(context, place.key("command"), Some(command)))
         }
-        _ if listen == Listen::Nothing => Probe::Alive,
+        _ if listen == Listen::Nothing || table.tcp == Some(false) => Probe::Alive,
         _ => Probe::Connect,
     };
     let seconds = Duration::from_secs;

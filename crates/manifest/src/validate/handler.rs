@@ -193,8 +193,13 @@ fn proxy(context: &mut Context<'_>, place: Place<'_>, file: &ProxyFile) -> Optio
             // Nobody has to be started in its place: whoever fails once waits for its next success.
             spec.retries = 1;
         }
-        if let Probe::Command(_) = spec.probe {
-            let found = context.report.error("health::foreign", "no command tells how a server elsewhere is");
+        let wrong = match spec.probe {
+            Probe::Command(_) => Some("no command tells how a server elsewhere is"),
+            Probe::Alive => Some("no process tells how a server elsewhere is"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            let found = context.report.error("health::foreign", wrong);
             found.at(place.span(), "Mainstay does not run it").help("use `path`, or `tcp = true`");
         }
         spec

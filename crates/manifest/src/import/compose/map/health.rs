@@ -2,7 +2,7 @@
 //! own: slim images have no curl.
 
 use super::Cx;
-use super::out::{Table, integer, items, length, list, millis, scalar, text, truth};
+use super::out::{Table, flag, integer, items, length, list, millis, scalar, text, truth};
 use crate::tree::{Kind, Node};
 
 /// What Docker takes where nothing is said, in milliseconds.
@@ -13,22 +13,42 @@ const RETRIES: u64 = 3;
 /// Our own default of `start_period`, in milliseconds: nothing shorter is asked for.
 const START: u64 = 60_000;
 
-/// Puts `health`. `port` is where the app takes requests, if that is known.
-pub fn put(cx: &mut Cx<'_>, service: &Node, port: Option<u16>, app: &mut Table) {
-    let Some(check) = service.get("healthcheck").filter(|node| matches!(node.kind, Kind::Table(_))) else {
-        return;
-    };
+/// What of an app could be tried from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Reached {
+    /// Where it takes requests, if that is known.
+    pub port: Option<u16>,
+    /// It takes datagrams there: nobody can connect, so it is healthy while its process lives.
+    pub datagrams: bool,
+}
+
+/// Puts `health`.
+pub fn put(cx: &mut Cx<'_>, service: &Node, Reached { port, datagrams }: Reached, app: &mut Table) {
+    let check = service.get("healthcheck").filter(|node| matches!(node.kind, Kind::Table(_)));
+    let mut health =
+        check.map(|check| said(cx, check, port, datagrams)).unwrap_or_else(|| Table::at(service));
+    if datagrams && !health.has("command") {
+        health.put("tcp", flag(false, check.unwrap_or(service)));
+    }
+    app.put_table("health", health);
+}
+
+/// What is said of it in the file.
+fn said(cx: &mut Cx<'_>, check: &Node, port: Option<u16>, datagrams: bool) -> Table {
     let mut health = Table::at(check);
     let off = check.get("disable").and_then(truth) == Some(true);
     let test = check.get("test").filter(|_| !off);
     let words = test.map(|node| (node, words(node)));
     if off || words.as_ref().is_some_and(|(_, words)| words.first().is_some_and(|word| word == "NONE")) {
-        let message = "no health check is asked for: it is healthy when it takes connections";
+        let message = match datagrams {
+            true => "no health check is asked for: it is healthy while its process lives",
+            false => "no health check is asked for: it is healthy when it takes connections",
+        };
         cx.info(message, check.key.as_ref().unwrap_or(&check.span), "switched off");
-        return;
+        return health;
     }
     if let Some((node, words)) = words {
-        tried(cx, node, &words, port, &mut health);
+        tried(cx, node, &words, port.filter(|_| !datagrams), &mut health);
     }
     let given = |key: &str| check.get(key);
     let time = |cx: &mut Cx<'_>, key: &str| given(key).and_then(|node| duration(cx, node));
@@ -48,7 +68,7 @@ pub fn put(cx: &mut Cx<'_>, service: &Node, port: Option<u16>, app: &mut Table) 
     if patience > START {
         health.put("start_period", length(patience, given("start_period").unwrap_or(check)));
     }
-    app.put_table("health", health);
+    health
 }
 
 fn duration(cx: &mut Cx<'_>, node: &Node) -> Option<u64> {

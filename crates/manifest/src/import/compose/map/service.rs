@@ -74,9 +74,8 @@ pub fn all<'a>(cx: &mut Cx<'a>) -> Vec<Service<'a>> {
                 Door { port, speaks, why }
             })
             .collect();
-        let first = ports.iter().find(|door| door.speaks == Speech::Http).map(|door| door.port.target);
         let exposed = networks::exposed(node);
-        let port = first.or(match exposed[..] {
+        let port = speaks::own(&ports).or(match exposed[..] {
             [one] if ports.is_empty() => Some(one),
             _ => None,
         });
@@ -133,7 +132,8 @@ fn app(cx: &mut Cx<'_>, service: &Service<'_>, ended: &[String], gone: &[String]
     if once && !app.has("port") {
         app.put("listen", flag(false, node));
     }
-    health::put(cx, node, port, &mut app);
+    let datagrams = !service.ports.is_empty() && service.ports.iter().all(|door| door.speaks == Speech::Udp);
+    health::put(cx, node, health::Reached { port, datagrams }, &mut app);
     lifecycle::put(cx, node, once, &mut app);
     if inside {
         confine::put(cx, node, &mut app);

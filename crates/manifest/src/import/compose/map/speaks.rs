@@ -1,6 +1,7 @@
 //! Whether a published port speaks HTTP. Nobody says so in a compose file, so it is decided by what is known: a label, the port, the image,
 //! whether the service is built from one's own code. What was decided is said, with how to say it otherwise.
 
+use super::doors::Door;
 use super::out::pairs;
 use super::ports::Published;
 use crate::tree::Node;
@@ -89,6 +90,18 @@ pub fn of(service: &Node, port: &Published) -> (Speech, String) {
         return (Speech::Http, "it is built from your own code".into());
     }
     (Speech::Tcp, format!("nothing is known of port {target}"))
+}
+
+/// Where the app itself takes requests, of all that is published: what speaks HTTP first. A port that nothing is known of may be one for
+/// debugging, which nobody listens at: not that one.
+pub fn own(doors: &[Door]) -> Option<u16> {
+    let target = |door: &Door| door.port.target;
+    let first = |wanted: Speech| doors.iter().filter(move |door| door.speaks == wanted).map(target);
+    let only_udp = doors.iter().all(|door| door.speaks == Speech::Udp);
+    first(Speech::Http)
+        .next()
+        .or_else(|| first(Speech::Tcp).find(|port| OTHERS.contains(port)))
+        .or_else(|| first(Speech::Udp).next().filter(|_| only_udp))
 }
 
 /// The last part of an image's name: `postgres` of `docker.io/library/postgres:15@sha256:…`.
