@@ -90,6 +90,7 @@ fn snapshot(upstream: &str) -> Result<Snapshot, Box<dyn Error>> {
 
 fn serving(handler: Handler, upstreams: Vec<Upstream>) -> Snapshot {
     let route = Route {
+        name: None,
         path: "/*".to_owned(),
         when: None,
         handler,

@@ -14,7 +14,8 @@ fn edge() -> (Edge, Backend) {
     let backend = Backend::echoing();
     let when = Some(Condition::PathPrefix("/api<b>".into()));
     let rewrite = vec![RewriteSpec::StripPrefix("/api".into())];
-    let api = Route { when, policy: PolicySpec { rewrite, ..PolicySpec::default() }, ..route("/*", "s/api") };
+    let (name, policy) = (Some("api<b>".to_owned()), PolicySpec { rewrite, ..PolicySpec::default() });
+    let api = Route { name, when, policy, ..route("/*", "s/api") };
     let mut sick = upstream("s/sick", backend.address);
     (sick.state, sick.endpoints) = (UpstreamState::Unhealthy, Vec::new());
     let mine = vec![handled("/dash/*", Handler::Dashboard), api, route("/sick", "s/sick")];
@@ -36,7 +37,7 @@ fn programs_read_every_router_service_and_middleware_with_its_health() {
     let routers = all["routers"].as_array().unwrap();
     assert_eq!(routers.len(), 3);
     assert_eq!(routers[1]["when"], "PathPrefix(`/api<b>`)");
-    assert_eq!(routers[1]["service"], "s/api");
+    assert_eq!((&routers[1]["name"], &routers[1]["service"]), (&"api<b>".into(), &"s/api".into()));
     assert_eq!(routers[1]["middlewares"][0], "strip_prefix /api");
     assert_eq!((&routers[1]["status"], &routers[2]["status"]), (&"ready".into(), &"unhealthy".into()));
     let services = all["services"].as_array().unwrap();
@@ -55,7 +56,12 @@ fn people_read_a_page_without_markup_from_outside() {
     assert_eq!(page.header("content-type").unwrap(), "text/html; charset=utf-8");
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     let text = page.text();
-    assert!(text.contains("PathPrefix(`/api&lt;b&gt;`)") && !text.contains("/api<b>"), "{text}");
+    assert!(
+        text.contains("PathPrefix(`/api&lt;b&gt;`)")
+            && text.contains("<td>api&lt;b&gt;</td>")
+            && !text.contains("/api<b>"),
+        "{text}"
+    );
     assert!(!text.contains("secret.test") && text.contains("unhealthy"));
     let refused = edge
         .request("POST /dash/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

@@ -207,6 +207,7 @@ fn route(stack: &StackName, spec: &RouteSpec) -> Route {
     name_auth_server(stack, &mut policy);
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Route {
+        name: spec.name.clone(),
         path: spec.path.clone(),
         when: spec.when.clone(),
         handler,

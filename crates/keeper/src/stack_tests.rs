@@ -56,6 +56,7 @@ pub(crate) fn app(run: &str, listen: Listen) -> AppSpec {
 
 pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
     let route = |name: &AppName| RouteSpec {
+        name: None,
         path: "/*".into(),
         handler: HandlerSpec::App(name.clone()),
         timeouts: Timeouts::default(),

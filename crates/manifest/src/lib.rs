@@ -38,3 +38,4 @@ pub use load::{
 };
 pub use model::spec::StackSpec;
 pub use schema::schema;
+pub use values::is_placeholder;

@@ -270,21 +270,30 @@ pub fn looks_double_encoded(text: &str) -> bool {
     pairs().any(|(first, second)| ('\u{c2}'..='\u{f4}').contains(&first) && following(second))
 }
 
-/// Domains that documents use where a real one belongs.
+/// Whether a host name, lower case, is one that documents use where a real one belongs, or lies below such a one. Nobody can reach it,
+/// and no authority is asked for its certificate.
 pub fn is_placeholder(host: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 16] = [
         "example.com",
         "example.org",
         "example.net",
         "your-domain.com",
         "yourdomain.com",
         "your-domain.org",
+        "yourdomain.org",
+        "your-frontend-domain.com",
+        "yoursite.com",
+        "your-site.com",
         "mydomain.com",
         "my-domain.com",
+        "mysite.com",
         "domain.com",
+        "domain.org",
         "domain.tld",
     ];
-    NAMES.iter().any(|name| host == *name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
+    NAMES
+        .iter()
+        .any(|name| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 #[cfg(test)]

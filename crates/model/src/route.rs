@@ -36,6 +36,9 @@ pub struct SiteSpec {
 /// A match and what answers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RouteSpec {
+    /// What people call it, if they do: Traefik's name of the router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Path to match: `/exact`, or `/prefix/*` for `/prefix` and everything below it; `/*` matches all.
     pub path: String,
     /// When it answers, beside the path; none: always.

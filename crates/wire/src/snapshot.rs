@@ -175,6 +175,9 @@ pub struct Site {
 /// A match and what answers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Route {
+    /// What people call it; only for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// `/exact`, or `/prefix/*`, as in `model::spec::RouteSpec`.
     pub path: String,
     /// When it answers, beside the path.

@@ -27,6 +27,8 @@ use wire::snapshot::UpstreamState;
 /// Of a route, what only the dashboard needs.
 #[derive(Debug, Default)]
 pub struct Shown {
+    /// What people call it.
+    name: Option<Box<str>>,
     /// When it answers, as the manifest has it.
     when: Option<Box<str>>,
     /// What is done beside its handler, a word or two each.
@@ -46,7 +48,8 @@ impl Shown {
             wire::snapshot::Handler::Proxy { .. } => String::new(),
         };
         let when = route.when.as_ref().map(|when| when.to_string().into());
-        Self { when, policies: policies::names(&route.policy).into(), leads: leads.into() }
+        let name = route.name.as_deref().map(Into::into);
+        Self { name, when, policies: policies::names(&route.policy).into(), leads: leads.into() }
     }
 }
 
@@ -129,6 +132,7 @@ fn router(entry: &SiteEntry, place: usize, route: &Route, upstream: Option<&Arc<
     };
     let status = upstream.map_or("ready", |upstream| status(upstream));
     json!({
+        "name": route.shown.name,
         "hosts": &entry.site.hosts,
         "entrypoints": entry.site.listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "order": place + 1,

@@ -47,15 +47,19 @@ fn routers(all: &[Value]) -> String {
             when => format!("<br><code>{}</code>", escape(when)),
         };
         format!(
-            "<tr><td>{}</td><td>{}</td><td>{entry}</td><td><code>{}</code>{when}</td><td><code>{}</code></td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{entry}</td><td><code>{}</code>{when}</td><td><code>{}</code></td><td>{}</td></tr>",
             status(text(router, "status")),
+            escape(text(router, "name")),
             codes(list(router, "hosts")),
             escape(text(router, "path")),
             escape(text(router, "service")),
             tags(list(router, "middlewares")),
         )
     });
-    table(&["Status", "Hosts", "Entry points", "Path and condition", "Service", "Middlewares"], rows)
+    table(
+        &["Status", "Router", "Hosts", "Entry points", "Path and condition", "Service", "Middlewares"],
+        rows,
+    )
 }
 
 fn services(all: &[Value]) -> String {

@@ -415,6 +415,7 @@ pub fn files(path: &str, root: &Path) -> Route {
 pub fn handled(path: &str, handler: Handler) -> Route {
     let (connect_ms, send_ms, read_ms) = (2_000, 5_000, 5_000);
     Route {
+        name: None,
         path: path.into(),
         when: None,
         handler,

@@ -32,6 +32,9 @@ pub fn site(site: &SiteSpec, stack: &str) -> Table {
 
 fn route(route: &RouteSpec, site: &SiteSpec, stack: &str) -> Table {
     let mut table = Table::new();
+    if let Some(name) = &route.name {
+        table["name"] = value(text(name));
+    }
     table["path"] = value(text(&route.path));
     if let Some(when) = &route.when {
         table["when"] = value(text(&condition::text(when)));

@@ -71,6 +71,8 @@ pub struct TlsTable {
 #[serde(default)]
 #[schemars(rename = "Route", extend("additionalProperties" = false))]
 pub struct RouteFile {
+    /// What people call it: the dashboard shows it. Default: none.
+    pub name: Option<String>,
     /// `/exact`, or `/prefix/*` for `/prefix` and everything below it. Default: `/*`, everything.
     pub path: Option<String>,
     /// When it answers, beside the path, in the words of Traefik's rules: ``Method(`POST`) && !Header(`X-Old`, `1`)``. Default: always.

@@ -113,6 +113,7 @@ fn routes(
     let mut routes = Vec::new();
     for (index, file) in site.route.iter().enumerate() {
         let place = place.key("route").item(index);
+        let name = name(context, place.key("name"), file.name.as_deref());
         let path = pattern(context, place, file);
         let when = when(context, place.key("when"), file.when.as_deref());
         if let Some(path) = &path {
@@ -149,7 +150,7 @@ fn routes(
             found.at(place.key("metrics").name_span(), "open to all");
             found.help("add `allow = [\"10.0.0.0/8\"]` or `basic_auth`");
         }
-        routes.push(RouteSpec { path, when, handler, timeouts, body_limit, policy, hold });
+        routes.push(RouteSpec { name, path, when, handler, timeouts, body_limit, policy, hold });
     }
     routes
 }
@@ -314,6 +315,17 @@ fn pattern(context: &mut Context<'_>, place: Place<'_>, route: &RouteFile) -> Op
 }
 
 /// When a route answers, beside its path.
+/// What people call a route: a word or two.
+fn name(context: &mut Context<'_>, place: Place<'_>, text: Option<&str>) -> Option<String> {
+    let text = text?;
+    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+        let found = context.report.error("route::name", "a route's name is 1 to 100 letters on one line");
+        found.at(place.span(), "not this");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
 fn when(context: &mut Context<'_>, place: Place<'_>, text: Option<&str>) -> Option<Condition> {
     let text = text?;
     let fault = match condition::parse(text) {

@@ -245,7 +245,7 @@ impl Sites<'_> {
         report: &mut Report,
     ) -> Node {
         let span = &router.span;
-        let mut entries = vec![("path", node::text(path, span))];
+        let mut entries = vec![("name", node::text(name(router), span)), ("path", node::text(path, span))];
         entries.extend(when.map(|when| ("when", node::text(condition::text(&when), span))));
         // Over HTTPS nobody is led to HTTPS.
         let redirect = policy.redirect.as_ref().filter(|_| !(policy.to_https && draft.secure));
@@ -305,4 +305,9 @@ impl Sites<'_> {
             }
         }
     }
+}
+
+/// A router's name, as far as a route can have it.
+fn name(router: &Router) -> String {
+    router.name.chars().filter(|c| !c.is_control()).take(100).collect()
 }

@@ -25,10 +25,6 @@ const STAGES: [&str; 10] = [
 /// Variables that switch a debugger on which answers anybody.
 const DEBUG: [&str; 5] = ["FLASK_DEBUG", "DJANGO_DEBUG", "APP_DEBUG", "DEBUG", "WDS_DEBUG"];
 
-/// Host names of documents.
-const PLACEHOLDERS: [&str; 6] =
-    ["domain.com", "your-domain.com", "yourdomain.com", "mydomain.com", "example.com", "example.org"];
-
 /// Images that do not start without settings: beginning of the name, what is missing if none of the variables is there.
 const SETTINGS: [(&str, &[(&str, &str)]); 1] = [(
     "discourse/",
@@ -150,12 +146,7 @@ fn hosts(cx: &mut Cx<'_>, service: &Node) {
     for node in labels.chain(super::out::items(service.get("labels"))) {
         let Some(value) = node.scalar().filter(|value| value.contains("Host")) else { continue };
         let mut named = value.split(['`', '\'', '"']).skip(1).step_by(2);
-        let stands = |host: &str| {
-            PLACEHOLDERS
-                .iter()
-                .any(|own| host == *own || host.strip_suffix(own).is_some_and(|rest| rest.ends_with('.')))
-        };
-        if let Some(host) = named.find(|host| stands(host)) {
+        if let Some(host) = named.find(|host| crate::values::is_placeholder(&host.to_ascii_lowercase())) {
             let message = format!(
                 "`{host}` stands for a name of your own: nobody can reach it, and no certificate is asked for"
             );
