@@ -212,6 +212,9 @@ pub fn json_wanted(buf: &[u8], head: &RequestHead) -> bool {
 /// The route, or why there is none.
 fn route<'t>(client: &Client, table: &'t Table, https: bool, seen: Seen<'_>) -> Result<Found<'t>, Refusal> {
     let Seen { buf, head, .. } = seen;
+    if let Some(answer) = table.challenges.answer(head.method, path_of(buf, head)) {
+        return Err(closing_with_body(answer, head));
+    }
     if matches!(&client.stream, Stream::H2(channel) if channel.asks_unknown_protocol()) {
         return Err(Refusal::closing(
             501,

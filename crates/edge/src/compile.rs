@@ -5,6 +5,7 @@
 //! claim has ended and that was reported.
 
 use crate::access_log::place::Lanes;
+use crate::challenge::Challenges;
 use crate::dashboard::Shown;
 use crate::files::Root;
 use crate::hold::lines::Lines;
@@ -104,6 +105,7 @@ impl Compiler {
             revision: snapshot.revision,
             trusted: snapshot.trusted.clone().into(),
             doors: snapshot.doors.clone().into(),
+            challenges: Challenges::new(&snapshot.http_challenges),
             tls,
             ..Table::default()
         };

@@ -3,7 +3,7 @@
 //!
 //! A request's way, file by file:
 //! - [`connection`]: a client's socket, idle without a buffer → [`exchange`]: head, decisions ([`admit`], [`gate`], [`prepare`]), one handler
-//! - [`tls`], [`proxy_protocol`]: what comes before HTTP where a door asks for it
+//! - [`tls`], [`proxy_protocol`]: what comes before HTTP where a door asks for it; [`challenge`]: certificate authorities are answered
 //! - [`table`], [`hosts`], [`router`]: host and path to a route; [`compile`]: snapshot to table, on the control thread
 //! - [`proxy`]: claim ([`upstream`], [`instance`], [`latency`]), connection ([`pool`], [`connect`]), then [`relay`] with its two [`body`] pumps
 //! - [`files`], [`redirect`], [`answer`], [`error_page`] and [`date`]: answers of the edge's own
@@ -25,6 +25,7 @@ mod body;
 mod bounds;
 mod budget;
 mod buffer;
+mod challenge;
 mod circuit;
 mod coding;
 mod compile;

@@ -13,6 +13,7 @@ use crate::tls::Session;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -97,6 +98,14 @@ impl Stream {
             buffer.commit(count);
         }
         result
+    }
+
+    /// The address that the peer connected to; none: it is not known, or no address of TCP.
+    pub fn local_address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok().map(|address| address.ip()),
+            Self::Unix(_) | Self::Tls(_) | Self::H2(_) => None,
+        }
     }
 
     /// Whether the kernel holds neither bytes nor an end nor an error to be read. One system call.

@@ -6,6 +6,7 @@
 //! Host names are found as [`crate::hosts`] says, among the sites of the listening address that was asked.
 
 use crate::access_log::Lane;
+use crate::challenge::Challenges;
 use crate::dashboard::Shown;
 use crate::files::Root;
 use crate::hosts::Hosts;
@@ -46,6 +47,8 @@ pub struct Table {
     pub forwards: HashMap<SocketAddr, Arc<Upstream>>,
     /// The same of datagrams.
     pub datagrams: HashMap<SocketAddr, Arc<Upstream>>,
+    /// What certificate authorities ask for over HTTP.
+    pub challenges: Challenges,
     /// For those that speak TLS: there if any does.
     pub tls: Option<Arc<Tls>>,
 }

@@ -10,13 +10,11 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Request, Response};
 use model::policy::*;
-use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use std::io::Read;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use support::folder::{put, text};
-use support::http2::{h2_app, run, whole};
+use support::http2::{h2_app, open_tls, run, whole};
 use support::tls::*;
 use support::*;
 use wire::snapshot::{Route, Snapshot};
@@ -29,14 +27,7 @@ fn secured(routes: Vec<Route>, app: &Backend) -> (Edge, CertificateDer<'static>)
 }
 
 async fn open(edge: &Edge, der: &CertificateDer<'static>) -> SendRequest<Bytes> {
-    let mut config = ClientConfig::clone(&client(&[der], &[TLS13]));
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = tokio::net::TcpStream::connect(edge.doors[0].address).await.unwrap();
-    let name = rustls_pki_types::ServerName::try_from("a.test").unwrap();
-    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
-    let (send, connection) = h2::client::handshake(stream).await.unwrap();
-    tokio::task::spawn_local(async move { drop(connection.await) });
-    send
+    open_tls(&client(&[der], &[TLS13]), edge.doors[0].address, "a.test").await
 }
 
 async fn ask(

@@ -1,6 +1,5 @@
 //! Certificates and the names they are served for.
 
-use crate::hosts::Hosts;
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -17,6 +16,8 @@ pub type Digest = [u8; SHA256_OUTPUT_LEN];
 pub struct Certificate {
     /// Names it is served for, as in [`crate::hosts`].
     pub hosts: Box<[String]>,
+    /// Of all it was given with.
+    pub digest: Digest,
     key: Arc<CertifiedKey>,
 }
 
@@ -48,7 +49,7 @@ impl Certificate {
         }
         let key = PrivateKeyDer::from_pem_slice(given.key.as_bytes()).map_err(|_| CertificateError::Key)?;
         let key = Arc::new(CertifiedKey::from_der(chain, key, provider)?);
-        Ok(Self { hosts: given.hosts.clone().into(), key })
+        Ok(Self { hosts: given.hosts.clone().into(), digest: digest(given), key })
     }
 }
 
@@ -66,22 +67,18 @@ pub fn digest(given: &wire::snapshot::Certificate) -> Digest {
     digest
 }
 
-/// Finds the certificate for the name a client asks for (RFC 6066 section 3).
-#[derive(Debug)]
-pub struct Resolver {
-    /// By host.
-    pub names: Hosts<Arc<Certificate>>,
-}
-
-impl Resolver {
-    /// A client without a name gets what is served for any.
-    pub fn find(&self, name: Option<&str>) -> Option<&Arc<Certificate>> {
-        self.names.find(name.unwrap_or_default().as_bytes())
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.key))
     }
 }
 
-impl ResolvesServerCert for Resolver {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.find(hello.server_name()).map(|found| Arc::clone(&found.key))
+/// Where there is none for who asks.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl ResolvesServerCert for Nobody {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        None
     }
 }

@@ -6,10 +6,6 @@ use crate::table::Table;
 use http1::{Method, RequestHead, TargetForm};
 use wire::failure::Cause;
 
-/// Where certificate authorities look for what proves that a name is ours (RFC 8555 section 8.3): over plain HTTP, which must not
-/// lead elsewhere.
-const CHALLENGES: &[u8] = b"/.well-known/acme-challenge/";
-
 /// What a request is told that came by the wrong way. `https`: the client's own way, which may end at a trusted peer.
 pub fn misplaced(
     client: &Client,
@@ -23,7 +19,7 @@ pub fn misplaced(
         let cause = "the connection's certificate is not for this host";
         return (!secure.is_for(host)).then(|| Refusal::new(421, Cause::Misdirected, cause));
     }
-    if https || head.form == TargetForm::Asterisk || head.path.of(buf).starts_with(CHALLENGES) {
+    if https || head.form == TargetForm::Asterisk {
         return None;
     }
     let port = table.https_port(*client.door, host)?;

@@ -10,7 +10,8 @@
 //! What rustls wants to say by itself after the handshake of TLS 1.3 (tickets, key updates) leaves with the next answer: a system call
 //! and a packet less for each connection.
 
-use super::{H2, Secure, Tls};
+use super::certificates::Certificate;
+use super::{H2, Secure};
 use crate::buffer::{Buffer, SMALL};
 use crate::stream::Stream;
 use rustls::{Error, HandshakeKind, ProtocolVersion, ServerConnection};
@@ -24,8 +25,6 @@ use std::task::{Context, Poll, ready};
 const PIECE: usize = 64 << 10;
 /// Fewest bytes taken from the socket at a time, however little room there is for what they hold.
 const FEWEST: usize = 4096;
-/// A fatal alert, unrecognized_name (RFC 8446 section 6.2), as it is before any key is agreed on.
-const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 
 /// A connection.
 pub struct Session {
@@ -52,9 +51,8 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Begins, with what was read from the socket already.
-    pub fn new(tls: &Tls, socket: Stream, ahead: Option<Buffer>) -> io::Result<Self> {
-        let mut connection = ServerConnection::new(Arc::clone(&tls.config)).map_err(io::Error::other)?;
+    /// Goes on after the first message, with what was read from the socket behind it.
+    pub fn new(mut connection: ServerConnection, socket: Stream, ahead: Option<Buffer>) -> io::Result<Self> {
         connection.set_buffer_limit(Some(PIECE));
         let mut state = State { connection, plain: 0, ended: false, silent: false, owed: 0 };
         if let Some(ahead) = ahead {
@@ -63,8 +61,8 @@ impl Session {
         Ok(Self { socket, state: RefCell::new(state) })
     }
 
-    /// Until both sides have agreed; a client that cannot be served is told why.
-    pub fn poll_handshake(&self, cx: &mut Context<'_>, tls: &Tls) -> Poll<io::Result<()>> {
+    /// Until both sides have agreed; a client whose messages cannot be taken is told why.
+    pub fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.state.borrow_mut();
         loop {
             let done = !state.connection.is_handshaking();
@@ -81,7 +79,7 @@ impl Session {
                 Some(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Some(Ok(_)) => {
                     if let Err(error) = state.take_in(records.filled(), None) {
-                        state.refuse(&self.socket, tls, &error);
+                        state.say_last(&self.socket);
                         return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
                     }
                 }
@@ -90,24 +88,17 @@ impl Session {
         }
     }
 
-    /// The name that the client asked for, if the handshake failed because there is no certificate for it.
-    pub fn unserved(&self, tls: &Tls, error: &io::Error) -> Option<String> {
-        let why = error.get_ref()?.downcast_ref::<Error>()?;
-        self.state.borrow().unserved(tls, why)
-    }
-
     /// What was agreed on. After the handshake.
-    pub fn secure(&self, tls: &Tls) -> Secure {
+    pub fn secure(&self, certificate: Option<Arc<Certificate>>) -> Secure {
         let connection = &self.state.borrow().connection;
-        let name = connection.server_name();
         Secure {
             version: match connection.protocol_version() {
                 Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
                 _ => "TLSv1.3",
             },
             h2: connection.alpn_protocol() == Some(H2),
-            name: name.map(Into::into),
-            certificate: tls.names.find(name).cloned(),
+            name: connection.server_name().map(Into::into),
+            certificate,
         }
     }
 
@@ -258,27 +249,10 @@ impl State {
             }
         }
     }
-
-    /// As [`Session::unserved`]; empty: the client named none.
-    fn unserved(&self, tls: &Tls, error: &Error) -> Option<String> {
-        let name = self.connection.server_name();
-        let is_missing = matches!(error, Error::General(_)) && tls.names.find(name).is_none();
-        is_missing.then(|| name.unwrap_or_default().to_owned())
-    }
-
-    /// The alert of a failed handshake. For a name without a certificate rustls would say access_denied, which no client explains.
-    fn refuse(&mut self, socket: &Stream, tls: &Tls, error: &Error) {
-        if self.unserved(tls, error).is_some() {
-            // The connection ends, whether it is heard or not.
-            let _ = socket.write_vectored(&[IoSlice::new(UNRECOGNIZED_NAME)]);
-        } else {
-            self.say_last(socket);
-        }
-    }
 }
 
 /// Where rustls puts its records: all that wait in one system call.
-struct Sink<'a>(&'a Stream);
+pub struct Sink<'a>(pub &'a Stream);
 
 impl io::Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

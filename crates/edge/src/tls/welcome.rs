@@ -1,5 +1,7 @@
 //! What comes before HTTP: the PROXY protocol's header, then the handshake. Each has the deadline of a head.
 
+use super::choice::Choice;
+use super::hello::Reading;
 use super::{Session, Tls};
 use crate::access_log::Lane;
 use crate::buffer::Buffer;
@@ -8,7 +10,8 @@ use crate::failures;
 use crate::metrics::Handshake;
 use crate::proxy_protocol::{self, Parsed};
 use crate::stream::Stream;
-use crate::worker::Open;
+use crate::timer::Timer;
+use crate::worker::{Open, Worker};
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -46,23 +49,22 @@ pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Op
     }
     let Some(tls) = door.tls else { return Some(client) };
     let Client { stream, timer, worker, door, peer, peer_text, pending, .. } = client;
-    let session = Session::new(&tls, stream, pending).ok()?;
     timer.set_waiting(Instant::now(), worker.deadlines.head_ms);
-    let shaken = poll_fn(|cx| match session.poll_handshake(cx, &tls) {
-        Poll::Pending if timer.expired() => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-        polled => polled,
-    });
-    if let Err(error) = shaken.await {
-        worker.stats.handshake(Handshake::Failed);
-        tracing::debug!(%peer, %error, "no TLS");
-        if let Some(name) = session.unserved(&tls, &error) {
-            worker.log.fail(Lane::default(), failures::without_certificate(&worker, &name));
+    let (session, choice) = match shake_hands(stream, pending, &timer, &tls, &worker).await {
+        Ok(shaken) => shaken,
+        Err(error) => {
+            worker.stats.handshake(Handshake::Failed);
+            tracing::debug!(%peer, %error, "no TLS");
+            return None;
         }
+    };
+    worker.stats.handshake(if session.is_resumed() { Handshake::Resumed } else { Handshake::Full });
+    if choice.is_challenge {
+        tracing::info!(%peer, "a certificate authority has seen that a name is ours");
         return None;
     }
-    worker.stats.handshake(if session.is_resumed() { Handshake::Resumed } else { Handshake::Full });
     timer.set_waiting(Instant::now(), worker.deadlines.head_ms);
-    let secure = Some(Rc::new(session.secure(&tls)));
+    let secure = Some(Rc::new(session.secure(choice.certificate)));
     Some(Client {
         stream: Stream::Tls(Box::new(session)),
         timer,
@@ -73,6 +75,35 @@ pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Op
         pending: None,
         secure,
     })
+}
+
+/// From the client's first message to where both sides have agreed.
+async fn shake_hands(
+    socket: Stream,
+    ahead: Option<Buffer>,
+    timer: &Timer,
+    tls: &Tls,
+    worker: &Worker,
+) -> io::Result<(Session, Choice)> {
+    let mut reading = Reading::new(ahead);
+    let hello = poll_fn(|cx| in_time(timer, reading.poll(cx, &socket))).await?;
+    let choice = tls.choose(&hello.wish(), || socket.local_address());
+    let name = hello.wish().server_name().unwrap_or_default().to_owned();
+    let answered = hello.answer(&choice, socket);
+    if answered.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        worker.log.fail(Lane::default(), failures::without_certificate(worker, &name));
+    }
+    let session = answered?;
+    poll_fn(|cx| in_time(timer, session.poll_handshake(cx))).await?;
+    Ok((session, choice))
+}
+
+/// What is not ready when the deadline has passed will not be.
+fn in_time<T>(timer: &Timer, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    if polled.is_pending() && timer.expired() {
+        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+    }
+    polled
 }
 
 /// Reads until the header is whole; what came behind it becomes the client's pending bytes.

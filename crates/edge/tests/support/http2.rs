@@ -6,8 +6,11 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::{HeaderMap, Method, Request, Response};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use wire::snapshot::Snapshot;
 
@@ -31,6 +34,18 @@ pub async fn open(address: SocketAddr) -> SendRequest<Bytes> {
 pub async fn open_with(address: SocketAddr, builder: &mut h2::client::Builder) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (send, connection) = builder.handshake(stream).await.unwrap();
+    tokio::task::spawn_local(async move { drop(connection.await) });
+    send
+}
+
+/// Over TLS, with HTTP/2 alone.
+pub async fn open_tls(config: &ClientConfig, address: SocketAddr, name: &str) -> SendRequest<Bytes> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    let (send, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::task::spawn_local(async move { drop(connection.await) });
     send
 }

@@ -1,0 +1,168 @@
+//! Snapshot → [`Tls`], on the control thread.
+
+use super::certificates::{self, Certificate, Digest, Nobody};
+use super::tickets::Keys;
+use super::{ACME, H2, HTTP11, Tls};
+use crate::hosts::Hosts;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::NoServerSessionStorage;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use wire::snapshot::{Snapshot, TicketKey};
+
+/// Tickets for each handshake of TLS 1.3: each costs an encryption, and one may be used more than once.
+const TICKETS: usize = 1;
+
+/// Makes [`Tls`] from snapshots, and remembers what was parsed.
+pub struct Builder {
+    provider: Arc<CryptoProvider>,
+    known: HashMap<Digest, Arc<Certificate>>,
+    last: Option<Last>,
+}
+
+/// What the last one was made from.
+struct Last {
+    digests: Vec<Digest>,
+    challenges: Vec<wire::snapshot::Certificate>,
+    keys: Vec<TicketKey>,
+    tls: Arc<Tls>,
+}
+
+impl Builder {
+    /// Nothing known yet.
+    pub fn new() -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        Self { provider, known: HashMap::new(), last: None }
+    }
+
+    /// For a snapshot; the former one where nothing of it has changed. `None`: no door speaks TLS.
+    ///
+    /// A certificate that cannot be used is left out, and logged: its own hosts are refused, all others are served. To refuse
+    /// the snapshot would keep the health of every application from every site because of one file.
+    ///
+    /// # Errors
+    /// Where the library has no such version of TLS, which it has.
+    pub fn tls(&mut self, snapshot: &Snapshot) -> Result<Option<Arc<Tls>>, rustls::Error> {
+        if !snapshot.doors.iter().any(|door| door.tls) {
+            return Ok(None);
+        }
+        let digests: Vec<Digest> = snapshot.certificates.iter().map(certificates::digest).collect();
+        if let Some(last) = &self.last
+            && last.digests == digests
+            && last.challenges == snapshot.alpn_challenges
+            && last.keys == snapshot.ticket_keys
+        {
+            return Ok(Some(Arc::clone(&last.tls)));
+        }
+        let base = self.base()?;
+        let (names, of_address) = self.names(snapshot, &digests);
+        let tls = Arc::new(Tls {
+            challenges: self.challenges(&base, &snapshot.alpn_challenges),
+            base,
+            names,
+            of_address,
+            keys: Arc::new(Keys::new(&snapshot.ticket_keys)),
+        });
+        self.last = Some(Last {
+            digests,
+            challenges: snapshot.alpn_challenges.clone(),
+            keys: snapshot.ticket_keys.clone(),
+            tls: Arc::clone(&tls),
+        });
+        Ok(Some(tls))
+    }
+
+    /// Certificates by name, and the first that is for an address. Of two for the same name the first stays.
+    fn names(
+        &mut self,
+        snapshot: &Snapshot,
+        digests: &[Digest],
+    ) -> (Hosts<Arc<Certificate>>, Option<Arc<Certificate>>) {
+        let mut names = Hosts::default();
+        let mut of_address = None;
+        let mut known = HashMap::with_capacity(digests.len());
+        for (digest, given) in digests.iter().zip(&snapshot.certificates) {
+            let parsed = match self.known.get(digest) {
+                Some(known) => Some(Arc::clone(known)),
+                None => self.parse(given),
+            };
+            let Some(certificate) = parsed else { continue };
+            for host in &given.hosts {
+                names.insert(host, Arc::clone(&certificate));
+                if of_address.is_none() && host.parse::<IpAddr>().is_ok() {
+                    of_address = Some(Arc::clone(&certificate));
+                }
+            }
+            known.insert(*digest, certificate);
+        }
+        self.known = known;
+        (names, of_address)
+    }
+
+    fn parse(&self, given: &wire::snapshot::Certificate) -> Option<Arc<Certificate>> {
+        let unusable = |error| tracing::error!(hosts = ?given.hosts, %error, "a certificate cannot be used");
+        Certificate::parse(given, &self.provider).map(Arc::new).map_err(unusable).ok()
+    }
+
+    /// How authorities are answered, by the name they ask with.
+    fn challenges(
+        &self,
+        base: &ServerConfig,
+        given: &[wire::snapshot::Certificate],
+    ) -> HashMap<String, Arc<ServerConfig>> {
+        let mut challenges = HashMap::new();
+        for given in given {
+            let Some(certificate) = self.parse(given) else { continue };
+            let mut config = base.clone();
+            config.cert_resolver = certificate;
+            config.alpn_protocols = vec![ACME.to_vec()];
+            config.send_tls13_tickets = 0;
+            let config = Arc::new(config);
+            for host in &given.hosts {
+                challenges.insert(asked_with(host), Arc::clone(&config));
+            }
+        }
+        challenges
+    }
+
+    fn base(&self) -> Result<ServerConfig, rustls::Error> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Nobody));
+        config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = TICKETS;
+        Ok(config)
+    }
+}
+
+/// The name that an authority asks with: an address in its reverse form (RFC 8738 section 6), for it cannot stand where names do.
+fn asked_with(host: &str) -> String {
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        Ok(IpAddr::V6(address)) => {
+            let nibbles = (0..32).map(|at| format!("{:x}.", address.to_bits() >> (4 * at) & 0xf));
+            format!("{}ip6.arpa", nibbles.collect::<String>())
+        }
+        Err(_) => host.to_ascii_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_asked_for_in_reverse() {
+        assert_eq!(asked_with("192.0.2.17"), "17.2.0.192.in-addr.arpa");
+        let reverse = "1.0.0.0.".to_owned() + &"0.".repeat(20) + "8.b.d.0.1.0.0.2.ip6.arpa";
+        assert_eq!(asked_with("2001:db8::1"), reverse);
+        assert_eq!(asked_with("17.2.0.192.in-addr.arpa"), "17.2.0.192.in-addr.arpa");
+        assert_eq!(asked_with("A.test"), "a.test");
+    }
+}
