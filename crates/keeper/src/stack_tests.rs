@@ -93,6 +93,7 @@ pub(crate) fn spec(apps: &[(&str, AppSpec)]) -> Arc<StackSpec> {
         networks: Default::default(),
         volumes: Default::default(),
         forwards: Vec::new(),
+        certificates: Vec::new(),
         acme: None,
     })
 }

@@ -86,6 +86,15 @@ pub enum TlsSpec {
     Acme(SiteAcme),
 }
 
+/// A certificate in files, watched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PairSpec {
+    /// PEM, the chain.
+    pub cert: PathBuf,
+    /// PEM, the private key.
+    pub key: PathBuf,
+}
+
 /// Certificates that clients of a site have to show (mutual TLS).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClientCertSpec {

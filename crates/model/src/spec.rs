@@ -9,7 +9,7 @@ use crate::network::{ForwardSpec, JoinSpec, NeedCondition, NetworkSpec};
 use crate::redact::RedactKind;
 pub use crate::route::*;
 use crate::service::ServiceSpec;
-use crate::site::{Balance, EdgeSpec};
+use crate::site::{Balance, EdgeSpec, PairSpec};
 use crate::traffic::TrafficSpec;
 use crate::upkeep::{Preset, RecycleSpec, ResourcesSpec, ScaleSpec, TaskSpec};
 use crate::{AppName, Secret, StackName};
@@ -55,6 +55,9 @@ pub struct StackSpec {
     pub volumes: BTreeMap<String, VolumeSpec>,
     /// Ports that lead to apps beside the sites.
     pub forwards: Vec<ForwardSpec>,
+    /// Certificates that are served for the names in them, before any from an authority; not for sites that name files of their own.
+    #[serde(default)]
+    pub certificates: Vec<PairSpec>,
     /// Whom certificates are had from; there where a site's [`crate::site::TlsSpec::Acme`] is.
     #[serde(default)]
     pub acme: Option<AcmeSpec>,

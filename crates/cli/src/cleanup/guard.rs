@@ -28,7 +28,12 @@ impl Guard {
         named.push(spec.root.join(".env"));
         let apps = || spec.apps.values().chain(spec.tasks.values().map(|task| &task.app));
         apps().for_each(|app| of_app(app, &mut named));
+        named.extend(spec.certificates.iter().flat_map(|own| [own.cert.clone(), own.key.clone()]));
+        let authorities = spec.acme.iter().flat_map(|acme| &acme.authorities);
+        named.extend(authorities.filter_map(|own| own.root.clone()));
+        named.extend(spec.acme.iter().filter_map(|acme| Some(acme.dns.as_ref()?.command.first()?.into())));
         for site in &spec.sites {
+            named.extend(site.client_certs.iter().map(|own| own.roots.clone()));
             if let TlsSpec::Files { cert, key } = &site.tls {
                 named.extend([cert.clone(), key.clone()]);
             }

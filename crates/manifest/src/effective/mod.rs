@@ -1,6 +1,7 @@
 //! A [`StackSpec`] as a manifest again: every key written out, secrets masked. What comes out loads to the same
 //! specification, but for the secrets.
 
+mod acme;
 mod build;
 mod confine;
 mod container;
@@ -44,6 +45,13 @@ pub fn effective(spec: &StackSpec) -> String {
     root["edge"] = Item::Table(edge(&spec.edge));
     root["logs"] = Item::Table(stack_logs(&spec.logs));
     root["cleanup"] = Item::Table(cleanup(&spec.cleanup));
+    if let Some(own) = &spec.acme {
+        root["acme"] = Item::Table(acme::acme(own));
+    }
+    let pairs: ArrayOfTables = spec.certificates.iter().map(site::pair).collect();
+    if !pairs.is_empty() {
+        root["certificate"] = Item::ArrayOfTables(pairs);
+    }
     let sites: ArrayOfTables = spec.sites.iter().map(|own| site::site(own, spec.name.as_str())).collect();
     if !sites.is_empty() {
         root["site"] = Item::ArrayOfTables(sites);

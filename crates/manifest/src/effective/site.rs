@@ -1,8 +1,8 @@
 //! Sites, their routes, and what answers those.
 
-use super::{duration, hold, inline, list, path, policy, size, text, traffic};
+use super::{acme, duration, hold, inline, list, path, policy, size, text, traffic};
 use crate::condition;
-use model::site::{Balance, StaticSpec, TlsSpec};
+use model::site::{Balance, PairSpec, StaticSpec, TlsSpec};
 use model::spec::{HandlerSpec, HealthSpec, Probe, ProxySpec, RouteSpec, ServerSpec, ShareSpec, SiteSpec};
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value, value};
 
@@ -17,8 +17,12 @@ pub fn site(site: &SiteSpec, stack: &str) -> Table {
         TlsSpec::Off => value(false),
         TlsSpec::Local => value("local"),
         TlsSpec::Files { cert, key } => inline([("cert", path(cert).into()), ("key", path(key).into())]),
-        TlsSpec::Acme(_) => value("acme"),
+        TlsSpec::Acme(own) => acme::tls(own),
     };
+    if let Some(own) = &site.client_certs {
+        table["client_certs"] =
+            inline([("roots", path(&own.roots).into()), ("required", own.required.into())]);
+    }
     table["https_redirect"] = value(site.https_redirect);
     if site.while_running {
         table["while_running"] = value(true);
@@ -27,6 +31,14 @@ pub fn site(site: &SiteSpec, stack: &str) -> Table {
     if !routes.is_empty() {
         table["route"] = Item::ArrayOfTables(routes);
     }
+    table
+}
+
+/// `[[certificate]]`.
+pub fn pair(own: &PairSpec) -> Table {
+    let mut table = Table::new();
+    table["cert"] = value(path(&own.cert));
+    table["key"] = value(path(&own.key));
     table
 }
 

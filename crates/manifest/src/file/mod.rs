@@ -6,6 +6,7 @@
 //! and the rest is still checked); of the alternatives of an untagged enum no two have the same TOML type; whole
 //! numbers are `i64` with a `range`, so that the schema says which fit.
 
+mod acme;
 mod app;
 mod auth;
 mod build;
@@ -25,6 +26,7 @@ mod stack;
 mod task;
 mod traffic;
 
+pub use acme::*;
 pub use app::*;
 pub use auth::*;
 pub use build::*;
@@ -61,6 +63,10 @@ pub struct ManifestFile {
     pub listen: ListenFile,
     /// What all clients are held to, whatever site they ask for.
     pub edge: EdgeFile,
+    /// Certificates from an authority, for sites with public names.
+    pub acme: AcmeFile,
+    /// Certificates from files that are served for the names in them, whatever site has those.
+    pub certificate: Vec<CertificateFile>,
     /// Sites: host names and their ordered routes.
     pub site: Vec<SiteFile>,
     /// Ports that lead to an app whatever is spoken there.

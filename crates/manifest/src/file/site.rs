@@ -1,8 +1,8 @@
 //! `[[site]]` and `[[site.route]]`: host names, certificates, and what answers a route.
 
 use super::{
-    BalanceFile, CircuitFile, DurationText, HealthFile, HoldFile, OneOrMany, PolicyKeys, StaticFile,
-    StickyFile,
+    BalanceFile, ChallengesFile, CircuitFile, DurationText, HealthFile, HoldFile, OneOrMany, PolicyKeys,
+    StaticFile, StickyFile,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,9 +17,11 @@ pub struct SiteFile {
     /// Where the site is reached instead of where the stack listens: `0.0.0.0:8080`, or a list. HTTP is spoken there, or HTTPS where
     /// `[listen] https` names the same address. A host may be a site of several addresses.
     pub listen: Option<OneOrMany>,
-    /// Where its certificate comes from: `local` (the local certificate authority), a table with two files, or `false` for
-    /// HTTP only. Default: `local`, where Mainstay listens for HTTPS at all.
+    /// Where its certificate comes from: `acme` (an authority, see `[acme]`), `local` (the local certificate authority), a table, or `false`
+    /// for HTTP only. Default: `acme` where there is an `[acme]` and all its names are public, else `local`.
     pub tls: Option<TlsFile>,
+    /// PEM file of the authorities whose certificates its clients have to show, or a table. Default: nobody is asked.
+    pub client_certs: Option<ClientCertsFile>,
     /// Plain HTTP is led to HTTPS (301) where the site has it. Default: `true`.
     pub https_redirect: Option<bool>,
     /// `true`: routes to apps that were stopped by `mainstay stop APP` are not there until they are started again. Default: `false`,
@@ -32,7 +34,7 @@ pub struct SiteFile {
     pub policy: PolicyKeys,
 }
 
-/// `false`, `local`, or a table with two files.
+/// `false`, `acme`, `local`, or a table.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Tls")]
@@ -41,8 +43,8 @@ pub enum TlsFile {
     Switch(bool),
     /// By name.
     Source(TlsSource),
-    /// From files.
-    Files(TlsTable),
+    /// All of it.
+    Table(TlsTable),
 }
 
 /// Who makes a certificate.
@@ -50,19 +52,58 @@ pub enum TlsFile {
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "TlsSource")]
 pub enum TlsSource {
+    /// An authority that speaks ACME, for public names.
+    Acme,
     /// The local certificate authority, for development.
     Local,
 }
 
-/// Certificate and key from files, watched.
+/// Certificate and key from files, which are watched; or how an authority is asked.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(rename = "TlsFiles", extend("required" = ["cert", "key"]))]
+#[schemars(rename = "TlsTable")]
 pub struct TlsTable {
     /// PEM file with the certificate and its chain, relative to the manifest.
     pub cert: Option<String>,
     /// PEM file with the private key, relative to the manifest.
     pub key: Option<String>,
+    /// From an authority, by this profile of its. Default: that of `[acme]`; for addresses at Let's Encrypt `shortlived`.
+    pub profile: Option<String>,
+    /// From an authority, the names proved so. Default: that of `[acme]`.
+    pub challenge: Option<ChallengesFile>,
+}
+
+/// A certificate for the names in it: sites with these names have it before any from an authority.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Certificate", extend("required" = ["cert", "key"]))]
+pub struct CertificateFile {
+    /// PEM file with the certificate and its chain, relative to the manifest; watched.
+    pub cert: Option<String>,
+    /// PEM file with the private key, relative to the manifest; watched.
+    pub key: Option<String>,
+}
+
+/// A PEM file, or a table.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "ClientCerts")]
+pub enum ClientCertsFile {
+    /// Short for `{ roots = "…" }`.
+    Roots(String),
+    /// All of it.
+    Table(ClientCertsTable),
+}
+
+/// Certificates that clients have to show.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ClientCertsTable", extend("required" = ["roots"]))]
+pub struct ClientCertsTable {
+    /// PEM file of the authorities that may have signed them, relative to the manifest.
+    pub roots: Option<String>,
+    /// `false`: who shows none is let in too. Default: `true`.
+    pub required: Option<bool>,
 }
 
 /// A match and what answers it: exactly one of `app`, `apps`, `proxy`, `static`, `redirect`, `metrics` and `dashboard`. Every key of a policy

@@ -2,6 +2,7 @@
 //! of one value. Each check reports and goes on; a part that cannot be made is left out, since an error was reported
 //! and nothing is returned in the end.
 
+mod acme;
 mod app;
 mod build;
 mod command;
@@ -27,6 +28,7 @@ mod script;
 mod service;
 mod site;
 mod task;
+mod tls;
 mod told;
 mod traffic;
 mod unreached;
@@ -211,7 +213,8 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let tasks = tasks(context, place, file, &logs.redact);
     needs::check(context, place, &apps, &tasks);
     let stack = name.as_ref().map_or("", StackName::as_str);
-    let sites = site::sites(context, place, file, stack, &apps);
+    let mut authority = acme::Scope::read(context, place.key("acme"), &file.acme);
+    let sites = site::sites(context, place, file, stack, &apps, &mut authority);
     dashboard::check(context, place.key("site"), &sites, &[http.as_slice(), https.as_slice()].concat());
     let scope = site::Scope {
         stack,
@@ -224,6 +227,8 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         secure: false,
     };
     let common = [http.as_slice(), https.as_slice()].concat();
+    let ports: Vec<u16> = common.iter().map(std::net::SocketAddr::port).collect();
+    authority.doors(context, place.key("acme"), &ports);
     let forwards = forward::forwards(context, place.key("forward"), file, &scope, &common, &sites);
     door::ports(context, place, &apps, &services, &common);
     unreached::check(context, place.key("app"), file, &apps, &tasks);
@@ -255,7 +260,8 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
         networks,
         volumes,
         forwards,
-        acme: None,
+        certificates: tls::certificates(context, place.key("certificate"), &file.certificate),
+        acme: authority.end(context, place.key("acme")),
     })
 }
 

@@ -1,18 +1,17 @@
 //! Sites and their routes.
 
 use super::policy::{self, Keys};
-use super::{Context, door, files, handler, hold, items, missing};
-use crate::file::{ManifestFile, RouteFile, SiteFile, TlsFile, TlsTable};
+use super::{Context, acme, door, files, handler, hold, items, missing, tls};
+use crate::file::{ManifestFile, RouteFile, SiteFile};
 use crate::place::Place;
 use crate::tree::Span;
-use crate::{condition, values, web};
+use crate::{condition, values};
 use model::AppName;
 use model::condition::Condition;
 use model::site::TlsSpec;
 use model::spec::{AppSpec, HandlerSpec, RouteSpec, SiteSpec};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 /// What the checks of a site and its routes look at beside their own keys.
 pub struct Scope<'a> {
@@ -49,6 +48,7 @@ pub fn sites(
     file: &ManifestFile,
     stack: &str,
     apps: &BTreeMap<AppName, AppSpec>,
+    authority: &mut acme::Scope,
 ) -> Vec<SiteSpec> {
     let mut owners = Owners::new();
     let secure = place.key("listen").key("https").given();
@@ -57,13 +57,14 @@ pub fn sites(
         let place = place.key("site").item(index);
         let listen = door::own(context, place.key("listen"), site.listen.as_ref());
         let hosts = hosts(context, place, site, &listen, &mut owners);
-        let tls = tls(context, place, site, &hosts, secure);
-        let redirect = https_redirect(context, place, site, &tls);
+        let tls = tls::source(context, place, site, &hosts, secure, authority);
+        let redirect = tls::redirect(context, place, site, &tls);
         let scope =
             Scope { stack, hosts: &hosts, apps, app_place, service_place, path: None, when: None, secure };
         let routes = routes(context, place, site, &scope, &tls);
         let while_running = site.while_running.unwrap_or(false);
-        SiteSpec { tls, client_certs: None, https_redirect: redirect, while_running, routes, hosts, listen }
+        let client_certs = tls::client_certs(context, place, site, &tls);
+        SiteSpec { tls, client_certs, https_redirect: redirect, while_running, routes, hosts, listen }
     });
     let sites: Vec<SiteSpec> = sites.collect();
     zones(context, place.key("site"), &sites);
@@ -153,104 +154,6 @@ fn routes(
         routes.push(RouteSpec { name, path, when, handler, timeouts, body_limit, policy, hold });
     }
     routes
-}
-
-/// Where the site's certificate comes from.
-fn tls(
-    context: &mut Context<'_>,
-    place: Place<'_>,
-    site: &SiteFile,
-    hosts: &[String],
-    secure: bool,
-) -> TlsSpec {
-    let tls_place = place.key("tls");
-    let table = match &site.tls {
-        Some(TlsFile::Switch(false)) => return TlsSpec::Off,
-        Some(TlsFile::Files(table)) => table,
-        None | Some(TlsFile::Switch(true) | TlsFile::Source(_)) => {
-            if secure && (site.tls.is_some() || !tls_place.given()) {
-                local_authority(context, place.key("hosts"), hosts);
-            }
-            return TlsSpec::Local;
-        }
-    };
-    if !secure {
-        let found = context.report.warning("tls::unused", "nobody listens for HTTPS");
-        found.at(tls_place.name_span(), "not used");
-        found.help("add `https = [\"0.0.0.0:443\", \"[::]:443\"]` below `[listen]`");
-    }
-    let TlsTable { cert, key } = table;
-    for name in ["cert", "key"] {
-        missing(
-            context,
-            tls_place,
-            name,
-            "a table of `tls`",
-            "write `tls = { cert = \"cert.pem\", key = \"key.pem\" }`",
-        );
-    }
-    let cert = cert.as_deref().and_then(|text| pem(context, tls_place, "cert", text, "CERTIFICATE"));
-    let key = key.as_deref().and_then(|text| pem(context, tls_place, "key", text, "PRIVATE KEY"));
-    if let Some(key) = key.as_deref().filter(|key| context.disk.others_may_read(key)) {
-        let found =
-            context.report.warning("tls::readable", "every user of this machine can read this private key");
-        found
-            .at(tls_place.key("key").span(), "readable by others")
-            .help(format!("chmod o-rwx {}", key.display()));
-    }
-    match (cert, key) {
-        (Some(cert), Some(key)) => TlsSpec::Files { cert, key },
-        _ => TlsSpec::Local,
-    }
-}
-
-/// The path of a file that has to hold this.
-fn pem(context: &mut Context<'_>, table: Place<'_>, name: &str, text: &str, holds: &str) -> Option<PathBuf> {
-    let place = table.key(name);
-    let path = context.path(place, text)?;
-    let holds_it =
-        |text: &str| text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(holds));
-    match context.disk.read(&path) {
-        Err(reason) => {
-            let found =
-                context.report.error("tls::unreadable", format!("the file of `{name}` cannot be read"));
-            found.at(place.span(), reason).help(format!("looked for {}", path.display()));
-        }
-        Ok(Some(text)) if !holds_it(&text) => {
-            let found = context.report.error("tls::pem", format!("the file of `{name}` does not hold it"));
-            found.at(place.span(), format!("no `-----BEGIN {holds}-----` in it"));
-            found.help("PEM is expected; `openssl` converts other forms");
-        }
-        Ok(_) => {}
-    }
-    Some(path)
-}
-
-/// What the local certificate authority cannot do.
-fn local_authority(context: &mut Context<'_>, place: Place<'_>, hosts: &[String]) {
-    if hosts.iter().any(|host| host == "*") {
-        let found = context.report.warning("tls::any", "no certificate can be made for `*`");
-        found.at(place.span(), "any name");
-        found.help("name the hosts, or write `tls = false`: this site is then HTTP only");
-    } else if let Some(name) = hosts.iter().find(|host| !web::is_local(host)) {
-        let found = context.report.info("tls::local", "browsers do not know the certificate of this site");
-        found.at(
-            place.span(),
-            format!("`{name}` gets one from the local authority, which is for development"),
-        );
-        found.help("write `tls = { cert = \"cert.pem\", key = \"key.pem\" }`");
-    }
-}
-
-fn https_redirect(context: &mut Context<'_>, place: Place<'_>, site: &SiteFile, tls: &TlsSpec) -> bool {
-    if site.https_redirect == Some(true) && *tls == TlsSpec::Off {
-        context
-            .report
-            .error("tls::contradiction", "a site that is HTTP only cannot be led to HTTPS")
-            .at(place.key("https_redirect").name_span(), "remove this")
-            .at(place.key("tls").name_span(), "or this");
-    }
-    site.https_redirect.unwrap_or(true) && *tls != TlsSpec::Off
 }
 
 fn hosts(

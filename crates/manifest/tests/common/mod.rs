@@ -139,7 +139,12 @@ impl Drop for Stage {
 pub fn masked(spec: &StackSpec) -> StackSpec {
     let mut spec = spec.clone();
     let tasks = spec.tasks.values_mut().map(|task| &mut task.app);
-    for value in spec.apps.values_mut().chain(tasks).flat_map(|app| app.env.values_mut()) {
+    let apps = spec.apps.values_mut().chain(tasks).flat_map(|app| app.env.values_mut());
+    let bindings = spec.acme.iter_mut().flat_map(|acme| {
+        let keys = acme.authorities.iter_mut().filter_map(|own| Some(&mut own.eab.as_mut()?.hmac_key));
+        keys.chain(acme.dns.iter_mut().flat_map(|dns| dns.env.values_mut()))
+    });
+    for value in apps.chain(bindings) {
         if let model::spec::EnvValue::Secret(secret) = value {
             *secret = model::Secret::new("");
         }
