@@ -1,10 +1,11 @@
 //! What of Traefik's configuration is fixed while it runs: entry points, providers, resolvers of certificates, its dashboard.
 
 use super::settings::Settings;
+use super::words::Listen;
 use crate::diagnostic::Report;
 use crate::tree::Span;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Everything fixed.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Door {
     /// Its name, lower case.
     pub name: String,
     /// Where it is reached from outside; none: nowhere.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
     /// Datagrams.
     pub udp: bool,
     /// It speaks TLS by its own setting, its name or its port.
@@ -43,7 +44,7 @@ pub struct Door {
 }
 
 /// Ports of the host by port (and `udp`) of Traefik's container; none: it has the host's own.
-pub type Published = Option<BTreeMap<(u16, bool), SocketAddr>>;
+pub type Published = Option<BTreeMap<(u16, bool), Listen>>;
 
 /// Reads it. `is_there`: Traefik itself is among the services.
 pub fn read(
@@ -59,7 +60,7 @@ pub fn read(
     if !is_there && doors.is_empty() {
         // Traefik runs elsewhere: these are the names that everybody gives its entry points.
         for (name, port) in [("web", 80), ("websecure", 443)] {
-            let listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+            let listen = Some(Listen { address: None, port });
             let (tls, redirect) = (port == 443, None);
             doors.push(Door {
                 name: name.into(),
@@ -108,9 +109,9 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
             found.at(span, "not used").help("write `:80` or `127.0.0.1:80`");
             continue;
         };
-        let ip = ip.trim_matches(['[', ']']).parse::<IpAddr>().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let address = ip.trim_matches(['[', ']']).parse().ok();
         let listen = match published {
-            None => Some(SocketAddr::new(ip, port)),
+            None => Some(Listen { address, port }),
             Some(ports) => ports.get(&(port, udp)).copied(),
         };
         let redirect = get("http.redirections.entrypoint.to").map(|own| own.text().to_ascii_lowercase());
@@ -151,7 +152,7 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
     // A redirection may name a port instead of an entry point.
     let by_port: BTreeMap<String, String> = doors
         .iter()
-        .filter_map(|door| Some((format!(":{}", door.listen?.port()), door.name.clone())))
+        .filter_map(|door| Some((format!(":{}", door.listen?.port), door.name.clone())))
         .collect();
     for door in &mut doors {
         door.redirect = door.redirect.take().map(|to| by_port.get(&to).cloned().unwrap_or(to));
@@ -219,7 +220,7 @@ fn dashboard(
     }
     let outside = match published {
         None => Some(8080),
-        Some(ports) => ports.get(&(8080, false)).map(SocketAddr::port),
+        Some(ports) => ports.get(&(8080, false)).map(|own| own.port),
     };
     let port = outside.unwrap_or(8080);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -12,7 +12,6 @@ use crate::tree::{Node, Span};
 use crate::values;
 use model::condition::Condition;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 /// As large and as long as can be said: Traefik bounds neither a request's body nor an answer's silence.
 const BODY: &str = "1024GiB";
@@ -182,7 +181,7 @@ impl Sites<'_> {
         let mut entries = vec![("hosts", node::texts(hosts, span))];
         if !draft.everywhere {
             let listen = draft.doors.iter().filter_map(|place| self.door(*place)?.listen);
-            entries.push(("listen", node::texts(listen.map(|own: SocketAddr| own.to_string()), span)));
+            entries.push(("listen", node::texts(listen.map(|own| own.to_string()), span)));
         }
         let any = hosts.iter().any(|host| host == "*");
         let with_pair = self.pair.as_ref().filter(|_| draft.secure);

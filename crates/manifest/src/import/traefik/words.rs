@@ -5,7 +5,26 @@ use super::settings::Settings;
 use crate::import::compose::Project;
 use crate::tree::{Kind, Node, Span};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// Where the host listens; without an address at all of both families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listen {
+    /// One of the host's.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: u16,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => SocketAddr::new(address, self.port).fmt(f),
+            None => write!(f, ":{}", self.port),
+        }
+    }
+}
 
 /// Entries of a table.
 pub fn entries(node: Option<&Node>) -> &[(String, Node)] {
@@ -84,14 +103,13 @@ pub fn published(project: &Project, services: &[String]) -> Published {
 }
 
 /// `80`, `8080:80`, `127.0.0.1:8080:80/udp`, or a table.
-fn port(node: &Node) -> Option<((u16, bool), SocketAddr)> {
-    let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+fn port(node: &Node) -> Option<((u16, bool), Listen)> {
     if let Kind::Table(_) = node.kind {
         let get = |key: &str| node.get(key).and_then(Node::scalar);
         let target: u16 = get("target")?.parse().ok()?;
         let there = get("published").and_then(|own| own.parse().ok()).unwrap_or(target);
-        let ip = get("host_ip").and_then(|own| own.parse().ok()).unwrap_or(any);
-        return Some(((target, get("protocol").as_deref() == Some("udp")), SocketAddr::new(ip, there)));
+        let address = get("host_ip").and_then(|own| own.parse().ok());
+        return Some(((target, get("protocol").as_deref() == Some("udp")), Listen { address, port: there }));
     }
     let text = node.scalar()?;
     let (text, udp) = match text.split_once('/') {
@@ -101,6 +119,6 @@ fn port(node: &Node) -> Option<((u16, bool), SocketAddr)> {
     let (rest, inside) = text.rsplit_once(':').unwrap_or((text, text));
     let inside: u16 = inside.parse().ok()?;
     let (ip, there) = rest.rsplit_once(':').unwrap_or(("", rest));
-    let ip = ip.trim_matches(['[', ']']).parse().unwrap_or(any);
-    Some(((inside, udp), SocketAddr::new(ip, there.parse().ok()?)))
+    let address = ip.trim_matches(['[', ']']).parse().ok();
+    Some(((inside, udp), Listen { address, port: there.parse().ok()? }))
 }
