@@ -5,6 +5,7 @@
 //! way of the edge.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
+mod balance;
 mod confined;
 mod data;
 mod doors;

@@ -374,7 +374,8 @@ pub fn joins(
         }
         Some(NetworksFile::Table(table)) => {
             let mut joins = Vec::new();
-            for (name, join) in table {
+            // In the order in which they are written: it is reached over the first.
+            for (name, join) in place.keys().filter_map(|name| table.get_key_value(name)) {
                 let place = place.key(name);
                 let aliases =
                     items(place.key("aliases"), join.aliases.as_ref()).map(|(_, text)| text.to_owned());

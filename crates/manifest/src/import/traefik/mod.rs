@@ -45,7 +45,7 @@ pub struct Routing {
     pub apps: BTreeMap<String, Vec<(String, Node)>>,
     /// Keys of the manifest: `listen`, `site`, `forward`. Lists are to be put before those that the project has beside.
     pub root: Vec<(String, Node)>,
-    /// The network over which an app is to be reached, where that is said: it has to be the first of its networks. By the service's name.
+    /// The network over which an app is to be reached, where that is said: it becomes the first of its networks. By the service's name.
     pub network: BTreeMap<String, String>,
 }
 

@@ -212,10 +212,7 @@ fn the_longer_rule_wins_and_entry_points_are_kept() {
         ]
         .concat(),
     );
-    assert_eq!(
-        read.routes_at("a.test", Some(":80")),
-        ["/* PathPrefix(`/api`) -> back", "/*  -> front"]
-    );
+    assert_eq!(read.routes_at("a.test", Some(":80")), ["/* PathPrefix(`/api`) -> back", "/*  -> front"]);
     assert_eq!(read.routes_at("a.test", Some(":443")), ["/* PathPrefix(`/api`) -> back"]);
     assert_eq!(read.routes("forum.localhost"), ["/*  -> forum"]);
     assert_eq!(read.apps["forum"]["port"], 80);

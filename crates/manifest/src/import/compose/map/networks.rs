@@ -33,6 +33,10 @@ pub fn put(cx: &mut Cx<'_>, name: &str, service: &Node, app: &mut Table) {
     if joined.is_empty() && given.is_none() && !aliases.is_empty() {
         join(cx, "default", &Node { key: None, ..service.clone() }, &aliases, &mut joined);
     }
+    // It is reached over the first.
+    if let Some(wanted) = cx.routing.network.get(name) {
+        joined.sort_by_key(|(network, ..)| network != wanted);
+    }
     let Some(at) = given.or_else(|| joined.first().map(|_| service)) else { return };
     if joined.iter().all(|(_, table, _)| !table.has("aliases") && !table.has("address")) {
         let names = joined.iter().map(|(name, _, node)| text(name.clone(), node)).collect();
