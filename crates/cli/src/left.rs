@@ -45,9 +45,7 @@ impl Left {
 fn runs(file: &Path) -> bool {
     let status = std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<ShimStatus>(&bytes).ok());
     status.is_some_and(|status| match status.state {
-        ShimState::Running { pid } => sys::proc::stat(pid).is_some_and(|process| {
-            process.state != 'Z' && (status.born == 0 || status.born == process.start_time)
-        }),
+        ShimState::Running { pid } => sys::proc::lives(pid, status.born),
         _ => false,
     })
 }

@@ -12,6 +12,7 @@ mod error;
 mod exe;
 mod left;
 mod logs;
+mod remains;
 mod target;
 mod tracker;
 mod ui;

@@ -20,22 +20,29 @@ pub trait Living {
 /// Removes what is of `home` and of nobody who lives. Gives what was removed, for the log.
 ///
 /// # Errors
-/// When the engine does not answer or says no; what could not be removed for another reason stays until the next time.
+/// When the engine does not answer or says no, of a container too; the others are removed all the same. A network that is in use stays until
+/// the next time.
 pub async fn sweep(engine: &str, home: &str, living: &(dyn Living + Sync)) -> Result<Vec<String>, String> {
     let docker = engine::connect(engine).await.map_err(|error| engine::words(&error))?;
-    whole(&docker, home, living).await.map_err(|error| engine::words(&error))
+    whole(&docker, home, living).await.map_err(|error| engine::words(&error))?
 }
 
-async fn whole(docker: &Docker, home: &str, living: &(dyn Living + Sync)) -> Result<Vec<String>, Error> {
+async fn whole(
+    docker: &Docker,
+    home: &str,
+    living: &(dyn Living + Sync),
+) -> Result<Result<Vec<String>, String>, Error> {
     let ours = HashMap::from([("label", vec![format!("{LABEL_HOME}={home}")])]);
-    let mut removed = Vec::new();
+    let (mut removed, mut stays) = (Vec::new(), Ok(()));
     let options = ListContainersOptionsBuilder::default().all(true).filters(&ours).build();
     for container in docker.list_containers(Some(options)).await? {
         let instance = container.labels.as_ref().and_then(|labels| labels.get(LABEL_INSTANCE));
         let (Some(id), Some(instance)) = (container.id, instance) else { continue };
         if !living.instance(instance) {
-            run::remove(docker, &id).await;
-            removed.push(format!("container of {instance}"));
+            match run::try_remove(docker, &id).await {
+                Ok(()) => removed.push(format!("container of {instance}")),
+                Err(error) => stays = Err(format!("container of {instance}: {}", engine::words(&error))),
+            }
         }
     }
     let options = ListNetworksOptionsBuilder::default().filters(&ours).build();
@@ -47,5 +54,5 @@ async fn whole(docker: &Docker, home: &str, living: &(dyn Living + Sync)) -> Res
             removed.push(format!("network {name}"));
         }
     }
-    Ok(removed)
+    Ok(stays.map(|()| removed))
 }

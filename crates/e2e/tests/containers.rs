@@ -45,6 +45,13 @@ fn inside(id: &str, command: &[&str]) -> (bool, String) {
     (done, said.trim().to_owned())
 }
 
+/// Process ids of the engine's service.
+fn service_of(stage: &Stage) -> Vec<u32> {
+    let words = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let all = stage.sandbox.processes().into_iter();
+    all.filter(|pid| words(pid).contains("service\0--time")).collect()
+}
+
 fn out(stage: &Stage, app: &str) -> String {
     let stack = stage.status()["stacks"][0]["name"].as_str().unwrap_or_default().to_owned();
     stage.home_file(&format!("logs/{stack}/{app}.1.out.log"))
@@ -103,11 +110,7 @@ fn whoever_is_killed_the_containers_end_well() {
     assert_eq!((pids(&stage.wait_ready("web")), stage.get("/").text()), (vec![runner], name.clone()));
 
     // The engine's service: nothing of the container ends, and it is there again when it is wanted.
-    let service = || {
-        let all = stage.sandbox.processes().into_iter();
-        let words = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        all.filter(|pid| words(pid).contains("service\0--time")).collect::<Vec<_>>()
-    };
+    let service = || service_of(&stage);
     for pid in service() {
         stage.kill(pid);
     }
@@ -123,6 +126,46 @@ fn whoever_is_killed_the_containers_end_well() {
     wait_until("one container is left", || (engine.containers().len() == 1).then_some(()));
     end(&stage);
     assert!(engine.containers().is_empty());
+}
+
+#[test]
+fn stop_said_stopped_while_the_engine_was_silent_and_its_containers_ran_on() {
+    let Some((engine, stage)) = stack(&format!("{WEB}stop = {{ timeout = \"1s\", drain = \"1s\" }}\n"))
+    else {
+        return;
+    };
+    start(&stage);
+    let former = engine.containers();
+    let silent = || {
+        for pid in service_of(&stage) {
+            testkit::signal(pid, "STOP");
+        }
+    };
+    let stop = |verb: &[&str]| stage.sandbox.start(stage.arguments(verb)).wait_within(LONG);
+
+    silent();
+    let output = stop(&["stop", "--all"]);
+    assert_eq!(output.code, Some(3), "{} {}", output.stdout, output.stderr);
+    assert!(!output.stdout.contains("stopped"), "{}", output.stdout);
+    assert!(output.stderr.contains("-web-1-"), "which one is said: {}", output.stderr);
+    assert_eq!(engine.containers(), former);
+    // Without a keeper it is said as well, and the next one removes it.
+    assert_eq!(stop(&["stop"]).code, Some(3));
+    start(&stage);
+    let second = engine.containers();
+    assert!(second.len() == 1 && second != former, "{former:?} {second:?}");
+
+    silent();
+    let output = stop(&["down"]);
+    assert_eq!(output.code, Some(3), "{} {}", output.stdout, output.stderr);
+    assert!(output.stderr.contains("-web-1-"), "{}", output.stderr);
+    start(&stage);
+    wait_until("only the new one is left", || {
+        let third = engine.containers();
+        (third.len() == 1 && third != second).then_some(())
+    });
+    end(&stage);
+    stop(&["stop"]).expect_code(0);
 }
 
 /// Two threads that do nothing but count.

@@ -18,11 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use sys::process::Spawn;
+use wire::container::{LABEL_INSTANCE, RunnerSpec};
 
 /// Seconds without a connection after which the service ends by itself.
 const IDLE: u32 = 60;
 /// Time between two starts of the service.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Pause after a sweep that failed.
+const SWEEP_AGAIN: Duration = Duration::from_secs(10);
 /// Time for a service to end before it is killed, and for the last sweep.
 const END: Duration = Duration::from_secs(10);
 /// Size of the service's diagnostics in bytes at which they begin anew.
@@ -35,6 +38,10 @@ const SIGNALS: (i32, i32) = (15, 9);
 struct Alive {
     instances: BTreeSet<InstanceId>,
     stacks: BTreeSet<String>,
+    /// Something may be left to sweep.
+    due: bool,
+    /// Somebody is at it.
+    sweeping: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,21 +75,12 @@ pub(crate) struct EngineHost {
     child: Option<u32>,
     started: Option<Instant>,
     alive: Shared,
-    sweep_due: bool,
 }
 
 impl EngineHost {
     pub(crate) fn new(home: &Home) -> Self {
         let (engine, podman, child, started) = (None, None, None, None);
-        Self {
-            home: home.clone(),
-            engine,
-            podman,
-            child,
-            started,
-            alive: Shared::default(),
-            sweep_due: false,
-        }
+        Self { home: home.clone(), engine, podman, child, started, alive: Shared::default() }
     }
 
     /// Where the engine listens, or will in a moment.
@@ -117,12 +115,13 @@ impl EngineHost {
 
     /// An instance ended.
     pub(crate) fn ended(&mut self, id: &InstanceId) {
-        self.sweep_due |= self.alive.with(|alive| alive.instances.remove(id));
+        self.alive.with(|alive| alive.due |= alive.instances.remove(id));
     }
 
     /// Stacks are gone, or a keeper begins: look after what is left of them.
     pub(crate) fn sweep_later(&mut self) {
-        self.sweep_due |= self.engine.is_some();
+        let is_there = self.engine.is_some();
+        self.alive.with(|alive| alive.due |= is_there);
     }
 
     /// Starts the service where it is needed and not there.
@@ -144,7 +143,7 @@ impl EngineHost {
     }
 
     fn is_needed(&self) -> bool {
-        self.sweep_due || self.alive.with(|alive| !alive.instances.is_empty())
+        self.alive.with(|alive| alive.due || !alive.instances.is_empty())
     }
 
     /// `up` ends: nothing of it stays but volumes.
@@ -158,7 +157,10 @@ impl EngineHost {
             containers::sweep::sweep(&engine, &home, &nobody).await
         };
         match tokio::time::timeout(END, swept).await {
-            Ok(Ok(_)) => drop(std::fs::remove_file(self.home.engine())),
+            Ok(Ok(_)) => {
+                forget(&self.home, &nobody);
+                let _ = std::fs::remove_file(self.home.engine());
+            }
             Ok(Err(error)) => tracing::warn!(error, "networks of containers are left to the next keeper"),
             Err(_) => {
                 tracing::warn!("networks of containers are left to the next keeper: the engine is silent")
@@ -193,6 +195,20 @@ fn serve(program: &Path, home: &Home) -> Result<u32, String> {
     spawn.spawn().map_err(|error| error.to_string())
 }
 
+/// A sweep was through: removes what was noted of containers whose runners had been killed.
+fn forget(home: &Home, living: &Shared) {
+    let folders = std::fs::read_dir(home.run().join("app")).into_iter().flatten().flatten();
+    for folder in folders.map(|entry| entry.path()) {
+        let spec = std::fs::read(RunnerSpec::file(&folder)).ok();
+        let spec = spec.and_then(|bytes| wire::decode::<RunnerSpec>(&bytes).ok());
+        let id = spec.and_then(|spec| spec.labels.get(LABEL_INSTANCE).cloned());
+        if id.is_some_and(|id| !living.instance(&id)) {
+            wire::container::clean(&folder);
+            let _ = std::fs::remove_dir(&folder);
+        }
+    }
+}
+
 fn end(child: u32) {
     let _ = sys::process::signal(child, SIGNALS.0);
     let until = Instant::now() + END;
@@ -223,19 +239,34 @@ impl Keeper {
             return;
         }
         self.engine.tend();
-        if !std::mem::take(&mut self.engine.sweep_due) {
-            return;
-        }
         let Some(engine) = self.engine.engine.clone() else { return };
         let stacks: BTreeSet<String> = self.stacks.keys().map(ToString::to_string).collect();
-        self.engine.alive.with(|alive| alive.stacks = stacks);
-        let (alive, home) = (self.engine.alive.clone(), self.home.path().display().to_string());
-        self.tasks.spawn(async move {
-            match containers::sweep::sweep(&engine, &home, &alive).await {
-                Ok(removed) if removed.is_empty() => {}
-                Ok(removed) => tracing::info!(?removed, "what was left of containers is gone"),
-                Err(error) => tracing::warn!(error, "what is left of containers cannot be removed now"),
+        let begins = self.engine.alive.with(|alive| {
+            let begins = alive.due && !alive.sweeping;
+            if begins {
+                (alive.due, alive.sweeping, alive.stacks) = (false, true, stacks);
             }
+            begins
+        });
+        if !begins {
+            return;
+        }
+        let (alive, home) = (self.engine.alive.clone(), self.home.clone());
+        self.tasks.spawn(async move {
+            match containers::sweep::sweep(&engine, &home.path().display().to_string(), &alive).await {
+                Ok(removed) => {
+                    forget(&home, &alive);
+                    if !removed.is_empty() {
+                        tracing::info!(?removed, "what was left of containers is gone");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error, "what is left of containers cannot be removed now");
+                    alive.with(|alive| alive.due = true);
+                    tokio::time::sleep(SWEEP_AGAIN).await;
+                }
+            }
+            alive.with(|alive| alive.sweeping = false);
         });
     }
 }

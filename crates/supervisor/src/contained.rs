@@ -54,6 +54,17 @@ pub(crate) fn prepare(order: &Order, runner: &RunnerSpec) -> Result<(), String> 
         .map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
+/// Removes what the runner had. Of a container that outlives it (the engine was silent) it is still told which one that is: whoever stops
+/// the stack has to know, and the keeper's sweep removes it with the container.
+pub(crate) fn clean(folder: &Path) {
+    match wire::container::confined(folder) {
+        Some(confined) if sys::proc::lives(confined.pid, confined.born) => {
+            let _ = std::fs::remove_dir_all(RunnerSpec::files(folder));
+        }
+        _ => wire::container::clean(folder),
+    }
+}
+
 /// The environment of the runner: what an app's process would get, and apart from that, each under another name, what the container gets.
 /// Gives that of both.
 pub(crate) fn environment(order: &Order, env: Vec<(String, String)>) -> Vec<(String, String)> {

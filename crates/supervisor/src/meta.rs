@@ -1,6 +1,7 @@
 //! What is kept on disk of each instance, so that the next keeper can adopt it: no secret among it.
 
 use crate::Places;
+use crate::contained;
 use model::InstanceId;
 use model::observed::Address;
 use model::spec::{AppSpec, HealthSpec, Listen};
@@ -89,7 +90,7 @@ pub(crate) fn clean(places: &Places) {
         let _ = std::fs::remove_file(path);
     }
     if let Some(folder) = places.app_socket.parent() {
-        wire::container::clean(folder);
+        contained::clean(folder);
         let _ = std::fs::remove_dir(folder);
     }
 }

@@ -52,6 +52,11 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat(pid).map(|s| s.start_time)
 }
 
+/// Whether a process lives, and is the one that was born then (in ticks as above; 0: not known). A zombie has ended.
+pub fn lives(pid: u32, born: u64) -> bool {
+    stat(pid).is_some_and(|process| process.state != 'Z' && (born == 0 || born == process.start_time))
+}
+
 /// Command line as the process shows it; empty for kernel threads and zombies.
 pub fn cmdline(pid: u32) -> Option<Vec<String>> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;

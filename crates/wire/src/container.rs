@@ -138,6 +138,9 @@ pub enum Outcome {
 pub struct Confined {
     /// Its main process, as the host sees it.
     pub pid: u32,
+    /// When that was born, in the kernel's ticks; 0: not known.
+    #[serde(default)]
+    pub born: u64,
     /// Folders of its control group.
     pub groups: Vec<PathBuf>,
 }

@@ -26,7 +26,7 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     watch(context, &client, &before, &asked, "restart")
 }
 
-/// Does `start`, `stop` or `restart` to apps and waits until it is done.
+/// Does `start` or `restart` to apps and waits until it is done.
 pub fn act(context: &Context, client: &Client, names: &[String], verb: &str) -> Result<(), Failure> {
     let before = client.status()?;
     let asked = with_runs(target::apps(context, &before, names)?, &before);
@@ -112,7 +112,8 @@ fn judge(app: &AppStatus, old: &BTreeSet<u64>, verb: &str) -> Verdict {
     if done { Verdict::Done } else { Verdict::Wait }
 }
 
-fn report(
+/// Says what was done.
+pub fn report(
     context: &Context,
     client: &Client,
     before: &Status,

@@ -5,10 +5,12 @@ use super::{check, restart};
 use crate::client::{CallError, Client};
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::remains::Remains;
 use crate::target;
 use crate::ui::Progress;
 use crate::ui::words::count;
 use crate::wait::{self, Tracker, Verdict};
+use keeper::home::Home;
 use std::time::{Duration, Instant};
 
 /// Longest time a keeper without stacks takes to end.
@@ -18,16 +20,21 @@ const EVERYTHING_ENDS: Duration = Duration::from_secs(15 * 60);
 
 /// Stops and waits. That nothing runs is no failure.
 pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
-    let Some((_, client)) = context.find_keeper() else {
+    let Some((home, client)) = context.find_keeper() else {
         if context.left().is_some() {
             // only a keeper can end them in order
             return context.keeper().map(|_| ());
+        }
+        for home in
+            context.homes().iter().filter(|home| home.is_dir()).filter_map(|home| Home::open(home).ok())
+        {
+            Remains::note(&home, |_, _| true).none()?;
         }
         restart::say(context, &[]);
         return Ok(());
     };
     if !names.is_empty() {
-        return restart::act(context, &client, names, "stop");
+        return some(context, &home, &client, names);
     }
     let before = client.status()?;
     let ends = !before.keeper.managed; // else the service manager says when
@@ -41,6 +48,7 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
     let stack = target::stack(context, &before)?;
     let progress = Progress::new(context);
     progress.now(format!("stopping {}", stack.name));
+    let containers = Remains::note(&home, |of, _| of == stack.name);
     client.delete_stack(&stack.name)?;
     let mut tracker =
         Tracker::new(context).known(Some(stack)).stops(check::known(context, &stack.name).as_ref());
@@ -57,27 +65,47 @@ pub fn run(context: &Context, names: &[String]) -> Result<(), Failure> {
         Ok(_) | Err(CallError::Gone) => (),
         Err(error) => return Err(error.into()),
     }
-    if ends && before.stacks.len() == 1 {
+    let is_last = ends && before.stacks.len() == 1;
+    if is_last {
         end_keeper(&client, before.keeper.pid)?;
     }
+    let gone = containers.gone(!is_last);
     progress.finish();
+    gone?;
     restart::say(context, &[format!("{}: stopped", stack.name)]);
     Ok(())
 }
 
+fn some(context: &Context, home: &Home, client: &Client, names: &[String]) -> Result<(), Failure> {
+    let before = client.status()?;
+    let asked = restart::with_runs(target::apps(context, &before, names)?, &before);
+    let wanted =
+        |stack: &str, app: &str| asked.iter().any(|(target, _)| target.stack == stack && target.app == app);
+    let containers = Remains::note(home, wanted);
+    for (target, _) in &asked {
+        client.app(&target.stack, &target.app, "stop")?;
+    }
+    restart::settle(context, client, &before, &asked, "stop")?;
+    containers.gone(true)?;
+    restart::report(context, client, &before, &asked, "stop")
+}
+
 /// Stops every stack in order and ends the keeper; what is wanted stays wanted, and comes back with the next keeper.
 pub fn everything(context: &Context) -> Result<(), Failure> {
-    let Some((_, client)) = context.find_keeper() else { return run(context, &[]) };
+    let Some((home, client)) = context.find_keeper() else { return run(context, &[]) };
     let status = client.status()?;
     let names: Vec<String> = status.stacks.iter().map(|stack| format!("{}: stopped", stack.name)).collect();
     let progress = Progress::new(context);
     progress.now(format!("stopping {}", count(names.len(), "stack")));
+    let containers = Remains::note(&home, |_, _| true);
     match client.shutdown() {
         Ok(()) | Err(CallError::Gone | CallError::Broken(_)) => (),
         Err(error) => return Err(error.into()),
     }
     wait_for_end(status.keeper.pid, EVERYTHING_ENDS)?;
+    let gone = containers.gone(false);
     progress.finish();
+    gone?;
     restart::say(context, &names);
     Ok(())
 }

@@ -188,14 +188,23 @@ async fn remove_leftovers(spec: &RunnerSpec, docker: &Docker) -> Result<(), Refu
     Ok(())
 }
 
-/// Removes a container and the volumes without a name that are its own; that it is gone already is well.
-pub(crate) async fn remove(docker: &Docker, name: &str) {
+/// Removes a container and the volumes without a name that are its own; that it is gone already is well. What cannot be removed is left to the
+/// keeper's sweep.
+async fn remove(docker: &Docker, name: &str) {
+    if let Err(error) = try_remove(docker, name).await {
+        tracing::warn!(container = name, error = engine::words(&error), "cannot be removed");
+    }
+}
+
+/// The same.
+///
+/// # Errors
+/// When the engine does not answer or says no.
+pub(crate) async fn try_remove(docker: &Docker, name: &str) -> Result<(), Error> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     match docker.remove_container(name, Some(options)).await {
-        Err(error) if engine::status(&error) != Some(404) => {
-            tracing::warn!(container = name, error = engine::words(&error), "cannot be removed");
-        }
-        _ => {}
+        Err(error) if engine::status(&error) != Some(404) => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -231,7 +240,8 @@ async fn confined(spec: &RunnerSpec, docker: &Docker) -> Group {
     let pid = seen.state.and_then(|state| u32::try_from(state.pid?).ok()).unwrap_or(0);
     let group = Host::look().group_named(pid, &seen.id.unwrap_or_default());
     if pid > 0 {
-        let confined = Confined { pid, groups: group.folders().to_vec() };
+        let born = sys::proc::start_time(pid).unwrap_or_default();
+        let confined = Confined { pid, born, groups: group.folders().to_vec() };
         let written = wire::encode(&confined).map_err(std::io::Error::other);
         let written =
             written.and_then(|bytes| sys::durable::write(&confined_file(&spec.folder), &bytes, 0o600));
