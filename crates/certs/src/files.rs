@@ -36,40 +36,59 @@ impl Stamp {
 /// # Errors
 /// It cannot be used; the text names the file, the cause and the next step.
 pub fn load(cert: &Path, key: &Path) -> Result<Pair, CertError> {
-    let (chain_text, key_text) = (read(cert)?, read(key)?);
-    let content = |path: &Path, cause: &str, next| CertError::Content {
-        path: path.to_owned(),
-        cause: cause.into(),
-        next,
-    };
-    let no_chain = || {
-        content(cert, "holds no certificate in PEM", "name the chain's file, such as certbot's fullchain.pem")
-    };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_text.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| no_chain())?;
-    let leaf = chain.first().ok_or_else(no_chain)?;
-    let facts = facts_of(leaf).map(|(_, facts)| facts).ok_or_else(no_chain)?;
-    // What the parser says is not passed on: it could quote the key.
-    let private = PrivateKeyDer::from_pem_slice(key_text.as_bytes()).map_err(|_| {
-        content(
-            key,
-            "holds no private key in PEM without a password",
-            "name the key's file, such as certbot's privkey.pem",
-        )
-    })?;
-    rustls::sign::CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider())
-        .map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => content(
+    let (chain, private) = (read(cert)?, read(key)?);
+    parse(chain, private).map_err(|fault| {
+        let content =
+            |path: &Path, cause: String, next| CertError::Content { path: path.to_owned(), cause, next };
+        match fault {
+            Fault::Chain => content(
+                cert,
+                "holds no certificate in PEM".to_owned(),
+                "name the chain's file, such as certbot's fullchain.pem",
+            ),
+            Fault::Key => content(
                 key,
-                &format!("is not the key of the certificate in {}", cert.display()),
+                "holds no private key in PEM without a password".to_owned(),
+                "name the key's file, such as certbot's privkey.pem",
+            ),
+            Fault::Two => content(
+                key,
+                format!("is not the key of the certificate in {}", cert.display()),
                 "name the two files of one pair; the chain's file begins with the site's own certificate",
             ),
-            _ => content(
+            Fault::Kind => content(
                 key,
-                "holds a key that TLS cannot use",
+                "holds a key that TLS cannot use".to_owned(),
                 "use RSA of 2048 bits or more, P-256, P-384 or Ed25519",
             ),
+        }
+    })
+}
+
+/// What is wrong with two texts that are to be a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The chain is none.
+    Chain,
+    /// The key is none.
+    Key,
+    /// They do not belong together.
+    Two,
+    /// TLS cannot use such a key.
+    Kind,
+}
+
+/// Checks a chain and a key, both PEM. A fault says nothing of what the parser says: that could quote the key.
+pub(crate) fn parse(chain_text: String, key_text: String) -> Result<Pair, Fault> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain_text.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| Fault::Chain)?;
+    let facts = chain.first().and_then(|leaf| facts_of(leaf)).map(|(_, facts)| facts).ok_or(Fault::Chain)?;
+    let private = PrivateKeyDer::from_pem_slice(key_text.as_bytes()).map_err(|_| Fault::Key)?;
+    rustls::sign::CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider())
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => Fault::Two,
+            _ => Fault::Kind,
         })?;
     Ok(Pair { chain: chain_text, key: key_text, facts })
 }

@@ -1,5 +1,6 @@
 //! Certificates: the local certificate authority for development, and pairs from files, checked before they are used.
 //!
+//! - [`acme`]: authorities that everybody trusts, and others that speak the same protocol.
 //! - [`local`]: an authority of this home's own, which signs local names only.
 //! - [`files`]: pairs that somebody else made.
 //! - [`service`]: certificates of data services, in files that their servers read.
@@ -7,8 +8,9 @@
 //! - [`ticket`]: keys of resumption tickets.
 //!
 //! Everything ends in a [`Pair`]: nothing that was not checked becomes one. Private keys are never shown and, but for the
-//! authority's own and those of data services, never written.
+//! local authority's own, those of data services and those of [`acme`]'s store, never written.
 
+pub mod acme;
 mod error;
 pub mod files;
 pub mod local;

@@ -1,0 +1,434 @@
+//! One order at one authority (RFC 8555 section 7.4), step by step. Each step's outcome is in the store before the next one is taken:
+//!
+//! ```text
+//! newOrder ─ URL stored ─▶ answers served ─▶ authority looks ─▶ key stored ─▶ finalise ─▶ pair stored
+//! ```
+//! An order that was begun before is asked for its state, and goes on from there.
+
+use super::account::Ours;
+use super::challenge::{self, Answer};
+use super::failure::{Kind, Trouble, told};
+use super::meta::{Meta, UnderWay};
+use super::store::Store;
+use super::{Challenge, Host, Wish, dns};
+use crate::{Pair, covers, files};
+use instant_acme::{
+    AuthorizationStatus, CertificateIdentifier, ChallengeStatus, Error, Identifier, NewOrder, Order,
+    OrderStatus,
+};
+use model::acme::{AuthoritySpec, ChallengeKind, KeyKind};
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, RsaKeySize};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// How long an authority may take to look at names, and to sign.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// First wait between two looks at an order.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+/// Longest one.
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
+/// What one order is about.
+pub(super) struct Job<'a> {
+    pub wish: &'a Wish,
+    pub authority: &'a AuthoritySpec,
+    pub store: &'a Store,
+    pub host: &'a dyn Host,
+    /// For each name the first of these that can prove it.
+    pub kinds: &'a [ChallengeKind],
+}
+
+impl Job<'_> {
+    /// Places an order, or goes on with the one under way, until there is a pair.
+    pub(super) async fn run(&self, ours: &Ours, meta: &mut Meta) -> Result<Pair, Trouble> {
+        let mut order = match self.under_way(ours, meta).await? {
+            Some(order) => order,
+            None => self.begin(ours, meta).await?,
+        };
+        let pair = self.steps(ours, &mut order).await;
+        if pair
+            .as_ref()
+            .is_err_and(|trouble| matches!(trouble.kind, Kind::Validation | Kind::Refused | Kind::Gone))
+        {
+            give_up(&mut order).await;
+            meta.order = None;
+            self.store.keep_meta(&self.wish.names, meta)?;
+            self.store.keep_order_key(&self.wish.names, None)?;
+        }
+        pair
+    }
+
+    /// The order that was begun before, if it is for the same and the authority still knows it.
+    async fn under_way(&self, ours: &Ours, meta: &mut Meta) -> Result<Option<Order>, Trouble> {
+        let Some(begun) = meta.order.as_ref().filter(|order| self.is_same(order)) else { return Ok(None) };
+        match nonced!(ours.account.order(begun.url.clone())) {
+            Ok(mut order) => {
+                let key = self.store.order_key(&self.wish.names)?;
+                let goes_on = match order.state().status {
+                    OrderStatus::Pending | OrderStatus::Ready => true,
+                    OrderStatus::Processing | OrderStatus::Valid => key.is_some(),
+                    OrderStatus::Invalid => false,
+                };
+                Ok(goes_on.then_some(order))
+            }
+            Err(error) => {
+                let trouble = self.trouble(ours, &error);
+                // What it does not know is not waited for: a new one takes its place.
+                match trouble.kind {
+                    Kind::Unreachable | Kind::Limited => Err(trouble),
+                    _ => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Whether an order under way is one that this job would place.
+    pub(super) fn is_same(&self, order: &UnderWay) -> bool {
+        let profile = self.wish.profile(self.authority);
+        order.directory == self.authority.directory
+            && order.email == self.authority.email
+            && order.names == self.wish.names
+            && order.profile.as_deref() == profile
+    }
+
+    /// Places an order, and keeps its URL.
+    async fn begin(&self, ours: &Ours, meta: &mut Meta) -> Result<Order, Trouble> {
+        let identifiers: Vec<Identifier> = self.wish.names.iter().map(|name| identifier(name)).collect();
+        let profile = self.wish.profile(self.authority);
+        let new = |replaces: Option<CertificateIdentifier<'static>>| {
+            let mut new = NewOrder::new(&identifiers);
+            if let Some(profile) = profile {
+                new = new.profile(profile);
+            }
+            if let Some(replaces) = replaces {
+                new = new.replaces(replaces);
+            }
+            new
+        };
+        let replaces = self.replaced(meta)?;
+        let mut placed = nonced!(ours.account.new_order(&new(replaces.clone())));
+        if replaces.is_some() && placed.as_ref().is_err_and(is_about_replacement) {
+            // It was replaced already, or is none of this authority's: that is no reason to have none.
+            placed = nonced!(ours.account.new_order(&new(None)));
+        }
+        let order = placed.map_err(|error| self.trouble(ours, &error))?;
+        meta.order = Some(UnderWay {
+            directory: self.authority.directory.clone(),
+            email: self.authority.email.clone(),
+            url: order.url().to_owned(),
+            names: self.wish.names.clone(),
+            profile: profile.map(str::to_owned),
+        });
+        self.store.keep_order_key(&self.wish.names, None)?;
+        self.store.keep_meta(&self.wish.names, meta)?;
+        Ok(order)
+    }
+
+    /// The stored certificate, if this authority made it and speaks of renewal (RFC 9773 section 5).
+    fn replaced(&self, meta: &Meta) -> Result<Option<CertificateIdentifier<'static>>, Trouble> {
+        if meta.ari.is_none() || meta.directory.as_ref() != Some(&self.authority.directory) {
+            return Ok(None);
+        }
+        let held = self.store.look(&self.wish.names)?;
+        Ok(held.and_then(|held| held.pair).and_then(|pair| identified(&pair)))
+    }
+
+    /// From whatever state the order is in to the pair.
+    async fn steps(&self, ours: &Ours, order: &mut Order) -> Result<Pair, Trouble> {
+        let trouble = |error: Error| self.trouble(ours, &error);
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = FIRST_LOOK;
+        loop {
+            match order.state().status {
+                OrderStatus::Pending => self.prove(ours, order).await?,
+                OrderStatus::Ready => {
+                    let key = self.key().await?;
+                    let request = request(&self.wish.names, &key).map_err(Trouble::own)?;
+                    nonced!(order.finalize_csr(&request)).map_err(trouble)?;
+                }
+                OrderStatus::Valid => break,
+                OrderStatus::Invalid => return Err(self.why_invalid(order).await),
+                OrderStatus::Processing => {
+                    if Instant::now() > deadline {
+                        return Err(Trouble::new(
+                            Kind::Unreachable,
+                            "it has not signed yet; the order goes on with the next try",
+                        ));
+                    }
+                    self.look_again(ours, order, &mut pause).await?;
+                }
+            }
+        }
+        let key = self.store.order_key(&self.wish.names)?;
+        let key =
+            key.ok_or_else(|| Trouble::own("the order's key is gone from the store: who removed it?"))?;
+        let chain = nonced!(order.certificate()).map_err(trouble)?.unwrap_or_default();
+        self.checked(chain, key)
+    }
+
+    /// Has each name proved, and waits until the authority has judged.
+    async fn prove(&self, ours: &Ours, order: &mut Order) -> Result<(), Trouble> {
+        let wanted = nonced!(pending(order, self.kinds)).map_err(|error| self.trouble(ours, &error))??;
+        let edge: Vec<Challenge> = wanted
+            .iter()
+            .filter_map(|answer| match answer {
+                Answer::Edge(challenge) => Some(challenge.clone()),
+                Answer::Record { .. } => None,
+            })
+            .collect();
+        let judged = async {
+            self.show(&wanted, &edge).await?;
+            nonced!(set_ready(order, self.kinds)).map_err(|error| self.trouble(ours, &error))?;
+            let deadline = Instant::now() + PATIENCE;
+            let mut pause = FIRST_LOOK;
+            while order.state().status == OrderStatus::Pending {
+                if Instant::now() > deadline {
+                    return Err(Trouble::new(
+                        Kind::Unreachable,
+                        "it has not looked at all names yet; the order goes on with the next try",
+                    ));
+                }
+                self.look_again(ours, order, &mut pause).await?;
+            }
+            Ok(())
+        };
+        let judged = judged.await;
+        self.hide(&wanted, &edge).await;
+        judged
+    }
+
+    async fn show(&self, wanted: &[Answer], edge: &[Challenge]) -> Result<(), Trouble> {
+        if !edge.is_empty() {
+            self.host.present(edge).await.map_err(Trouble::own)?;
+        }
+        let mut records = 0;
+        for (name, value) in wanted.iter().filter_map(record) {
+            let dns = self.wish.acme.dns.as_ref().ok_or_else(|| {
+                Trouble::own(format!("{name} needs a record: give `dns`, the command that makes it"))
+            })?;
+            dns::run(dns, "set", name, value).await?;
+            records += 1;
+        }
+        if let Some(dns) = self.wish.acme.dns.as_ref().filter(|_| records > 0) {
+            tokio::time::sleep(dns.propagation).await;
+        }
+        Ok(())
+    }
+
+    /// What is not taken back does no harm: it is worth a line, and no failure.
+    async fn hide(&self, wanted: &[Answer], edge: &[Challenge]) {
+        if !edge.is_empty() {
+            self.host.withdraw(edge).await;
+        }
+        for (name, value) in wanted.iter().filter_map(record) {
+            if let Some(dns) = &self.wish.acme.dns
+                && let Err(trouble) = dns::run(dns, "unset", name, value).await
+            {
+                tracing::warn!(record = name, problem = trouble.text, "a record was not removed");
+            }
+        }
+    }
+
+    async fn look_again(&self, ours: &Ours, order: &mut Order, pause: &mut Duration) -> Result<(), Trouble> {
+        let told = ours.client.retry_after().unwrap_or_default().min(LAST_LOOK);
+        tokio::time::sleep((*pause).max(told)).await;
+        *pause = (*pause * 3 / 2).min(LAST_LOOK);
+        nonced!(refresh(order)).map_err(|error| self.trouble(ours, &error))
+    }
+
+    /// Key of this order: made once, and kept before the authority hears of it.
+    async fn key(&self) -> Result<KeyPair, Trouble> {
+        // One that cannot be read is of no order that goes on: nothing was finalised with it.
+        let kept = self.store.order_key(&self.wish.names)?;
+        if let Some(key) = kept.and_then(|key| KeyPair::from_pem(&key).ok()) {
+            return Ok(key);
+        }
+        let kind = self.wish.acme.key;
+        // Primes take a while.
+        let made = tokio::task::spawn_blocking(move || generate(kind)).await.map_err(Trouble::own)?;
+        let key = made.map_err(Trouble::own)?;
+        self.store.keep_order_key(&self.wish.names, Some(&key.serialize_pem()))?;
+        Ok(key)
+    }
+
+    /// What came is used only if it is a pair for what was ordered.
+    fn checked(&self, chain: String, key: String) -> Result<Pair, Trouble> {
+        let pair = files::parse(chain, key).map_err(|_| {
+            Trouble::new(
+                Kind::Refused,
+                "what it gave is no certificate for the key it was asked for; ask who runs it",
+            )
+        })?;
+        let missing: Vec<&str> = self
+            .wish
+            .names
+            .iter()
+            .filter(|name| !pair.facts.names.iter().any(|has| covers(has, name)))
+            .map(String::as_str)
+            .collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            return Err(Trouble::new(
+                Kind::Refused,
+                format!("it gave a certificate that does not name {missing}; ask who runs it"),
+            ));
+        }
+        Ok(pair)
+    }
+
+    /// What the authority says of each name that it did not find proved.
+    async fn why_invalid(&self, order: &mut Order) -> Trouble {
+        let mut found: Vec<Trouble> = Vec::new();
+        let mut authorizations = order.authorizations();
+        while let Some(Ok(mut authorization)) = authorizations.next().await {
+            if nonced!(fresh(&mut authorization)).is_err() {
+                continue;
+            }
+            let name = authorization.identifier().to_string();
+            let problems = authorization.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
+            for problem in problems {
+                let trouble = Trouble::of_validation(problem);
+                found.push(Trouble {
+                    text: format!("{name}: {}", trouble.text),
+                    names: vec![name.clone()],
+                    ..trouble
+                });
+            }
+        }
+        if let Some(first) = found.first().cloned() {
+            let text = found.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>().join("; ");
+            let names = found.into_iter().flat_map(|trouble| trouble.names).collect();
+            return Trouble { text, names, ..first };
+        }
+        let said = order.state().error.as_ref().map_or_else(|| "no reason".to_owned(), told);
+        Trouble::new(Kind::Refused, format!("it took the order back with {said}; another order is placed"))
+    }
+
+    fn trouble(&self, ours: &Ours, error: &Error) -> Trouble {
+        Trouble::of(error, ours.client.retry_after())
+    }
+}
+
+/// What has to be shown for the names that are not proved yet. The outer error is the authority's, the inner one is ours.
+async fn pending(order: &mut Order, kinds: &[ChallengeKind]) -> Result<Result<Vec<Answer>, Trouble>, Error> {
+    let mut answers = Vec::new();
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization?;
+        if authorization.status != AuthorizationStatus::Pending {
+            continue;
+        }
+        let name = authorization.identifier().to_string();
+        let Some(kind) = chosen(&name, kinds) else { return Ok(Err(no_way(&name, kinds))) };
+        let Some(challenge) = authorization.challenge(challenge::of_kind(kind)) else {
+            return Ok(Err(no_way(&name, kinds)));
+        };
+        match challenge::answer(kind, &challenge) {
+            Ok(answer) => answers.push(answer),
+            Err(trouble) => return Ok(Err(trouble)),
+        }
+    }
+    Ok(Ok(answers))
+}
+
+/// Tells the authority to look. What it was told before it is not told again.
+async fn set_ready(order: &mut Order, kinds: &[ChallengeKind]) -> Result<(), Error> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization?;
+        authorization.refresh().await?;
+        if authorization.status != AuthorizationStatus::Pending {
+            continue;
+        }
+        let Some(kind) = chosen(&authorization.identifier().to_string(), kinds) else { continue };
+        if let Some(mut challenge) = authorization.challenge(challenge::of_kind(kind))
+            && challenge.status == ChallengeStatus::Pending
+        {
+            challenge.set_ready().await?;
+        }
+    }
+    Ok(())
+}
+
+/// An order that nobody goes on with leaves nothing pending at the authority, which counts that (RFC 8555 section 7.5.2). Whatever it
+/// answers: the order is forgotten.
+async fn give_up(order: &mut Order) {
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(mut authorization)) = authorizations.next().await {
+        if nonced!(fresh(&mut authorization)).is_ok() && authorization.status == AuthorizationStatus::Pending
+        {
+            let _ = nonced!(deactivate(&mut authorization));
+        }
+    }
+}
+
+async fn refresh(order: &mut Order) -> Result<(), Error> {
+    order.refresh().await.map(drop)
+}
+
+async fn fresh(authorization: &mut instant_acme::AuthorizationHandle<'_>) -> Result<(), Error> {
+    authorization.refresh().await.map(drop)
+}
+
+async fn deactivate(authorization: &mut instant_acme::AuthorizationHandle<'_>) -> Result<(), Error> {
+    authorization.deactivate().await.map(drop)
+}
+
+fn record(answer: &Answer) -> Option<(&str, &str)> {
+    match answer {
+        Answer::Record { name, value } => Some((name, value)),
+        Answer::Edge(_) => None,
+    }
+}
+
+fn chosen(name: &str, kinds: &[ChallengeKind]) -> Option<ChallengeKind> {
+    kinds.iter().copied().find(|kind| challenge::can_prove(*kind, name))
+}
+
+fn no_way(name: &str, kinds: &[ChallengeKind]) -> Trouble {
+    Trouble::new(
+        Kind::Refused,
+        format!(
+            "{name} can be proved by none of {kinds:?} there; give other `challenges`, and `dns` for DNS-01"
+        ),
+    )
+}
+
+fn is_about_replacement(error: &Error) -> bool {
+    match error {
+        Error::Api(problem) => problem
+            .r#type
+            .as_deref()
+            .is_some_and(|kind| kind.ends_with(":alreadyReplaced") || kind.ends_with(":malformed")),
+        Error::Unsupported(_) => true,
+        Error::Other(inner) => !inner.is::<super::client::Unreached>(),
+        _ => false,
+    }
+}
+
+/// How RFC 9773 section 4.1 names a certificate; none where its authority did not sign itself into it.
+pub(super) fn identified(pair: &Pair) -> Option<CertificateIdentifier<'static>> {
+    let leaf = CertificateDer::from_pem_slice(pair.chain.as_bytes()).ok()?;
+    CertificateIdentifier::try_from(&leaf).ok().map(CertificateIdentifier::into_owned)
+}
+
+fn identifier(name: &str) -> Identifier {
+    name.parse::<IpAddr>().map_or_else(|_| Identifier::Dns(name.to_owned()), Identifier::Ip)
+}
+
+fn generate(kind: KeyKind) -> Result<KeyPair, rcgen::Error> {
+    match kind {
+        KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+        KeyKind::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+        KeyKind::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
+    }
+}
+
+/// The request for a certificate (RFC 2986), with nothing in it but the names.
+fn request(names: &[String], key: &KeyPair) -> Result<Vec<u8>, rcgen::Error> {
+    let mut params = CertificateParams::new(names.to_vec())?;
+    params.distinguished_name = DistinguishedName::new();
+    Ok(params.serialize_request(key)?.der().to_vec())
+}

@@ -1,0 +1,144 @@
+//! From a wish to a pair: authorities in turn, ways of proof in turn, what came is kept, what failed is noted.
+
+use super::client::Clock;
+use super::failure::{self, Kind, Trouble};
+use super::issue::Job;
+use super::meta::Meta;
+use super::store::Store;
+use super::{Failure, Host, Retry, Wish, account, challenge, upkeep};
+use crate::Pair;
+use model::acme::{AuthoritySpec, ChallengeKind};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// When a store that cannot be read is looked at again: somebody has to repair it.
+const STORE: Duration = Duration::from_secs(300);
+
+/// Gets a pair for this wish and stores it; goes on with an order that was under way.
+///
+/// # Errors
+/// Why there is none, and when it is tried again; it is in the store, too. What was stored before is still there.
+pub async fn obtain(wish: &Wish, store: &Store, host: &dyn Host) -> Result<Pair, Failure> {
+    let unusable = |error: crate::CertError| Failure {
+        cause: format!("the store of certificates cannot be used: {error}"),
+        retry: Retry::At(host.now() + STORE),
+    };
+    let mut meta = store.look(&wish.names).map_err(unusable)?.map(|held| held.meta).unwrap_or_default();
+    if meta.names.is_empty() {
+        meta.names.clone_from(&wish.names);
+    }
+    match attempt(wish, store, host, &mut meta).await {
+        Ok(pair) => Ok(pair),
+        Err(failure) => {
+            meta.failures = meta.failures.saturating_add(1);
+            meta.wanted = wish.fingerprint();
+            meta.error = Some(failure.cause.clone());
+            meta.next_try = match failure.retry {
+                Retry::At(time) => Some(time),
+                Retry::Never => None,
+            };
+            store.keep_meta(&wish.names, &meta).map_err(unusable)?;
+            Err(failure)
+        }
+    }
+}
+
+async fn attempt(wish: &Wish, store: &Store, host: &dyn Host, meta: &mut Meta) -> Result<Pair, Failure> {
+    let rounds = rounds(wish).map_err(|cause| Failure { cause, retry: Retry::Never })?;
+    // Who was asked already is asked first: its order goes on.
+    let mut authorities: Vec<&AuthoritySpec> = wish.acme.authorities.iter().collect();
+    authorities.sort_by_key(|authority| {
+        meta.order.as_ref().is_none_or(|order| order.directory != authority.directory)
+    });
+    let mut troubles: Vec<Trouble> = Vec::new();
+    for authority in authorities {
+        match at(authority, &rounds, wish, store, host, meta).await {
+            Ok(pair) => return Ok(pair),
+            Err(trouble) => {
+                let text = format!("{}: {}", account::host(&authority.directory), trouble.text);
+                let goes_on = matches!(trouble.kind, Kind::Unreachable | Kind::Refused | Kind::Limited);
+                troubles.push(Trouble { text, ..trouble });
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    let cause = troubles.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>().join("; ");
+    let wait = troubles.iter().map(|trouble| trouble.wait.unwrap_or_default()).min();
+    Err(Failure { cause, retry: failure::again(host.now(), meta.failures.saturating_add(1), wait) })
+}
+
+/// The ways of proof for each order: where the first way of a name fails, the next order takes its next one.
+fn rounds(wish: &Wish) -> Result<Vec<Vec<ChallengeKind>>, String> {
+    if wish.acme.authorities.is_empty() {
+        return Err("no authority is named: give one in `authorities`".to_owned());
+    }
+    let kinds = wish.challenges();
+    for name in &wish.names {
+        if !kinds.iter().any(|kind| challenge::can_prove(*kind, name)) {
+            let needed = if name.starts_with("*.") {
+                "DNS-01: give `dns`, the command that makes records"
+            } else {
+                "HTTP-01 or TLS-ALPN-01"
+            };
+            return Err(format!("{name} can only be proved by {needed}"));
+        }
+    }
+    if kinds.contains(&ChallengeKind::Dns01) && wish.acme.dns.is_none() {
+        return Err("DNS-01 needs `dns`, the command that makes records".to_owned());
+    }
+    let mut tried = BTreeSet::new();
+    let turned = (0..kinds.len()).map(|first| {
+        let (later, sooner) = kinds.split_at(first);
+        sooner.iter().chain(later).copied().collect::<Vec<ChallengeKind>>()
+    });
+    // Where no name has another way, the next turn would be the same order again.
+    Ok(turned
+        .filter(|kinds| {
+            let chosen = wish
+                .names
+                .iter()
+                .map(|name| kinds.iter().find(|kind| challenge::can_prove(**kind, name)).copied());
+            tried.insert(chosen.collect::<Vec<_>>())
+        })
+        .collect())
+}
+
+/// Orders at one authority, with each way of proof that the names have.
+async fn at(
+    authority: &AuthoritySpec,
+    rounds: &[Vec<ChallengeKind>],
+    wish: &Wish,
+    store: &Store,
+    host: &dyn Host,
+    meta: &mut Meta,
+) -> Result<Pair, Trouble> {
+    let mut troubles: Vec<Trouble> = Vec::new();
+    let mut forgotten = false;
+    let mut rounds = rounds.iter();
+    let mut kinds = rounds.next();
+    while let Some(now) = kinds {
+        let ours = account::open(authority, store, Clock::new(host.now())).await?;
+        let job = Job { wish, authority, store, host, kinds: now };
+        match job.run(&ours, meta).await {
+            Ok(pair) => {
+                upkeep::keep(&job, &ours, &pair, meta).await?;
+                return Ok(pair);
+            }
+            Err(trouble) if trouble.kind == Kind::Gone && !forgotten => {
+                forgotten = true;
+                account::forget(authority, store)?;
+            }
+            Err(trouble) if trouble.kind == Kind::Validation => {
+                troubles.push(trouble);
+                kinds = rounds.next();
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    let text = troubles.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>().join("; ");
+    let names = troubles.iter().flat_map(|trouble| trouble.names.clone()).collect();
+    let wait = troubles.iter().filter_map(|trouble| trouble.wait).max();
+    Err(Trouble { kind: Kind::Validation, text, wait, names })
+}
