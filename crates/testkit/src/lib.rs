@@ -8,6 +8,7 @@
 //! - [`FrontDoor`]: a stack that is up, to send traffic through.
 //! - [`webdriver`]: a browser.
 //! - [`images`]: what containers of tests are made from.
+//! - [`pebble`]: an authority that speaks ACME.
 //! - [`wait_until`]: a condition with a deadline, in place of sleeping.
 //!
 //! Everything panics when it cannot go on: it is called from tests only.
@@ -19,6 +20,7 @@ mod front_door;
 pub mod http;
 pub mod images;
 mod network;
+pub mod pebble;
 mod running;
 mod sandbox;
 pub mod tiny;

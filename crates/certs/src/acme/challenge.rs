@@ -56,11 +56,10 @@ pub(super) fn answer(kind: ChallengeKind, challenge: &ChallengeHandle<'_>) -> Re
     })
 }
 
-/// The certificate of TLS-ALPN-01 (RFC 8737 section 3): the name, and a hash in an extension. An address is asked for by its name of the
-/// reverse tree (RFC 8738 section 6).
+/// The certificate of TLS-ALPN-01 (RFC 8737 section 3): the name, and a hash in an extension.
 fn alpn(identifier: &Identifier, hash: &[u8]) -> Result<Certificate, rcgen::Error> {
     let (san, host) = match identifier {
-        Identifier::Ip(address) => (SanType::IpAddress(*address), reverse(*address)),
+        Identifier::Ip(address) => (SanType::IpAddress(*address), address.to_string()),
         Identifier::Dns(name) => (SanType::DnsName(name.as_str().try_into()?), name.clone()),
         _ => return Err(rcgen::Error::CouldNotParseCertificate),
     };
@@ -73,30 +72,9 @@ fn alpn(identifier: &Identifier, hash: &[u8]) -> Result<Certificate, rcgen::Erro
     Ok(Certificate { hosts: vec![host], chain, key: key.serialize_pem() })
 }
 
-/// `9.113.0.203.in-addr.arpa`, or its like for IPv6 (RFC 3596 section 2.5).
-fn reverse(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
-        }
-        IpAddr::V6(address) => {
-            let nibbles = address.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-            nibbles.map(|nibble| format!("{nibble:x}.")).chain(["ip6.arpa".to_owned()]).collect()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_asked_for_by_their_reverse_name() {
-        assert_eq!(reverse([203, 0, 113, 9].into()), "9.113.0.203.in-addr.arpa");
-        let long = reverse("2001:db8::1".parse().unwrap());
-        assert!(long.starts_with("1.0.0.0.") && long.ends_with(".8.b.d.0.1.0.0.2.ip6.arpa"), "{long}");
-    }
 
     #[test]
     fn wildcards_need_records_and_addresses_have_none() {

@@ -1,6 +1,6 @@
 //! Snapshot → [`Tls`], on the control thread.
 
-use super::certificates::{self, Certificate, Digest, Nobody};
+use super::certificates::{self, Certificate, CertificateError, Digest, Nobody};
 use super::tickets::Keys;
 use super::{ACME, H2, HTTP11, Tls};
 use crate::hosts::Hosts;
@@ -86,7 +86,7 @@ impl Builder {
         for (digest, given) in digests.iter().zip(&snapshot.certificates) {
             let parsed = match self.known.get(digest) {
                 Some(known) => Some(Arc::clone(known)),
-                None => self.parse(given),
+                None => self.usable(given, Certificate::parse(given, &self.provider)),
             };
             let Some(certificate) = parsed else { continue };
             for host in &given.hosts {
@@ -101,9 +101,13 @@ impl Builder {
         (names, of_address)
     }
 
-    fn parse(&self, given: &wire::snapshot::Certificate) -> Option<Arc<Certificate>> {
+    fn usable(
+        &self,
+        given: &wire::snapshot::Certificate,
+        parsed: Result<Certificate, CertificateError>,
+    ) -> Option<Arc<Certificate>> {
         let unusable = |error| tracing::error!(hosts = ?given.hosts, %error, "a certificate cannot be used");
-        Certificate::parse(given, &self.provider).map(Arc::new).map_err(unusable).ok()
+        parsed.map(Arc::new).map_err(unusable).ok()
     }
 
     /// How authorities are answered, by the name they ask with.
@@ -114,7 +118,8 @@ impl Builder {
     ) -> HashMap<String, Arc<ServerConfig>> {
         let mut challenges = HashMap::new();
         for given in given {
-            let Some(certificate) = self.parse(given) else { continue };
+            let proof = Certificate::proof(given, &self.provider);
+            let Some(certificate) = self.usable(given, proof) else { continue };
             let mut config = base.clone();
             config.cert_resolver = certificate;
             config.alpn_protocols = vec![ACME.to_vec()];
