@@ -1,4 +1,4 @@
-//! What of Traefik's configuration is fixed while it runs: entry points, providers, resolvers of certificates, its dashboard.
+//! What of Traefik's configuration is fixed while it runs: entry points, providers, its dashboard.
 
 use super::settings::Settings;
 use super::words::Listen;
@@ -35,6 +35,8 @@ pub struct Door {
     pub udp: bool,
     /// It speaks TLS by its own setting, its name or its port.
     pub tls: bool,
+    /// The resolver of certificates that its routers have if they name none.
+    pub resolver: Option<(String, Span)>,
     /// All its requests are led to this one.
     pub redirect: Option<String>,
     /// Every router of it has these first.
@@ -67,6 +69,7 @@ pub fn read(
                 listen,
                 udp: false,
                 tls,
+                resolver: None,
                 redirect,
                 middlewares: vec![],
                 span: 0..0,
@@ -79,7 +82,6 @@ pub fn read(
     });
     let network = settings.get("providers.docker.network");
     let default_rule = settings.get("providers.docker.defaultrule").map(|own| own.text().to_owned());
-    acme(settings, variables, report);
     let dashboard = dashboard(settings, published, switch("TRAEFIK_DASHBOARD_ENABLED"), report);
     ignored(settings, report);
     Fixed {
@@ -119,6 +121,8 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
         for key in same {
             get(&format!("http.redirections.entrypoint.{key}"));
         }
+        let resolver =
+            get("http.tls.certresolver").map(|own| (own.text().to_ascii_lowercase(), own.span.clone()));
         let tls = settings.take(&format!("{at}.http.tls")).count() > 0
             || get("http.tls").is_some_and(|own| own.flag());
         let tls = tls || port == 443 || name == "websecure";
@@ -144,6 +148,7 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
             listen,
             udp,
             tls,
+            resolver,
             redirect,
             middlewares: middlewares.unwrap_or_default(),
             span,
@@ -158,44 +163,6 @@ fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec
         door.redirect = door.redirect.take().map(|to| by_port.get(&to).cloned().unwrap_or(to));
     }
     doors
-}
-
-/// Certificates by ACME: what is missing is filled in, and that it is still to come is said.
-fn acme(settings: &Settings, variables: &dyn Fn(&str) -> Option<String>, report: &mut Report) {
-    for (name, first) in settings.names("certificatesresolvers") {
-        let at = format!("certificatesresolvers.{name}.acme");
-        let has =
-            |key: &str| settings.below(&at).any(|(own, _)| own == key || own.starts_with(&format!("{key}.")));
-        let mut filled = Vec::new();
-        if has("httpchallenge") && !has("httpchallenge.entrypoint") {
-            filled.push("the challenge is answered on every plain entry point".to_owned());
-        }
-        let mail = settings.get(&format!("{at}.email")).map(|own| own.text()).filter(|mail| !mail.is_empty());
-        if mail.is_none() {
-            filled.push(match variables("ACME_EMAIL").filter(|mail| !mail.is_empty()) {
-                Some(mail) => format!("the e-mail is {mail}, from ACME_EMAIL"),
-                None => "there is no e-mail: set ACME_EMAIL".to_owned(),
-            });
-        }
-        if !has("storage") {
-            filled.push(
-                "certificates are kept in Mainstay's home, where Traefik would need `/letsencrypt/acme.json`"
-                    .to_owned(),
-            );
-        }
-        settings.take(&format!("certificatesresolvers.{name}")).for_each(drop);
-        let message = format!("certificates of resolver `{name}` are made by the local authority");
-        let found = report.warning("traefik::acme", message);
-        found.at(first.span.clone(), "this version of Mainstay does not ask an authority for certificates");
-        let wish = if filled.is_empty() {
-            String::new()
-        } else {
-            format!("; what was missing here: {}", filled.join("; "))
-        };
-        found.help(format!(
-            "browsers do not know them: give certificates of your own as `tls.certificates`{wish}"
-        ));
-    }
 }
 
 /// Where the dashboard is reached without a router: on this machine only.

@@ -14,6 +14,7 @@ mod forwards;
 mod hosts;
 mod middlewares;
 mod node;
+mod resolvers;
 mod routers;
 mod services;
 mod settings;
@@ -76,7 +77,6 @@ pub fn import(
     let (fixed_settings, mut dynamic) = split(project, &own, files, variables, report);
     let published = words::published(project, &own);
     let mut fixed = fixed::read(&fixed_settings, &published, !own.is_empty(), variables, report);
-    fixed_settings.report_unused("setting", report);
     let mut routing = Routing { replaced: own.iter().cloned().collect(), ..Routing::default() };
     labels(project, &fixed, &mut dynamic, &mut routing, report);
     let apps: BTreeSet<String> = words::services(project)
@@ -98,8 +98,19 @@ pub fn import(
     let middlewares = Middlewares::new(&dynamic, &apps);
     let attached =
         routers.iter().flat_map(|own| own.middlewares.iter().map(|(name, _)| name.clone())).collect();
-    let pair = pair(project, &own, &dynamic, report);
-    let sites = Sites { fixed: &fixed, routers: &routers, middlewares: &middlewares, pair };
+    let named = routers.iter().filter_map(|own| own.resolver.clone()).collect();
+    let resolver = resolvers::read(&fixed_settings, &named, variables, report);
+    fixed_settings.report_unused("setting", report);
+    let (pairs, default) = pairs(project, &own, &dynamic, report);
+    let any = default.clone().or_else(|| pairs.first().cloned());
+    let sites = Sites {
+        fixed: &fixed,
+        routers: &routers,
+        middlewares: &middlewares,
+        pair: default,
+        any,
+        resolver: resolver.as_ref(),
+    };
     let mut nodes = sites.nodes(report);
     middlewares.report_unattached(&attached, report);
     if let Some((address, span)) = &fixed.dashboard {
@@ -112,7 +123,10 @@ pub fn import(
     dynamic.report_unused("label", report);
     let span = nodes.first().map_or(0..0, |node| node.span.clone());
     routing.root.extend(sites.listen().map(|node| ("listen".to_owned(), node)));
-    for (key, list) in [("site", nodes), ("forward", forwards)] {
+    let ordered = nodes.iter().any(|site| site.get("tls").and_then(Node::scalar).as_deref() == Some("acme"));
+    routing.root.extend(resolver.filter(|_| ordered).map(|own| ("acme".to_owned(), own.node)));
+    let pairs = pairs.iter().map(sites::files).collect();
+    for (key, list) in [("certificate", pairs), ("site", nodes), ("forward", forwards)] {
         if !list.is_empty() {
             routing.root.push((key.to_owned(), node::list(list, &span)));
         }
@@ -218,23 +232,27 @@ fn reached_over(project: &Project, service: &Node, wanted: &str) -> Option<Strin
     }
 }
 
-/// The certificate of `tls.certificates` or of the default store.
-fn pair(project: &Project, own: &[String], settings: &Settings, report: &mut Report) -> Option<Pair> {
+/// The certificates of `tls.certificates`, which are served for the names in them, and that of the default store.
+fn pairs(
+    project: &Project,
+    own: &[String],
+    settings: &Settings,
+    report: &mut Report,
+) -> (Vec<Pair>, Option<Pair>) {
     let mounts: Vec<_> = own.iter().flat_map(|name| files::mounts(project, name)).collect();
     let path = |setting: &Setting| {
         let inside = Path::new(setting.text());
         files::outside(inside, &mounts).unwrap_or_else(|| inside.to_owned()).display().to_string()
     };
-    let mut pairs: Vec<Pair> = Vec::new();
-    let listed =
-        settings.names("tls.certificates").into_keys().map(|number| format!("tls.certificates.{number}"));
-    for at in listed.chain(["tls.stores.default.defaultcertificate".to_owned()]) {
+    let pair = |at: &str| {
         let get = |key: &str| settings.get(&format!("{at}.{key}"));
-        if let (Some(cert), Some(key)) = (get("certfile"), get("keyfile")) {
-            pairs.push((path(cert), path(key), cert.span.clone()));
-        }
         get("stores");
-    }
+        let (cert, key) = (get("certfile")?, get("keyfile")?);
+        Some((path(cert), path(key), cert.span.clone()))
+    };
+    let listed = settings.names("tls.certificates").into_keys();
+    let pairs = listed.filter_map(|number| pair(&format!("tls.certificates.{number}"))).collect();
+    let default = pair("tls.stores.default.defaultcertificate");
     for (key, setting) in settings.take("tls.options") {
         let found = report.warning("traefik::tls", format!("`tls.options.{key}` is not taken over"));
         found.at(
@@ -242,16 +260,7 @@ fn pair(project: &Project, own: &[String], settings: &Settings, report: &mut Rep
             "TLS 1.2 and 1.3 with safe ciphers are spoken, and no client certificate is asked for",
         );
     }
-    if let [_, others @ ..] = &pairs[..] {
-        for (_, _, span) in others {
-            let found =
-                report.warning("traefik::certificate", "only the first certificate is used, for all hosts");
-            found
-                .at(span.clone(), "not used")
-                .help("write `tls = { cert = \"…\", key = \"…\" }` of a site for this one");
-        }
-    }
-    pairs.into_iter().next()
+    (pairs, default)
 }
 
 /// The dashboard where no router leads to it.

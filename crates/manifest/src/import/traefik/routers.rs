@@ -22,6 +22,8 @@ pub struct Router {
     pub doors: BTreeSet<usize>,
     /// It answers over TLS only.
     pub tls: bool,
+    /// The resolver of its certificates.
+    pub resolver: Option<String>,
     /// Who answers.
     pub target: Target,
     /// Names of its middlewares, those of its entry points first.
@@ -92,10 +94,19 @@ fn router(
     get("observability");
     let priority = get("priority").and_then(|own| own.text().parse().ok()).filter(|own| *own != 0);
     let tls = get("tls").is_some_and(Setting::flag) || settings.take(&format!("{at}.tls")).count() > 0;
-    if let Some(resolver) = get("tls.certresolver") {
-        placeholders(&rule, resolver, report);
+    for (key, domain) in settings.below(&format!("{at}.tls.domains")) {
+        let found = report.warning("traefik::domains", format!("`tls.domains.{key}` is not taken over"));
+        found.at(domain.span.clone(), "a certificate is for the hosts of the rules");
+        found.help("name the host in a rule: Host(`a.shop.de`) || Host(`b.shop.de`)");
     }
     let doors = doors(settings, &at, raw, fixed, report);
+    let own = get("tls.certresolver").map(|own| (own.text().to_ascii_lowercase(), own.span.clone()));
+    let resolver = own.or_else(|| {
+        doors.iter().filter_map(|place| fixed.doors.get(*place)).find_map(|door| door.resolver.clone())
+    });
+    if let Some((_, span)) = &resolver {
+        placeholders(&rule, span, report);
+    }
     let mut middlewares: Vec<(String, Span)> = doors
         .iter()
         .filter_map(|place| fixed.doors.get(*place))
@@ -114,6 +125,7 @@ fn router(
         rule,
         doors,
         tls,
+        resolver: resolver.map(|(name, _)| name),
         target,
         middlewares,
         span: raw.span.clone(),
@@ -121,12 +133,12 @@ fn router(
 }
 
 /// Nobody asks an authority for a certificate of a name that documents use in examples.
-fn placeholders(rule: &Condition, resolver: &Setting, report: &mut Report) {
+fn placeholders(rule: &Condition, resolver: &Span, report: &mut Report) {
     let mut hosts = Vec::new();
     super::hosts::named(rule, &mut hosts, &mut BTreeSet::new());
     for host in hosts.iter().filter(|host| crate::values::is_placeholder(host)) {
         let found = report.warning("traefik::placeholder", format!("no certificate is asked for `{host}`"));
-        found.at(resolver.span.clone(), "a name that documents use in examples");
+        found.at(resolver.clone(), "a name that documents use in examples");
         found.help("write your own domain; until then the local authority makes its certificate");
     }
 }

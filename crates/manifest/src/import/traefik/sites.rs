@@ -4,6 +4,7 @@ use super::fixed::{Door, Fixed};
 use super::hosts::{FALSE, left, named, path_and_rest};
 use super::middlewares::{Middlewares, Policy};
 use super::node;
+use super::resolvers::Resolver;
 use super::routers::Router;
 use super::services::{Share, Target};
 use crate::condition;
@@ -28,8 +29,12 @@ pub struct Sites<'a> {
     pub routers: &'a [Router],
     /// What is done to their requests.
     pub middlewares: &'a Middlewares<'a>,
-    /// The certificate that sites with TLS have, if there is one.
+    /// The certificate that sites with TLS have where nothing better is said.
     pub pair: Option<Pair>,
+    /// The one for any name.
+    pub any: Option<Pair>,
+    /// Whom certificates are ordered from.
+    pub resolver: Option<&'a Resolver>,
 }
 
 /// A site in the making: what has to be equal for hosts to share one.
@@ -39,9 +44,16 @@ struct Draft {
     doors: BTreeSet<usize>,
     everywhere: bool,
     secure: bool,
+    /// Its certificate is ordered.
+    ordered: bool,
     redirect: bool,
     /// Places of routers, and what is left of their rules.
     routes: Vec<(usize, Condition)>,
+}
+
+/// `cert` and `key`.
+pub fn files((cert, key, at): &Pair) -> Node {
+    node::table(vec![("cert", node::text(cert, at)), ("key", node::text(key, at))], at)
 }
 
 impl Sites<'_> {
@@ -157,10 +169,18 @@ impl Sites<'_> {
                     doors: BTreeSet::from([place]),
                     everywhere: false,
                     secure,
+                    ordered: false,
                     redirect,
                     routes,
                 }),
             }
+        }
+        let certified = host.is_some_and(|host| self.resolver.is_some_and(|own| own.certifies(host)));
+        for draft in &mut drafts {
+            let orders = |(at, _): &(usize, Condition)| {
+                self.routers.get(*at).is_some_and(|own| own.resolver.is_some())
+            };
+            draft.ordered = certified && draft.secure && draft.routes.iter().any(orders);
         }
         if let [only] = &mut drafts[..] {
             only.everywhere =
@@ -184,13 +204,12 @@ impl Sites<'_> {
             entries.push(("listen", node::texts(listen.map(|own| own.to_string()), span)));
         }
         let any = hosts.iter().any(|host| host == "*");
-        let with_pair = self.pair.as_ref().filter(|_| draft.secure);
+        let with_pair = if any { &self.any } else { &self.pair };
+        let with_pair = with_pair.as_ref().filter(|_| draft.secure && !draft.ordered);
         match with_pair {
-            Some((cert, key, at)) => {
-                let table = vec![("cert", node::text(cert, at)), ("key", node::text(key, at))];
-                entries.push(("tls", node::table(table, at)));
-            }
-            None if draft.secure && !any => {}
+            Some(pair) => entries.push(("tls", files(pair))),
+            None if draft.ordered => entries.push(("tls", node::text("acme", span))),
+            None if draft.secure && !any => entries.push(("tls", node::text("local", span))),
             None => entries.push(("tls", node::flag(false, span))),
         }
         if draft.secure && any && with_pair.is_none() {

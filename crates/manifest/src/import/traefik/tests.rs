@@ -469,3 +469,70 @@ fn cut_labels_are_reported_not_fatal() {
         ));
     }
 }
+
+const RESOLVER: &str = "certificatesResolvers:\n  le:\n    acme:\n      email: admin@shop.de\n      storage: /letsencrypt/acme.json\n      httpChallenge:\n        entryPoint: web\n";
+
+/// Services behind Traefik with [`RESOLVER`], and more of its file.
+fn ordered(services: &str, more: &str) -> Read {
+    let compose = format!(
+        "services:\n  traefik:\n    image: traefik:v3.1\n    command: --entrypoints.web.address=:80 --entrypoints.websecure.address=:443\n    ports: ['80:80', '443:443']\n    volumes: ['./traefik.yml:/etc/traefik/traefik.yml:ro']\n{services}"
+    );
+    read_all(&[("compose.yaml", &compose), ("traefik.yml", &format!("{RESOLVER}{more}"))], &[])
+}
+
+fn tls(read: &Read, host: &str) -> serde_json::Value {
+    let sites = read.root["site"].as_array().unwrap();
+    let has = |site: &&serde_json::Value| site["hosts"].as_array().unwrap().iter().any(|own| own == host);
+    let secure = |site: &&serde_json::Value| site["tls"] != false;
+    sites.iter().filter(has).find(secure).unwrap()["tls"].clone()
+}
+
+// req: TLS-05
+#[test]
+fn a_router_with_a_resolver_has_its_certificate_from_the_authority() {
+    let read = ordered(
+        &[
+            service(
+                "a",
+                &[
+                    "http.routers.a.rule=Host(`shop.de`) || Host(`www.shop.de`)",
+                    "http.routers.a.tls=true",
+                    "http.routers.a.tls.certresolver=le",
+                ],
+            ),
+            service("b", &["http.routers.b.rule=Host(`b.de`)", "http.routers.b.tls=true"]),
+            service("c", &["http.routers.c.rule=Host(`c.localhost`)", "http.routers.c.tls.certresolver=le"]),
+        ]
+        .concat(),
+        "",
+    );
+    assert_eq!(
+        read.root["acme"],
+        serde_json::json!({ "email": "admin@shop.de", "challenge": ["http-01"] }),
+        "{:?}",
+        read.said
+    );
+    assert_eq!((tls(&read, "shop.de"), tls(&read, "www.shop.de")), ("acme".into(), "acme".into()));
+    assert_eq!((tls(&read, "b.de"), tls(&read, "c.localhost")), ("local".into(), "local".into()));
+}
+
+#[test]
+fn an_authority_of_ones_own_certifies_every_name() {
+    let own = service("a", &["http.routers.a.rule=Host(`a.internal`)", "http.routers.a.tls.certresolver=le"]);
+    let read = ordered(
+        &own,
+        "      caServer: https://ca.internal:14000/dir\n      tlsChallenge: {}\n      keyType: EC384\n",
+    );
+    assert_eq!(tls(&read, "a.internal"), "acme");
+    let acme = &read.root["acme"];
+    assert_eq!((&acme["authority"], &acme["key"]), (&"https://ca.internal:14000/dir".into(), &"p384".into()));
+    assert_eq!(acme["challenge"], serde_json::json!(["http-01", "tls-alpn-01"]));
+}
+
+#[test]
+fn a_resolver_that_no_router_names_orders_nothing() {
+    let read =
+        ordered(&service("a", &["http.routers.a.rule=Host(`shop.de`)", "http.routers.a.tls=true"]), "");
+    assert!(read.root["acme"].is_null() && tls(&read, "shop.de") == "local", "{}", read.root);
+    assert!(read.says("no router names resolver `le`"), "{:?}", read.said);
+}
