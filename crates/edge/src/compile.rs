@@ -107,6 +107,7 @@ impl Compiler {
             doors: snapshot.doors.clone().into(),
             challenges: Challenges::new(&snapshot.http_challenges),
             tls,
+            on_demand: snapshot.on_demand,
             ..Table::default()
         };
         let mut sites = HashMap::new();
@@ -124,7 +125,9 @@ impl Compiler {
             let auth = if asks { compiled.routes.iter().map(asked).collect() } else { Box::default() };
             let upstreams = compiled.routes.iter().map(target).collect();
             let lane = lanes.of(&site.stack);
-            table.sites.push(SiteEntry { site: compiled, upstreams, auth, number, lane });
+            let asks = site.client_certs.as_ref().map(|asked| self.tls.asks(asked));
+            table.asks |= asks.is_some();
+            table.sites.push(SiteEntry { site: compiled, upstreams, auth, number, lane, asks });
         }
         place_hosts(&mut table, snapshot);
         for forward in &snapshot.forwards {
@@ -136,6 +139,7 @@ impl Compiler {
         }
         table.upstreams = upstreams.into_values().collect();
         self.sites = sites;
+        self.tls.forget();
         table.zones = self.policies.zones.all();
         Ok(table)
     }

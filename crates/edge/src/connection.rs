@@ -15,11 +15,12 @@ use crate::guard::ClientKey;
 use crate::h2;
 use crate::stream::Stream;
 use crate::timer::Timer;
-use crate::tls::{Door, Secure, welcome};
+use crate::tls::{ClientAuth, Door, Secure, welcome};
 use crate::worker::{Open, Worker};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::net::TcpStream;
@@ -86,7 +87,7 @@ pub enum Next {
     clippy::manual_async_fn,
     reason = "an async function keeps its arguments beside the variables they are moved to"
 )]
-pub fn serve(mut open: Open, mut client: Client, door: Option<Box<Door>>) -> impl Future<Output = ()> {
+pub fn serve(mut open: Open, mut client: Client, door: Option<Door>) -> impl Future<Output = ()> {
     async move {
         poll_fn(|cx| {
             client.timer.bind(cx.waker());
@@ -147,6 +148,14 @@ impl Client {
             peer_text: Rc::clone(&self.peer_text),
             pending: Some(head),
             secure: self.secure.clone(),
+        }
+    }
+
+    /// Lines that name the certificate it has shown to a site that asks for one.
+    pub fn certificate(&self, asks: Option<&Arc<ClientAuth>>) -> &[u8] {
+        match (&self.secure, asks) {
+            (Some(secure), Some(_)) => secure.shown(),
+            _ => b"",
         }
     }
 
@@ -232,7 +241,7 @@ async fn linger(client: &mut Client) {
 mod tests {
     use super::*;
 
-    fn idle_size<F: Future>(_: impl FnOnce(Open, Client, Option<Box<Door>>) -> F) -> usize {
+    fn idle_size<F: Future>(_: impl FnOnce(Open, Client, Option<Door>) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -20,6 +20,7 @@ use crate::guard::{Guard, Ledger};
 use crate::hold::lines::{TICK, all_stats};
 use crate::metrics::{Metrics, WorkerStats};
 use crate::table::Table;
+use crate::tls::Unknown;
 use crate::wake::Wake;
 use crate::worker::{self, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
@@ -60,6 +61,7 @@ pub struct Control {
     guard: Arc<Guard>,
     metrics: Arc<Metrics>,
     bans: Ledger,
+    unknown: Arc<Unknown>,
     /// Told to retire or to end.
     leaving: Option<Leaving>,
 }
@@ -92,6 +94,7 @@ impl Control {
             log: log.clone(),
             guard: Arc::clone(&guard),
         });
+        let unknown = Arc::new(Unknown::new(Arc::clone(&wake)));
         let compiler = Compiler::new(Arc::clone(&wake), Arc::clone(&metrics.sites));
         let shared = Shared {
             table: Arc::clone(&table),
@@ -99,6 +102,7 @@ impl Control {
             guard: Arc::clone(&guard),
             metrics: Arc::clone(&metrics),
             files: Arc::new(Files::start()?),
+            unknown: Arc::clone(&unknown),
             bounds,
             deadlines,
         };
@@ -118,6 +122,7 @@ impl Control {
             guard,
             metrics,
             bans: Ledger::default(),
+            unknown,
             leaving: None,
         })
     }
@@ -136,6 +141,7 @@ impl Control {
             self.report_drained();
             self.ban();
             self.say_wanted();
+            self.say_unknown();
             if woken.keeper {
                 self.hear();
             }
@@ -204,6 +210,8 @@ impl Control {
         self.compiler.report_again();
         self.report_drained();
         self.compiler.lines.tell_again();
+        self.unknown.tell_again();
+        self.say_unknown();
         self.bans.own().into_iter().for_each(|ban| self.say(&FromEdge::Banned(ban)));
     }
 
@@ -299,6 +307,7 @@ impl Control {
         // Before the table: who joins a line by it finds the upstream there.
         self.compiler.lines.renew(&table);
         self.retired.push(self.table.swap(Arc::clone(&table)));
+        self.unknown.renew();
         self.compiler.drain(&snapshot);
         self.compiler.lines.settle(&table, moved);
         Ok(())
@@ -319,6 +328,15 @@ impl Control {
             && let Some(upstream) = self.compiler.lines.wanted(&self.table.load())
         {
             self.say(&FromEdge::Wanted { upstream });
+        }
+    }
+
+    /// Says which names certificates are wanted for.
+    fn say_unknown(&mut self) {
+        while self.keeper.is_some()
+            && let Some(name) = self.unknown.take()
+        {
+            self.say(&FromEdge::Unknown { name });
         }
     }
 

@@ -102,7 +102,14 @@ async fn ask(
     let server = found.auth.ok_or_else(nobody)?;
     let peer = Rc::clone(&client.peer_text);
     let https = record.facts.https;
-    let who = Peer { peer: &peer, trusted: waiting.trusted, https, client: &record.client, id: &waiting.id };
+    let who = Peer {
+        peer: &peer,
+        trusted: waiting.trusted,
+        https,
+        client: &record.client,
+        id: &waiting.id,
+        certificate: client.certificate(found.asks),
+    };
     let question = auth.question(&waiting.text, &waiting.head, who);
     match auth.ask(client, server, &question, waiting.head.body.is_empty()).await {
         Said::Passed(lines) => {

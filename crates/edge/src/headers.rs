@@ -1,7 +1,7 @@
 //! The heads that go out: what is kept of the one that came in, what is added.
 //!
 //! To the instance: `Host` as it came, `X-Real-IP`, `X-Forwarded-For` (the peer appended to what was there),
-//! `X-Forwarded-Proto`, `X-Forwarded-Host`, `traceparent` ([`crate::trace`]), `X-Request-Id`; no field of this connection only (RFC 9110 section 7.6.1), and
+//! `X-Forwarded-Proto`, `X-Forwarded-Host`, `X-Client-Cert-Subject` and `-Fingerprint` where the site asks for certificates, `traceparent` ([`crate::trace`]), `X-Request-Id`; no field of this connection only (RFC 9110 section 7.6.1), and
 //! no name that a CGI-minded application would take for one of these (`X_Real_IP`).
 //! To the client: `X-Request-Id`, and what the connection needs.
 //!
@@ -19,6 +19,8 @@ use std::ops::Range;
 pub const OURS: FieldSet = FieldSet::HOP_BY_HOP
     .with(FieldId::UnderscoreAlias)
     .with(FieldId::Traceparent)
+    .with(FieldId::XClientCertFingerprint)
+    .with(FieldId::XClientCertSubject)
     .with(FieldId::XForwardedFor)
     .with(FieldId::XForwardedHost)
     .with(FieldId::XForwardedProto)
@@ -62,6 +64,8 @@ pub struct Peer<'a> {
     pub client: &'a str,
     /// The request's id.
     pub id: &'a [u8],
+    /// Lines that name the certificate it has shown, where the site asks for one.
+    pub certificate: &'a [u8],
 }
 
 /// What policies have a head go on with.
@@ -139,7 +143,9 @@ pub fn asking_lines(out: &mut Vec<u8>, buf: &[u8], head: &RequestHead, who: Peer
     say(proto);
     say(b"\r\nX-Forwarded-Host: ");
     say(host);
-    say(b"\r\ntraceparent: ");
+    say(b"\r\n");
+    say(who.certificate);
+    say(b"traceparent: ");
     say(trace);
     say(b"\r\nX-Request-Id: ");
     say(who.id);

@@ -76,7 +76,9 @@ pub fn prepare(
     match (&found.route.handler, found.upstream) {
         (Handler::Proxy(_), Some(upstream)) => {
             let https = record.facts.https;
-            let who = Peer { peer: &client.peer_text, trusted, https, client: &record.client, id };
+            let certificate = client.certificate(found.asks);
+            let peer = &client.peer_text;
+            let who = Peer { peer, trusted, https, client: &record.client, id, certificate };
             let cookie = upstream.traffic.sticky.as_ref().map(|sticky| sticky.cookie.as_str());
             let forwarded = Forwarded {
                 target: changed.as_ref().and_then(|changed| changed.target.as_deref()),

@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::policy::request::Zone;
 use crate::redirect::Redirect;
 use crate::router::Router;
-use crate::tls::{Door, Tls};
+use crate::tls::{ClientAuth, Door, Tls};
 use crate::upstream::Upstream;
 use crate::when::{Conditions, Seen};
 use ipnet::IpNet;
@@ -51,6 +51,10 @@ pub struct Table {
     pub challenges: Challenges,
     /// For those that speak TLS: there if any does.
     pub tls: Option<Arc<Tls>>,
+    /// Some site wants its clients to show a certificate.
+    pub asks: bool,
+    /// Handshakes for names without a certificate wait for one.
+    pub on_demand: bool,
 }
 
 /// A site and what its routes point to now.
@@ -66,6 +70,8 @@ pub struct SiteEntry {
     pub lane: Lane,
     /// Likewise the servers that are asked first (`PolicySpec::forward_auth`); empty where no route has one.
     pub auth: Box<[Option<Arc<Upstream>>]>,
+    /// What its clients have to show.
+    pub asks: Option<Arc<ClientAuth>>,
 }
 
 /// A site, compiled.
@@ -149,6 +155,8 @@ pub struct Found<'t> {
     pub lane: Lane,
     /// The server that is asked first, if one is.
     pub auth: Option<&'t Arc<Upstream>>,
+    /// What the site wants its clients to show.
+    pub asks: Option<&'t Arc<ClientAuth>>,
 }
 
 impl Table {
@@ -176,6 +184,7 @@ impl Table {
             number: entry.number,
             lane: entry.lane,
             auth: entry.auth.get(place).and_then(Option::as_ref),
+            asks: entry.asks.as_ref(),
         })
     }
 
@@ -219,13 +228,20 @@ impl Table {
     }
 
     /// What is spoken on a listening address; `None`: plain HTTP.
-    pub fn door(&self, address: SocketAddr) -> Option<Box<Door>> {
+    pub fn door(&self, address: SocketAddr) -> Option<Door> {
         let spec = self.doors.iter().find(|door| door.address == address)?;
         if !spec.tls && !spec.proxy_protocol {
             return None;
         }
-        let tls = self.tls.as_ref().filter(|_| spec.tls).map(Arc::clone);
-        Some(Box::new(Door { tls, proxy: spec.proxy_protocol }))
+        Some(Door { tls: spec.tls, proxy: spec.proxy_protocol })
+    }
+
+    /// What a host's clients have to show.
+    pub fn asks(&self, door: SocketAddr, host: &[u8]) -> Option<&Arc<ClientAuth>> {
+        if !self.asks {
+            return None;
+        }
+        self.site(door, Some(host))?.asks.as_ref()
     }
 
     /// Whether plain HTTP for a host is to be led to HTTPS, and to which port.

@@ -16,6 +16,7 @@ use crate::metrics::{Ended, Metrics, Sites, WorkerStats};
 use crate::pool::Pool;
 use crate::table::Table;
 use crate::timer::Wheel;
+use crate::tls::Unknown;
 use arc_swap::{ArcSwap, Cache};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -77,6 +78,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Files that are kept.
     pub files: Arc<Files>,
+    /// Names that certificates are got for.
+    pub unknown: Arc<Unknown>,
     /// Of one worker.
     pub bounds: Bounds,
     /// Of its clients.
@@ -101,6 +104,8 @@ pub struct Worker {
     sites: RefCell<Sites>,
     /// Files that are kept; shared by all workers.
     pub files: Arc<Files>,
+    /// Names that certificates are got for; shared by all workers.
+    pub unknown: Arc<Unknown>,
     /// A vector for heads, used and given back within one poll.
     pub scratch: Cell<Vec<u8>>,
     /// Of its clients.
@@ -149,6 +154,7 @@ impl Worker {
             metrics: Arc::clone(&shared.metrics),
             sites: RefCell::default(),
             files: Arc::clone(&shared.files),
+            unknown: Arc::clone(&shared.unknown),
             scratch: Cell::default(),
             connections: Cell::new(0),
             bounds: shared.bounds,

@@ -61,7 +61,6 @@ fn a_challenge_is_answered_before_all_else() {
     assert_eq!(edge.get("a.test", &format!("{PATH}tok-1_A")).status, 301, "withdrawn");
 }
 
-// req: TLS-08
 #[test]
 fn a_challenge_is_answered_where_there_is_no_site_at_all() {
     let table = Snapshot { http_challenges: challenged().http_challenges, ..snapshot(1, vec![], vec![]) };

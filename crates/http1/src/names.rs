@@ -51,10 +51,10 @@ fn listed(name: &[u8]) -> Option<FieldId> {
     use FieldId::*;
     match name.len() {
         2 => pick(name, &[("te", Te)]),
-        3 => pick(name, &[("age", Age), ("via", Via)]),
+        3 => pick(name, &[("age", Age)]),
         4 => pick(name, &[("host", Host), ("date", Date), ("etag", Etag), ("vary", Vary), ("link", Link)]),
         5 => pick(name, &[("range", Range)]),
-        6 => pick(name, &[("accept", Accept), ("cookie", Cookie), ("origin", Origin), ("server", Server), ("expect", Expect), ("pragma", Pragma)]),
+        6 => pick(name, &[("accept", Accept), ("cookie", Cookie), ("origin", Origin), ("server", Server), ("expect", Expect)]),
         7 => pick(name, &[("referer", Referer), ("upgrade", Upgrade), ("trailer", Trailer), ("expires", Expires)]),
         8 => pick(name, &[("location", Location), ("if-match", IfMatch), ("if-range", IfRange)]),
         9 => pick(name, &[("forwarded", Forwarded), ("x-real-ip", XRealIp)]),
@@ -68,9 +68,10 @@ fn listed(name: &[u8]) -> Option<FieldId> {
         17 => pick(name, &[("transfer-encoding", TransferEncoding), ("if-modified-since", IfModifiedSince), ("x-forwarded-proto", XForwardedProto), ("x-accel-buffering", XAccelBuffering)]),
         18 => pick(name, &[("proxy-authenticate", ProxyAuthenticate)]),
         19 => pick(name, &[("if-unmodified-since", IfUnmodifiedSince), ("proxy-authorization", ProxyAuthorization), ("content-disposition", ContentDisposition)]),
+        21 => pick(name, &[("x-client-cert-subject", XClientCertSubject)]),
         22 => pick(name, &[("x-content-type-options", XContentTypeOptions)]),
         23 => pick(name, &[("content-security-policy", ContentSecurityPolicy)]),
-        25 => pick(name, &[("strict-transport-security", StrictTransportSecurity)]),
+        25 => pick(name, &[("strict-transport-security", StrictTransportSecurity), ("x-client-cert-fingerprint", XClientCertFingerprint)]),
         _ => None,
     }
 }

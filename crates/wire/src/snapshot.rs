@@ -34,12 +34,14 @@ pub struct Snapshot {
     /// Addresses where nothing is looked at and all is passed on.
     #[serde(default)]
     pub forwards: Vec<Forward>,
-    /// For TLS; a host name is looked up like a site's.
+    /// For TLS; a host name is looked up like a site's: an exact name before a wildcard before `*`. Of several for the same name the
+    /// first is served: so those that somebody wrote into a manifest stand before those of an authority.
     pub certificates: Vec<Certificate>,
-    /// Answers to challenges of HTTP-01: given on every listening address that speaks plain HTTP, before anything else is looked at.
+    /// Answers to challenges of HTTP-01: given on every listening address that speaks HTTP, before anything else is looked at.
     #[serde(default)]
     pub http_challenges: Vec<HttpChallenge>,
-    /// Certificates of TLS-ALPN-01, for handshakes that offer nothing but `acme-tls/1` (RFC 8737 section 3).
+    /// Certificates of TLS-ALPN-01, for handshakes that offer nothing but `acme-tls/1` (RFC 8737 section 3). An address may stand as
+    /// itself or in its reverse form (RFC 8738 section 6).
     #[serde(default)]
     pub alpn_challenges: Vec<Certificate>,
     /// A handshake for a name that there is no certificate for is told to the keeper ([`crate::edge::FromEdge::Unknown`]), and waits

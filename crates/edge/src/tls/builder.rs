@@ -1,16 +1,17 @@
 //! Snapshot → [`Tls`], on the control thread.
 
 use super::certificates::{self, Certificate, CertificateError, Digest, Nobody};
+use super::client_auth::{ClientAuth, digest_of};
 use super::tickets::Keys;
 use super::{ACME, H2, HTTP11, Tls};
 use crate::hosts::Hosts;
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, WantsServerCert};
+use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use wire::snapshot::{Snapshot, TicketKey};
+use wire::snapshot::{ClientCerts, Snapshot, TicketKey};
 
 /// Tickets for each handshake of TLS 1.3: each costs an encryption, and one may be used more than once.
 const TICKETS: usize = 1;
@@ -19,6 +20,7 @@ const TICKETS: usize = 1;
 pub struct Builder {
     provider: Arc<CryptoProvider>,
     known: HashMap<Digest, Arc<Certificate>>,
+    auths: HashMap<Digest, Arc<ClientAuth>>,
     last: Option<Last>,
 }
 
@@ -34,7 +36,7 @@ impl Builder {
     /// Nothing known yet.
     pub fn new() -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Self { provider, known: HashMap::new(), last: None }
+        Self { provider, known: HashMap::new(), auths: HashMap::new(), last: None }
     }
 
     /// For a snapshot; the former one where nothing of it has changed. `None`: no door speaks TLS.
@@ -56,7 +58,7 @@ impl Builder {
         {
             return Ok(Some(Arc::clone(&last.tls)));
         }
-        let base = self.base()?;
+        let base = config(&self.provider, |builder| builder.with_no_client_auth())?;
         let (names, of_address) = self.names(snapshot, &digests);
         let tls = Arc::new(Tls {
             challenges: self.challenges(&base, &snapshot.alpn_challenges),
@@ -72,6 +74,22 @@ impl Builder {
             tls: Arc::clone(&tls),
         });
         Ok(Some(tls))
+    }
+
+    /// What a site's clients have to show; the former where it is the same.
+    pub fn asks(&mut self, given: &ClientCerts) -> Arc<ClientAuth> {
+        if let Some(known) = self.auths.get(&digest_of(given)) {
+            return Arc::clone(known);
+        }
+        let asking = |verifier| config(&self.provider, |builder| builder.with_client_cert_verifier(verifier));
+        let auth = Arc::new(ClientAuth::new(given, &self.provider, asking));
+        self.auths.insert(auth.digest, Arc::clone(&auth));
+        auth
+    }
+
+    /// Drops what no site asks for any more.
+    pub fn forget(&mut self) {
+        self.auths.retain(|_, auth| Arc::strong_count(auth) > 1);
     }
 
     /// Certificates by name, and the first that is for an address. Of two for the same name the first stays.
@@ -131,16 +149,22 @@ impl Builder {
         }
         challenges
     }
+}
 
-    fn base(&self) -> Result<ServerConfig, rustls::Error> {
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(Nobody));
-        config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = TICKETS;
-        Ok(config)
-    }
+/// Without a certificate; `clients`: what of theirs is looked at.
+fn config(
+    provider: &Arc<CryptoProvider>,
+    clients: impl FnOnce(
+        ConfigBuilder<ServerConfig, WantsVerifier>,
+    ) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+) -> Result<ServerConfig, rustls::Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let mut config = clients(builder).with_cert_resolver(Arc::new(Nobody));
+    config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = TICKETS;
+    Ok(config)
 }
 
 /// The name that an authority asks with: an address in its reverse form (RFC 8738 section 6), for it cannot stand where names do.

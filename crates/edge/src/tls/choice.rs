@@ -6,11 +6,11 @@
 //! for any name, then the first for an address, as ours may not be the one that the world knows.
 
 use super::certificates::Certificate;
+use super::client_auth::ClientAuth;
 use super::tickets::Tickets;
 use super::{ACME, Tls};
 use rustls::ServerConfig;
 use rustls::server::ClientHello;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How a handshake goes on.
@@ -19,38 +19,41 @@ pub struct Choice {
     pub config: Arc<ServerConfig>,
     /// What the client is shown.
     pub certificate: Option<Arc<Certificate>>,
+    /// What it has to show.
+    pub asks: Option<Arc<ClientAuth>>,
     /// With the handshake all is said.
     pub is_challenge: bool,
 }
 
 impl Choice {
-    /// Whether there is anything to show to the client.
-    pub fn has_certificate(&self) -> bool {
-        self.is_challenge || self.certificate.is_some()
+    /// There is nothing to show to the client.
+    pub fn is_empty(&self) -> bool {
+        !self.is_challenge && self.certificate.is_none()
     }
 }
 
 impl Tls {
-    /// For this client, which has connected to the address that `local` gives.
-    pub fn choose(&self, hello: &ClientHello<'_>, local: impl FnOnce() -> Option<IpAddr>) -> Choice {
+    /// For a client that asks for this name, or has named none and connected to this address; `asks`: what the site of that name wants
+    /// to be shown.
+    pub fn choose(&self, hello: &ClientHello<'_>, asked: &str, asks: Option<&Arc<ClientAuth>>) -> Choice {
         if let Some(config) = self.challenge(hello) {
-            return Choice { config: Arc::clone(config), certificate: None, is_challenge: true };
+            let config = Arc::clone(config);
+            return Choice { config, certificate: None, asks: None, is_challenge: true };
         }
         let found = match hello.server_name() {
-            Some(name) => self.names.find(name.as_bytes()),
-            None => self.unnamed(local()),
+            Some(_) => self.names.find(asked.as_bytes()),
+            None => self.names.find(asked.as_bytes()).or(self.of_address.as_ref()),
         };
-        let mut config = self.base.clone();
-        if let Some(certificate) = found {
+        let base = asks.map_or(Some(&self.base), |asks| asks.base());
+        let mut config = base.unwrap_or(&self.base).clone();
+        // Where what clients show cannot be checked, nobody gets in.
+        let certificate = found.filter(|_| base.is_some()).map(Arc::clone);
+        if let Some(certificate) = &certificate {
+            let scope = [certificate.digest, asks.map(|asks| asks.digest).unwrap_or_default()];
             config.cert_resolver = Arc::clone(certificate) as Arc<_>;
-            config.ticketer = Arc::new(Tickets::new(&self.keys, certificate.digest));
+            config.ticketer = Arc::new(Tickets::new(&self.keys, scope));
         }
-        Choice { config: Arc::new(config), certificate: found.cloned(), is_challenge: false }
-    }
-
-    fn unnamed(&self, local: Option<IpAddr>) -> Option<&Arc<Certificate>> {
-        let asked = local.map(|address| address.to_canonical().to_string()).unwrap_or_default();
-        self.names.find(asked.as_bytes()).or(self.of_address.as_ref())
+        Choice { config: Arc::new(config), certificate, asks: asks.map(Arc::clone), is_challenge: false }
     }
 
     fn challenge(&self, hello: &ClientHello<'_>) -> Option<&Arc<ServerConfig>> {

@@ -79,7 +79,7 @@ impl Hello {
         match self.accepted.into_connection(choice.config.clone()) {
             Ok(connection) => Session::new(connection, socket, self.ahead),
             // For a name without a certificate rustls would say access_denied, which no client explains.
-            Err((error @ Error::General(_), _)) if !choice.has_certificate() => {
+            Err((error @ Error::General(_), _)) if choice.is_empty() => {
                 // The connection ends, whether it is heard or not.
                 let _ = socket.write_vectored(&[IoSlice::new(UNRECOGNIZED_NAME)]);
                 Err(io::Error::new(io::ErrorKind::NotFound, error))

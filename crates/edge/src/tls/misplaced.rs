@@ -14,22 +14,37 @@ pub fn misplaced(
     buf: &[u8],
     head: &RequestHead,
 ) -> Option<Refusal> {
-    let host = head.host?.of(buf);
-    if let Some(secure) = &client.secure {
-        let cause = "the connection's certificate is not for this host";
-        return (!secure.is_for(host)).then(|| Refusal::new(421, Cause::Misdirected, cause));
+    let host = head.host.map(|host| host.of(buf));
+    let misdirected = |cause| Some(Refusal::new(421, Cause::Misdirected, cause));
+    if let (Some(secure), Some(host)) = (&client.secure, host)
+        && !secure.is_for(host)
+    {
+        return misdirected("the connection's certificate is not for this host");
     }
-    if https || head.form == TargetForm::Asterisk {
+    if client.secure.is_none()
+        && !https
+        && head.form != TargetForm::Asterisk
+        && let Some(host) = host
+        && let Some(port) = table.https_port(*client.door, host)
+    {
+        return Some(led_to_https(host, port, buf, head));
+    }
+    let asks = table.asks(*client.door, host.unwrap_or_default())?;
+    if client.secure.as_ref().is_some_and(|secure| secure.was_asked(asks)) {
         return None;
     }
-    let port = table.https_port(*client.door, host)?;
+    misdirected("the connection began without the certificate that the site asks its clients for")
+}
+
+/// The same address on HTTPS.
+fn led_to_https(host: &[u8], port: u16, buf: &[u8], head: &RequestHead) -> Refusal {
     // Others may not become GET on the way (RFC 9110 section 15.4.9).
     let status = if matches!(head.method, Method::Get | Method::Head) { 301 } else { 308 };
     let lines = Some(location(host, port, buf, head).into());
-    Some(Refusal { lines, ..Refusal::new(status, Cause::Misdirected, "") })
+    Refusal { lines, ..Refusal::new(status, Cause::Misdirected, "") }
 }
 
-/// The same address on HTTPS. Host and target were checked: no control character can be among them.
+/// Host and target were checked: no control character can be among them.
 fn location(host: &[u8], port: u16, buf: &[u8], head: &RequestHead) -> Vec<u8> {
     let mut line = [b"Location: https://", host].concat();
     if port != 443 {

@@ -2,32 +2,40 @@
 //!
 //! ```text
 //!   snapshot ──[`builder`], control thread──▶ Tls   (a part of the table: swapped with it, without a lock)
-//!   accept ──▶ [`welcome`]: PROXY header ──▶ [`hello`] ──▶ [`choice`] ──▶ handshake ──▶ Stream::Tls + Secure ──▶ HTTP as ever
+//!   accept ──▶ [`welcome`]: PROXY header ──▶ [`handshake`]: [`hello`] ──▶ [`choice`] ──▶ [`session`] ──▶ Stream::Tls + Secure ──▶ HTTP as ever
 //! ```
 //! - [`certificates`]: which certificate a name gets; one that did not change is not parsed again.
 //! - [`hello`]: the client's first message; [`choice`]: the configuration that it is answered with.
 //! - [`tickets`]: sessions are resumed by tickets alone, so that all cores and both edges of a hand-over share them.
 //! - [`session`]: the bytes, over the nonblocking socket.
-//! - [`misplaced`]: HTTP that belongs on HTTPS (301), requests on a connection that is not for their host (421).
+//! - [`client_auth`], [`subject`]: clients that show a certificate; [`unknown`]: names that one is got for while they wait.
+//! - [`misplaced`]: HTTP that belongs on HTTPS (301), requests on a connection that is not for their host, or did not begin with
+//!   what its site asks for (421).
 //!
 //! A connection keeps the configuration it began with: a swap cuts nothing.
 
 mod builder;
 mod certificates;
 mod choice;
+mod client_auth;
+mod handshake;
 mod hello;
 mod misplaced;
 mod session;
+mod subject;
 mod tickets;
+mod unknown;
 mod welcome;
 
 pub use builder::Builder;
+pub use client_auth::ClientAuth;
 pub use misplaced::misplaced;
 pub use session::Session;
+pub use unknown::Unknown;
 pub use welcome::{Door, welcome};
 
 use crate::hosts::{Hosts, covers};
-use certificates::Certificate;
+use certificates::{Certificate, Digest};
 use rustls::ServerConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +77,10 @@ pub struct Secure {
     /// The name it asked for, lower case.
     name: Option<Box<str>>,
     certificate: Option<Arc<Certificate>>,
+    /// [`ClientAuth::digest`] of what it was asked for.
+    asked: Option<Digest>,
+    /// What it has shown, as lines of a head.
+    shown: Box<[u8]>,
 }
 
 impl Secure {
@@ -79,5 +91,15 @@ impl Secure {
             return true;
         }
         self.certificate.as_ref().is_some_and(|own| own.hosts.iter().any(|name| covers(name, host)))
+    }
+
+    /// Whether this connection began with what a site asks for.
+    pub fn was_asked(&self, asks: &ClientAuth) -> bool {
+        self.asked == Some(asks.digest)
+    }
+
+    /// Lines that name the client's certificate; empty: it has shown none.
+    pub fn shown(&self) -> &[u8] {
+        &self.shown
     }
 }

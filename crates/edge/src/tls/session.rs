@@ -10,15 +10,15 @@
 //! What rustls wants to say by itself after the handshake of TLS 1.3 (tickets, key updates) leaves with the next answer: a system call
 //! and a packet less for each connection.
 
-use super::certificates::Certificate;
-use super::{H2, Secure};
+use super::choice::Choice;
+use super::client_auth::lines;
+use super::{ClientAuth, H2, Secure};
 use crate::buffer::{Buffer, SMALL};
 use crate::stream::Stream;
 use rustls::{Error, HandshakeKind, ProtocolVersion, ServerConnection};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// Bytes encrypted at a time.
@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// What was agreed on. After the handshake.
-    pub fn secure(&self, certificate: Option<Arc<Certificate>>) -> Secure {
+    pub fn secure(&self, choice: Choice) -> Secure {
         let connection = &self.state.borrow().connection;
         Secure {
             version: match connection.protocol_version() {
@@ -98,8 +98,15 @@ impl Session {
             },
             h2: connection.alpn_protocol() == Some(H2),
             name: connection.server_name().map(Into::into),
-            certificate,
+            certificate: choice.certificate,
+            shown: choice.asks.as_ref().map_or_else(Box::default, |_| lines(connection.peer_certificates())),
+            asked: choice.asks.map(|asks| asks.digest),
         }
+    }
+
+    /// Whether what was shown when the session began is still good.
+    pub fn still_holds(&self, asks: &ClientAuth) -> bool {
+        asks.still_takes(self.state.borrow().connection.peer_certificates())
     }
 
     /// The session began on a former connection.

@@ -5,7 +5,7 @@
 //!   ticket: name of the key (16) │ nonce (12) │ session, AES-256-GCM │ tag (16)      authenticated with it: name, scope
 //! ```
 //! The keeper rotates the keys; the first one makes tickets, all of them open them. A ticket holds within its *scope* alone: the
-//! certificate that the session began with. So whoever resumes sees a renewed one at the next handshake, and not when its
+//! certificate that the session began with, and what clients had to show. So whoever resumes sees a renewed one at the next handshake, and not when its
 //! tickets have run out, which may be never: each resumed session gives another.
 
 use super::certificates::Digest;
@@ -26,7 +26,7 @@ pub struct Keys(Vec<([u8; NAME], RandomizedNonceKey)>);
 /// Makes and opens tickets.
 pub struct Tickets {
     keys: Arc<Keys>,
-    scope: Digest,
+    scope: [Digest; 2],
 }
 
 impl Keys {
@@ -41,13 +41,13 @@ impl Keys {
 }
 
 impl Tickets {
-    /// With these keys; another scope's tickets are none.
-    pub fn new(keys: &Arc<Keys>, scope: Digest) -> Self {
+    /// With these keys, and for whom they hold; another scope's tickets are none.
+    pub fn new(keys: &Arc<Keys>, scope: [Digest; 2]) -> Self {
         Self { keys: Arc::clone(keys), scope }
     }
 
     fn scoped(&self, name: &[u8]) -> Aad<Vec<u8>> {
-        Aad::from([name, &self.scope].concat())
+        Aad::from([name, self.scope.as_flattened()].concat())
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
 
     fn tickets(numbers: &[u8], scope: u8) -> Tickets {
         let keys: Vec<TicketKey> = numbers.iter().map(|&number| key(number)).collect();
-        Tickets::new(&Arc::new(Keys::new(&keys)), [scope; 32])
+        Tickets::new(&Arc::new(Keys::new(&keys)), [[scope; 32], [0; 32]])
     }
 
     #[test]

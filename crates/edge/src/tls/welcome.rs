@@ -1,29 +1,20 @@
-//! What comes before HTTP: the PROXY protocol's header, then the handshake. Each has the deadline of a head.
+//! What comes before HTTP: the PROXY protocol's header, then the handshake ([`super::handshake`]). Each has the deadline of a head.
 
-use super::choice::Choice;
-use super::hello::Reading;
-use super::{Session, Tls};
-use crate::access_log::Lane;
+use super::handshake::shake_hands;
 use crate::buffer::Buffer;
 use crate::connection::Client;
-use crate::failures;
-use crate::metrics::Handshake;
 use crate::proxy_protocol::{self, Parsed};
-use crate::stream::Stream;
-use crate::timer::Timer;
-use crate::worker::{Open, Worker};
+use crate::worker::Open;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 /// What is spoken on a listening address, where that is more than plain HTTP.
+#[derive(Debug, Clone, Copy)]
 pub struct Door {
     /// TLS.
-    pub tls: Option<Arc<Tls>>,
+    pub tls: bool,
     /// Trusted peers send a PROXY header first.
     pub proxy: bool,
 }
@@ -31,7 +22,7 @@ pub struct Door {
 /// Brings a new client to where its first request can be read. `None`: it ends before.
 ///
 /// From trusted peers the PROXY header must come, from others none is taken: theirs is read as the malformed request that it is.
-pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Option<Client> {
+pub async fn welcome(open: &mut Open, mut client: Client, door: Door) -> Option<Client> {
     if door.proxy && client.worker.table().trusts(client.peer) {
         let named = poll_fn(|cx| poll_header(&mut client, cx)).await;
         match named {
@@ -47,63 +38,7 @@ pub async fn welcome(open: &mut Open, mut client: Client, door: Box<Door>) -> Op
             }
         }
     }
-    let Some(tls) = door.tls else { return Some(client) };
-    let Client { stream, timer, worker, door, peer, peer_text, pending, .. } = client;
-    timer.set_waiting(Instant::now(), worker.deadlines.head_ms);
-    let (session, choice) = match shake_hands(stream, pending, &timer, &tls, &worker).await {
-        Ok(shaken) => shaken,
-        Err(error) => {
-            worker.stats.handshake(Handshake::Failed);
-            tracing::debug!(%peer, %error, "no TLS");
-            return None;
-        }
-    };
-    worker.stats.handshake(if session.is_resumed() { Handshake::Resumed } else { Handshake::Full });
-    if choice.is_challenge {
-        tracing::info!(%peer, "a certificate authority has seen that a name is ours");
-        return None;
-    }
-    timer.set_waiting(Instant::now(), worker.deadlines.head_ms);
-    let secure = Some(Rc::new(session.secure(choice.certificate)));
-    Some(Client {
-        stream: Stream::Tls(Box::new(session)),
-        timer,
-        worker,
-        door,
-        peer,
-        peer_text,
-        pending: None,
-        secure,
-    })
-}
-
-/// From the client's first message to where both sides have agreed.
-async fn shake_hands(
-    socket: Stream,
-    ahead: Option<Buffer>,
-    timer: &Timer,
-    tls: &Tls,
-    worker: &Worker,
-) -> io::Result<(Session, Choice)> {
-    let mut reading = Reading::new(ahead);
-    let hello = poll_fn(|cx| in_time(timer, reading.poll(cx, &socket))).await?;
-    let choice = tls.choose(&hello.wish(), || socket.local_address());
-    let name = hello.wish().server_name().unwrap_or_default().to_owned();
-    let answered = hello.answer(&choice, socket);
-    if answered.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        worker.log.fail(Lane::default(), failures::without_certificate(worker, &name));
-    }
-    let session = answered?;
-    poll_fn(|cx| in_time(timer, session.poll_handshake(cx))).await?;
-    Ok((session, choice))
-}
-
-/// What is not ready when the deadline has passed will not be.
-fn in_time<T>(timer: &Timer, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-    if polled.is_pending() && timer.expired() {
-        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-    }
-    polled
+    if door.tls { shake_hands(client).await } else { Some(client) }
 }
 
 /// Reads until the header is whole; what came behind it becomes the client's pending bytes.

@@ -347,7 +347,14 @@ mod tests {
             timeout_ms: 1000,
         };
         let head = parse_request(request.as_bytes(), &LIMITS).unwrap().unwrap();
-        let who = Peer { peer: "192.0.2.1", trusted: false, https: true, client: "192.0.2.1", id: b"1" };
+        let who = Peer {
+            peer: "192.0.2.1",
+            trusted: false,
+            https: true,
+            client: "192.0.2.1",
+            id: b"1",
+            certificate: b"",
+        };
         String::from_utf8(ForwardAuth::new(&spec).question(request.as_bytes(), &head, who)).unwrap()
     }
 
