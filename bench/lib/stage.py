@@ -5,6 +5,7 @@ folder and ends with the `with` block; servers and clients of a script are start
 """
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -62,13 +63,18 @@ class Stage:
                 self.run([self.mainstay, "up", "-f", str(stack), "--http", f"127.0.0.1:{self.http}", "--https", f"127.0.0.1:{self.https}"],
                          "mainstay", signal.SIGINT)
                 self.until(lambda: " is up: " in self.said("mainstay"), "the stack to be up", "mainstay")
-            self.root = self.folder / "root.pem"
-            self.root.write_text(self.ask("certs", "root", "--pem"))
             self._ends = self._ends.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
         self._ends.close()
+
+    @functools.cached_property
+    def root(self) -> Path:
+        """PEM file of the local authority's root."""
+        file = self.folder / "root.pem"
+        file.write_text(self.ask("certs", "root", "--pem"))
+        return file
 
     def ask(self, *arguments: str) -> str:
         """What `mainstay` says about this stack."""
