@@ -172,7 +172,8 @@ impl Inner {
         let response = Response::from_parts(parts, bytes);
         match no_authority(&response, for_directory) {
             Some(error) => Err(error),
-            None => Ok(response),
+            None if response.status().is_success() => Ok(response),
+            None => Ok(reasoned(response)),
         }
     }
 
@@ -228,7 +229,8 @@ fn untrusted(error: &rustls::Error) -> Unreached {
         rustls::Error::InvalidCertificate(C::NotValidYetContext { time, not_before }) => {
             clock("is valid only from", *time, *not_before)
         }
-        rustls::Error::InvalidCertificate(C::UnknownIssuer) => Unreached::new(
+        // Another root of the same name has another key.
+        rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => Unreached::new(
             "its own certificate is of a root that is not trusted here",
             "name the root's PEM file as the authority's `root`",
         ),
@@ -248,7 +250,7 @@ fn date(time: UnixTime) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
-/// What an answer is that no authority gives: a directory has to be JSON with `newNonce`, an error has to be JSON at all.
+/// What an answer is that no authority gives: a directory has to be JSON with `newNonce`; who leads on is another one.
 fn no_authority(response: &Response<Bytes>, for_directory: bool) -> Option<Unreached> {
     let status = response.status();
     let next = "give the URL of its ACME directory, such as https://acme-v02.api.letsencrypt.org/directory";
@@ -270,11 +272,18 @@ fn no_authority(response: &Response<Bytes>, for_directory: bool) -> Option<Unrea
         Ok(json) if for_directory && json.get("newNonce").is_none() => {
             Some(Unreached::new("its directory answers with JSON that is no ACME directory", next))
         }
-        Err(_) if !status.is_success() => {
-            Some(Unreached::new(format!("answers with status {} and no reason", status.as_u16()), next))
-        }
         _ => None,
     }
+}
+
+/// The library takes no refusal but a problem document (RFC 7807): one that came without is told in its words.
+fn reasoned(response: Response<Bytes>) -> Response<Bytes> {
+    if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(response.body()).is_ok() {
+        return response;
+    }
+    let detail = format!("status {} and no reason", response.status().as_u16());
+    let problem = serde_json::json!({ "type": "about:blank", "detail": detail });
+    response.map(|_| Bytes::from(problem.to_string()))
 }
 
 /// What the authority's own certificate is checked with.

@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 /// Read of what it says, in bytes.
 const MOST: u64 = 16 << 10;
+const SIGKILL: i32 = 9;
 
 /// Makes a record (`set`) or removes it (`unset`).
 pub(super) async fn run(spec: &DnsSpec, verb: &str, name: &str, value: &str) -> Result<(), Trouble> {
@@ -33,19 +34,31 @@ async fn call(spec: &DnsSpec, arguments: &[&str]) -> Result<(), String> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .map_err(|error| format!("cannot be started: {error}"))?;
+    let mut group = Group(child.id());
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let whole = async { tokio::join!(child.wait(), read(out), read(err)) };
-    let seconds = spec.timeout.as_secs();
-    let (status, out, err) = tokio::time::timeout(spec.timeout, whole)
-        .await
-        .map_err(|_| format!("was not done after {seconds} s"))?;
+    let done = tokio::time::timeout(spec.timeout, whole).await;
+    let (status, out, err) =
+        done.map_err(|_| format!("was not done after {} s", spec.timeout.as_secs_f32()))?;
+    group.0 = None;
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("failed ({status}): {} {}", out.trim(), err.trim())),
         Err(error) => Err(format!("cannot be waited for: {error}")),
+    }
+}
+
+/// The command with all that it started, by its leader: ended where it is not waited for any more.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = sys::process::signal_group(leader, SIGKILL);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::account::Ours;
 use super::challenge::{self, Answer};
-use super::failure::{Kind, Trouble, told};
+use super::failure::{Kind, Trouble, quoted, told};
 use super::meta::{Meta, UnderWay};
 use super::store::Store;
 use super::{Challenge, Host, Wish, dns};
@@ -97,6 +97,9 @@ impl Job<'_> {
     async fn begin(&self, ours: &Ours, meta: &mut Meta) -> Result<Order, Trouble> {
         let identifiers: Vec<Identifier> = self.wish.names.iter().map(|name| identifier(name)).collect();
         let profile = self.wish.profile(self.authority);
+        if let Some(profile) = profile {
+            has_profile(ours, profile)?;
+        }
         let new = |replaces: Option<CertificateIdentifier<'static>>| {
             let mut new = NewOrder::new(&identifiers);
             if let Some(profile) = profile {
@@ -394,6 +397,20 @@ fn no_way(name: &str, kinds: &[ChallengeKind]) -> Trouble {
             "{name} can be proved by none of {kinds:?} there; give other `challenges`, and `dns` for DNS-01"
         ),
     )
+}
+
+/// Who does not know profiles would take the order and give another certificate than the one that is wanted.
+fn has_profile(ours: &Ours, wanted: &str) -> Result<(), Trouble> {
+    let mut names: Vec<&str> = ours.account.profiles().map(|profile| profile.name).collect();
+    if names.contains(&wanted) {
+        return Ok(());
+    }
+    names.sort_unstable();
+    let has = if names.is_empty() { "none".to_owned() } else { quoted(&names.join(", ")) };
+    Err(Trouble::new(
+        Kind::Refused,
+        format!("it has no profile {wanted}; it has {has}: give one of those as `profile`"),
+    ))
 }
 
 fn is_about_replacement(error: &Error) -> bool {

@@ -125,6 +125,8 @@ async fn word(ours: &Ours, pair: &Pair) -> Word {
         Ok((info, again)) => {
             let window = info.suggested_window;
             let window = Window { start: window.start.into(), end: window.end.into() };
+            // Whole seconds were said; the library measures how much of them is left.
+            let again = Duration::from_secs_f64(again.as_secs_f64().round());
             Word { supported: true, window: Some(window), explanation: info.explanation_url, again }
         }
         Err(Error::Unsupported(_)) => Word::none(),

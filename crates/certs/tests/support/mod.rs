@@ -1,6 +1,8 @@
 //! What stands for the edge in these tests: a door for plain HTTP and one for TLS that answer challenges, and a clock that the test moves.
 #![allow(dead_code)] // each test binary uses a part of it
 
+pub mod front;
+
 use certs::acme::{Challenge, Doors, Host, Wish};
 use model::acme::{AcmeSpec, AuthoritySpec, ChallengeKind, DnsSpec, KeyKind, SiteAcme};
 use rustls::pki_types::pem::PemObject;
@@ -28,6 +30,8 @@ struct State {
     hidden: usize,
     /// How often something was presented.
     presented: usize,
+    /// What is presented is never said to be served.
+    hanging: bool,
     /// Why nothing can be presented.
     broken: Option<String>,
     /// The clock stands there; none: it is the host's.
@@ -61,6 +65,11 @@ impl Edge {
         self.state.lock().unwrap().hidden = times;
     }
 
+    /// Whoever presents something waits for ever.
+    pub fn hang(&self, hanging: bool) {
+        self.state.lock().unwrap().hanging = hanging;
+    }
+
     pub fn break_with(&self, why: &str) {
         self.state.lock().unwrap().broken = Some(why.to_owned());
     }
@@ -90,8 +99,15 @@ impl Edge {
 #[async_trait::async_trait]
 impl Host for Edge {
     async fn present(&self, challenges: &[Challenge]) -> Result<(), String> {
+        let hanging = {
+            let mut state = self.state.lock().unwrap();
+            state.presented += 1;
+            state.hanging
+        };
+        if hanging {
+            std::future::pending::<()>().await;
+        }
         let mut state = self.state.lock().unwrap();
-        state.presented += 1;
         if let Some(why) = &state.broken {
             return Err(why.clone());
         }
