@@ -1,5 +1,5 @@
 //! What stands for the edge in these tests: a door for plain HTTP and one for TLS that answer challenges, and a clock that the test moves.
-#![allow(dead_code)] // each test binary uses a part of it
+#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
 
 pub mod front;
 
