@@ -273,7 +273,7 @@ pub fn looks_double_encoded(text: &str) -> bool {
 /// Whether a host name, lower case, is one that documents use where a real one belongs, or lies below such a one. Nobody can reach it,
 /// and no authority is asked for its certificate.
 pub fn is_placeholder(host: &str) -> bool {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 14] = [
         "example.com",
         "example.org",
         "example.net",
@@ -286,9 +286,7 @@ pub fn is_placeholder(host: &str) -> bool {
         "your-site.com",
         "mydomain.com",
         "my-domain.com",
-        "mysite.com",
         "domain.com",
-        "domain.org",
         "domain.tld",
     ];
     NAMES

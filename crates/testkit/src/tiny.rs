@@ -96,9 +96,13 @@ impl Belongings {
         Self { stack: stack.to_owned() }
     }
 
+    /// What the engine is to be asked for with `--filter`.
+    pub fn filter(&self) -> String {
+        format!("label=mainstay.stack={}", self.stack)
+    }
+
     fn list(&self, arguments: &[&str]) -> Vec<String> {
-        let filter = format!("label=mainstay.stack={}", self.stack);
-        let (_, text) = podman(&[arguments, &["--filter", &filter]].concat());
+        let (_, text) = podman(&[arguments, &["--filter", &self.filter()]].concat());
         text.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect()
     }
 

@@ -67,6 +67,81 @@ fn the_file_comes_up_whole_and_its_routes_follow_its_labels() {
     team.end();
 }
 
+/// The team's `traefik.yml`, its labels for HTTPS and its variables of production, in one command.
+// req: CFG-10, CFG-11, CFG-14, CFG-15, QUIRK-06, QUIRK-07, DEP-11, CONT-09, LB-18, ENV-23, ENV-24, ENV-25, ENV-27, ENV-28
+#[test]
+fn in_production_all_is_reached_over_https() {
+    let Some(mut team) = Team::new(DEVELOPMENT) else { return };
+    let root = certified(&mut team);
+    team.sandbox.write(".env.production", fragment("CFG-10.plosolver.env.production").unwrap());
+    team.lay("letsencrypt.yml", &fragment("CFG-14.plosolver.letsencrypt.yml").unwrap());
+    team.lay("attach.yml", include_str!("attach.yml"));
+    let said = team.up(&["--env-file", ".env.production", "--profile", "traefik", "--profile", "app"]);
+    for part in [
+        "router `frontend-https` has no rule: it takes over that of `frontend-http`",
+        "router `backend-http` answers on `websecure`: `web` leads all requests there",
+        "router `discourse-http` answers on `websecure`: `web` leads all requests there",
+        "`api.insecure` is said twice, and not the same",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let client = testkit::tls::Client::trusting(&root);
+    let get = |host: &str, path: &str| client.get(team.https, host, path).unwrap();
+    assert!(get("plosolver.com", "/").text().contains("id=\"root\""));
+    assert_eq!(get("plosolver.com", "/api/health").json()["status"], "healthy");
+    assert_eq!(get("forum.plosolver.com", "/").text().trim(), "forum");
+    for host in ["plosolver.com", "forum.plosolver.com"] {
+        let led = team.get(host, "/x");
+        let to = led.header("location").unwrap_or_default();
+        assert!(led.status == 301 && to == format!("https://{host}:{}/x", team.https), "{led:?}");
+    }
+    assert!(std::net::TcpStream::connect(("127.0.0.1", team.dashboard)).is_err(), "the dashboard is off");
+    let published =
+        testkit::tiny::podman(&["ps", "--format", "{{.Ports}}", "--filter", &team.engine.filter()]);
+    assert_eq!(published.1.trim(), "", "what an image exposes is not published");
+
+    let given = |service: &str| team.done(&format!("docker compose exec -T {service} env"));
+    for (service, variables) in [
+        ("frontend", &["NODE_ENV=production", "REACT_APP_API_URL=/api"][..]),
+        (
+            "backend",
+            &[
+                "FLASK_DEBUG=false",
+                "DATABASE_URL=postgresql://plosolver_user:secure_random_password@db:5432/plosolver_prod",
+                "SECRET_KEY=secure-random-secret-key-32-chars",
+                "JWT_SECRET_KEY=secure-random-jwt-secret-key-32-chars",
+            ],
+        ),
+        ("db", &["POSTGRES_USER=plosolver_user", "POSTGRES_DB=plosolver_prod"]),
+        (
+            "discourse",
+            &["DISCOURSE_HOSTNAME=forum.plosolver.com", "DISCOURSE_SSO_SECRET=secure-random-sso-secret"],
+        ),
+    ] {
+        let given = given(service);
+        for variable in variables {
+            assert!(given.lines().any(|line| line == *variable), "{service}: {variable}: {given}");
+        }
+        assert!(!given.contains("GOOGLE_CLIENT_ID"), "`.env` is for the file, not for {service}");
+    }
+    team.end();
+}
+
+/// The team's `traefik.yml`, and its certificate of its own, whose root is given: mounted into Traefik, and named by what their document has
+/// below `tls:`.
+fn certified(team: &mut Team) -> String {
+    let pair = testkit::tls::pair(&["plosolver.com", "forum.plosolver.com"]);
+    team.sandbox.write("ssl/cert.pem", &pair.cert);
+    team.sandbox.write("ssl/key.pem", &pair.key);
+    let own = fragment("CFG-15.plosolver.custom-certificates.yml").unwrap();
+    let (volumes, tls) = own.split_once("# Traefik TLS configuration\n").unwrap();
+    let fixed = fragment("CFG-11.plosolver.traefik.yml").unwrap();
+    team.sandbox.write("server/traefik/traefik.yml", format!("{fixed}\n{tls}"));
+    let volumes: String = volumes.lines().map(|line| format!("    {line}\n")).collect();
+    team.lay("certificates.yml", &format!("services:\n  traefik:\n{volumes}"));
+    pair.root
+}
+
 /// The dashboard as JSON and as a page.
 fn shown(team: &Team) {
     let routing = team.routing();

@@ -28,6 +28,7 @@ pub struct Team {
     pub sandbox: Sandbox,
     pub name: String,
     pub port: u16,
+    pub https: u16,
     pub dashboard: u16,
     /// What the files are named by, in their order.
     pub files: Vec<String>,
@@ -59,7 +60,7 @@ impl Team {
     /// Without a file.
     pub fn empty() -> Option<Self> {
         tiny::image()?;
-        let (port, dashboard) = (free_port(), free_port());
+        let (port, https, dashboard) = (free_port(), free_port(), free_port());
         let name = format!("plo-{}-{port}", std::process::id());
         let sandbox = Sandbox::empty();
         std::fs::create_dir(sandbox.folder().join("bin")).unwrap();
@@ -69,6 +70,7 @@ impl Team {
             sandbox,
             name,
             port,
+            https,
             dashboard,
             files: Vec::new(),
             up: None,
@@ -77,7 +79,7 @@ impl Team {
 
     /// Lays a file over those that there are.
     pub fn lay(&mut self, name: &str, text: &str) {
-        let ports = [("HTTPS", free_port()), ("HTTP", self.port), ("DASHBOARD", self.dashboard)];
+        let ports = [("HTTPS", self.https), ("HTTP", self.port), ("DASHBOARD", self.dashboard)];
         let text = ports.iter().fold(text.to_owned(), |text, (word, port)| {
             text.replace(&format!("127.0.0.1:{word}:"), &format!("127.0.0.1:{port}:"))
         });
