@@ -8,6 +8,7 @@ use testkit::http::get;
 use testkit::tiny::podman;
 use testkit::{images, wait_within};
 
+// req: CONT-10
 #[test]
 fn what_is_published_is_reached_and_nothing_else() {
     let Some(mut ground) = Ground::new() else { return };

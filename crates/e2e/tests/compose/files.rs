@@ -3,6 +3,7 @@
 use crate::ground::Ground;
 use testkit::tiny::podman;
 
+// req: CONT-07, CONT-08, SEC-32
 #[test]
 fn what_is_put_into_a_container_is_there() {
     let Some(mut ground) = Ground::new() else { return };
@@ -38,8 +39,19 @@ fn what_is_put_into_a_container_is_there() {
     shape.start();
     assert_eq!(shape.sh("cat /pages/a.html /device/kept"), "bound\ndevice");
     assert!(shape.sh("touch /pages/b").contains("Read-only"));
+    shape.sh("echo back > /device/back");
+    let back = shape.folder.join("device/back");
+    assert_eq!(std::fs::read_to_string(&back).unwrap(), "back\n", "it is that very folder");
     assert_eq!(shape.sh("touch /named/a /anonymous/b /scratch/c && echo done"), "done");
     assert_eq!(shape.sh_at(shape.ports[1], "ls /named; touch /named/x 2>&1 | grep -c Read-only"), "a\n1");
+
+    let shape = ground.shape("missing-device", include_str!("shapes/mounts.yaml"));
+    ground.write(&shape, "pages/a.html", "bound\n");
+    let refused = shape.run(&["start"]);
+    let missing = format!("{}/device", shape.folder.display());
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains(&missing), "{}", refused.stderr);
+    assert!(!std::path::Path::new(&missing).exists());
 
     let outside = format!("e2e-outside-{}", shape.ports[0]);
     podman(&["volume", "create", &outside]);

@@ -1,6 +1,7 @@
 //! The life of a project: scaled, killed, reloaded, adopted, down and up again.
 
 use crate::ground::{Ground, LONG};
+use std::time::{Duration, Instant};
 use testkit::http::get;
 use testkit::wait_within;
 
@@ -57,6 +58,36 @@ fn a_project_lives_through_all_of_it() {
     shape.stop();
     shape.start();
     assert_eq!(shape.sh("echo $STAGE; cat /data/it"), "two\nkept");
+    ground.end();
+}
+
+// req: CONT-13, QUIRK-38
+#[test]
+fn a_check_by_curl_needs_no_curl_counts_nothing_in_the_start_period_and_five_failures_after_it() {
+    let Some(mut ground) = Ground::new() else { return };
+    let shape = ground.shape("patient", include_str!("shapes/patient.yaml"));
+    shape.start();
+    let web = shape.app("web");
+    let states = |app: &serde_json::Value| -> Vec<String> {
+        let all = app["history"].as_array().unwrap().iter();
+        all.map(|it| it["state"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(states(&web), ["starting", "ready"], "failures at first do not count: {web:#}");
+
+    // Three failures are none, once it is well again.
+    let state = || shape.app("web")["state"].as_str().unwrap().to_owned();
+    shape.sh("mv /srv/index.html /srv/away; sleep 3; mv /srv/away /srv/index.html; sleep 3");
+    assert_eq!(state(), "ready");
+    let begun = Instant::now();
+    shape.sh("rm /srv/index.html");
+    wait_within(LONG, "it is unhealthy", || (state() == "unhealthy").then_some(()));
+    assert!(begun.elapsed() > Duration::from_secs(4), "before five failures: {:?}", begun.elapsed());
+    let web = shape.app("web");
+    assert_eq!(states(&web), ["starting", "ready", "unhealthy"], "{web:#}");
+    let pid = shape.pids("web");
+    shape.run(&["exec", "web", "--", "sh", "-c", "echo well > /srv/index.html"]).expect_code(0);
+    wait_within(LONG, "it is well again", || (state() == "ready").then_some(()));
+    assert_eq!(shape.pids("web"), pid, "it was left as it is");
     ground.end();
 }
 
