@@ -1,16 +1,19 @@
-//! Load over TLS for `bench/edge/tls`: connections one after the other in a few threads, each with its own sessions.
+//! Load over TLS for `bench/edge/tls` and `bench/certs/handshakes`: connections one after the other in a few threads, each with its own sessions.
 //!
 //!     tls_load certificate HOST FOLDER                       writes FOLDER/cert.pem, key.pem and both.pem
+//!     tls_load certificates NUMBER FOLDER                    writes FOLDER/root.pem, and N.pem and N.key for hN.test, N from 0
 //!     tls_load full|resumed|bulk ADDRESS HOST CERT PATH THREADS SECONDS
 //!
-//! `full` and `resumed` make a connection for each request and make sure that its handshake was of that kind; `bulk` keeps its
+//! A HOST of the form `h*.test/NUMBER` is another one for each connection, its `*` a number below that. `full` and `resumed` make a connection for each request and make sure that its handshake was of that kind; `bulk` keeps its
 //! connections. Writes one JSON object: requests, seconds, milliseconds of the 99th percentile, version and suite. Whatever is not as it
 //! should be (another certificate, a status other than 200, half a body) ends it with an error.
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
+use std::borrow::Cow;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,9 +35,24 @@ struct Plan {
     mode: Mode,
     address: String,
     host: String,
+    /// How many hosts there are in its place.
+    hosts: Option<usize>,
     config: ClientConfig,
-    request: String,
+    path: String,
     end: Instant,
+}
+
+impl Plan {
+    fn host(&self) -> Cow<'_, str> {
+        match self.hosts {
+            Some(number) => self.host.replace('*', &fastrand::usize(..number).to_string()).into(),
+            None => self.host.as_str().into(),
+        }
+    }
+
+    fn request(&self, host: &str) -> String {
+        format!("GET {} HTTP/1.1\r\nHost: {host}\r\n\r\n", self.path)
+    }
 }
 
 fn main() -> Result<(), Failure> {
@@ -42,6 +60,7 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
         ["certificate", host, folder] => certificate(host, folder),
+        ["certificates", number, folder] => certificates(number.parse()?, folder),
         [mode, address, host, cert, path, threads, seconds] => {
             let mode = match mode {
                 "full" => Mode::Full,
@@ -53,12 +72,17 @@ fn main() -> Result<(), Failure> {
             roots.add(CertificateDer::from_pem_file(cert)?)?;
             let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
             let began = Instant::now();
+            let (host, hosts) = match host.split_once('/') {
+                Some((host, number)) => (host, Some(number.parse()?)),
+                None => (host, None),
+            };
             let plan = Plan {
                 mode,
                 address: address.to_owned(),
                 host: host.to_owned(),
+                hosts,
                 config,
-                request: format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+                path: path.to_owned(),
                 end: began + Duration::from_secs_f64(seconds.parse()?),
             };
             load(&plan, threads.parse()?, began)
@@ -71,10 +95,31 @@ fn certificate(host: &str, folder: &str) -> Result<(), Failure> {
     let made = rcgen::generate_simple_self_signed([host.to_owned()])?;
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     for (name, text) in [("cert.pem", &cert), ("key.pem", &key), ("both.pem", &[&*cert, &*key].concat())] {
-        let mut file = std::fs::File::create(format!("{folder}/{name}"))?;
-        file.write_all(text.as_bytes())?;
+        write(&format!("{folder}/{name}"), text)?;
     }
     Ok(())
+}
+
+fn certificates(number: usize, folder: &str) -> Result<(), Failure> {
+    let root_key = KeyPair::generate()?;
+    let mut root = CertificateParams::default();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.distinguished_name.push(DnType::CommonName, "a benchmark's root");
+    let root_cert = root.self_signed(&root_key)?;
+    let issuer = Issuer::new(root, root_key);
+    write(&format!("{folder}/root.pem"), &root_cert.pem())?;
+    for at in 0..number {
+        let key = KeyPair::generate()?;
+        let leaf = CertificateParams::new(vec![format!("h{at}.test")])?.signed_by(&key, &issuer)?;
+        // With its issuer behind it, as an authority's chain has it.
+        write(&format!("{folder}/{at}.pem"), &[leaf.pem(), root_cert.pem()].concat())?;
+        write(&format!("{folder}/{at}.key"), &key.serialize_pem())?;
+    }
+    Ok(())
+}
+
+fn write(path: &str, text: &str) -> Result<(), Failure> {
+    Ok(std::fs::File::create(path)?.write_all(text.as_bytes())?)
 }
 
 fn load(plan: &Plan, threads: usize, began: Instant) -> Result<(), Failure> {
@@ -108,16 +153,17 @@ fn work(mut plan: Plan) -> Result<(Vec<Duration>, String), Failure> {
     let config = Arc::new(plan.config.clone());
     let mut kept = None;
     if plan.mode == Mode::Resumed {
-        ask(&mut connect(&plan, &config)?, &plan.request)?;
+        ask(&mut connect(&plan, &plan.host, &config)?, &plan.request(&plan.host))?;
     }
     let (mut times, mut spoken) = (Vec::new(), String::new());
     while Instant::now() < plan.end {
+        let host = plan.host();
         let began = Instant::now();
         let mut stream = match kept.take() {
             Some(stream) => stream,
-            None => connect(&plan, &config)?,
+            None => connect(&plan, &host, &config)?,
         };
-        ask(&mut stream, &plan.request)?;
+        ask(&mut stream, &plan.request(&host))?;
         times.push(began.elapsed());
         let kind = stream.conn.handshake_kind();
         if (plan.mode == Mode::Resumed) != (kind == Some(HandshakeKind::Resumed)) {
@@ -138,11 +184,11 @@ fn work(mut plan: Plan) -> Result<(Vec<Duration>, String), Failure> {
     Ok((times, spoken))
 }
 
-fn connect(plan: &Plan, config: &Arc<ClientConfig>) -> Result<Stream, Failure> {
+fn connect(plan: &Plan, host: &str, config: &Arc<ClientConfig>) -> Result<Stream, Failure> {
     let socket = TcpStream::connect(&plan.address)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let name = ServerName::try_from(plan.host.clone())?;
+    let name = ServerName::try_from(host.to_owned())?;
     Ok(StreamOwned::new(ClientConnection::new(Arc::clone(config), name)?, socket))
 }
 

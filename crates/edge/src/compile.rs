@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::edge::InstanceStats;
-use wire::snapshot::{Endpoint, Snapshot, StickyKey};
+use wire::snapshot::{Certificate, Endpoint, Snapshot, StickyKey};
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -71,6 +71,9 @@ pub enum CompileError {
         /// The id that is missing.
         upstream: String,
     },
+    /// The keeper names certificates that it has not sent.
+    #[error("the certificates of revision {0} have not come")]
+    NoCertificates(u64),
     /// The TLS library refuses every configuration.
     #[error("no TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -92,9 +95,17 @@ impl Compiler {
         }
     }
 
+    /// Takes the certificates of the snapshots that name this revision.
+    pub fn take_certificates(&mut self, revision: u64, given: &[Certificate]) {
+        self.tls.take(revision, given);
+    }
+
     /// Compiles; nothing has changed when it fails. Draining begins with [`Compiler::drain`], once the table is published.
     pub fn table(&mut self, snapshot: &Snapshot, lanes: &Lanes) -> Result<Table, CompileError> {
         check(snapshot)?;
+        if let Some(revision) = snapshot.certificates_of.filter(|revision| !self.tls.has(*revision)) {
+            return Err(CompileError::NoCertificates(revision));
+        }
         let tls = self.tls.tls(snapshot)?;
         let upstreams: HashMap<&str, Arc<Upstream>> = snapshot
             .upstreams

@@ -26,6 +26,7 @@ use crate::worker::{self, Shared, WorkerHandle};
 use arc_swap::ArcSwap;
 use leaving::Leaving;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 use sys::frame::FrameSocket;
 use sys::memfile;
 use wire::edge::{FromEdge, Listener, Stats, ToEdge};
-use wire::snapshot::Snapshot;
+use wire::snapshot::{Certificate, Snapshot};
 
 /// Largest snapshot taken, in bytes.
 const MAX_SNAPSHOT: usize = 256 << 20;
@@ -205,6 +206,7 @@ impl Control {
             revision: self.table.load().revision,
             listeners: self.listeners.keys().copied().collect(),
             retiring: self.retiring(),
+            certificates_apart: true,
         };
         self.say(&hello);
         self.compiler.report_again();
@@ -247,6 +249,7 @@ impl Control {
         match wire::decode(&bytes) {
             Ok(ToEdge::Listen { .. }) if self.leaving.is_some() => {} // they are another edge's by now
             Ok(ToEdge::Listen { listeners }) => self.listen(&listeners, fds),
+            Ok(ToEdge::Certificates { revision }) => self.take_certificates(revision, fds),
             Ok(ToEdge::Snapshot { revision }) => self.take_snapshot(revision, fds),
             Ok(ToEdge::Stats) => {
                 let stats = self.stats();
@@ -273,6 +276,14 @@ impl Control {
         }
     }
 
+    /// Where they cannot be read, the snapshot that names them is refused.
+    fn take_certificates(&mut self, revision: u64, fds: Vec<OwnedFd>) {
+        match read_file::<Vec<Certificate>>(fds) {
+            Ok(given) => self.compiler.take_certificates(revision, &given),
+            Err(reason) => tracing::error!(revision, %reason, "certificates were not understood"),
+        }
+    }
+
     fn take_snapshot(&mut self, revision: u64, fds: Vec<OwnedFd>) {
         let answer = match self.publish(revision, fds) {
             Ok(()) => FromEdge::Applied { revision },
@@ -287,10 +298,7 @@ impl Control {
 
     /// The table is published before anything drains, so that whoever loses a claim finds the new one.
     fn publish(&mut self, revision: u64, fds: Vec<OwnedFd>) -> Result<(), String> {
-        let [file] =
-            <[OwnedFd; 1]>::try_from(fds).map_err(|fds| format!("{} descriptors, not one", fds.len()))?;
-        let bytes = memfile::read(&file, MAX_SNAPSHOT).map_err(|error| error.to_string())?;
-        let snapshot: Snapshot = wire::decode(&bytes).map_err(|error| error.to_string())?;
+        let snapshot: Snapshot = read_file(fds)?;
         if snapshot.revision != revision {
             return Err(format!("the file holds revision {}", snapshot.revision));
         }
@@ -353,4 +361,12 @@ impl Control {
         self.metrics.workers.iter().for_each(|worker| worker.add_to(&mut stats));
         stats
     }
+}
+
+/// What a message's one memory file holds.
+fn read_file<T: DeserializeOwned>(fds: Vec<OwnedFd>) -> Result<T, String> {
+    let [file] =
+        <[OwnedFd; 1]>::try_from(fds).map_err(|fds| format!("{} descriptors, not one", fds.len()))?;
+    let bytes = memfile::read(&file, MAX_SNAPSHOT).map_err(|error| error.to_string())?;
+    wire::decode(&bytes).map_err(|error| error.to_string())
 }

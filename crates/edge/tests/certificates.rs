@@ -7,9 +7,11 @@ mod support;
 use rustls::{ClientConfig, HandshakeKind};
 use rustls_pki_types::CertificateDer;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use support::tls::*;
 use support::*;
+use wire::edge::{FromEdge, ToEdge};
 use wire::snapshot::{Certificate, Snapshot};
 
 fn serving_these(certificates: &[&Certificate]) -> Snapshot {
@@ -82,4 +84,47 @@ fn a_renewed_certificate_is_served_from_the_next_handshake_on_to_who_resumes_too
         assert_eq!(visit("a.test"), (true, new_der));
         assert!(visit("b.test").0, "sessions of other certificates go on");
     }
+}
+
+fn send_apart(edge: &Edge, revision: u64, certificates: &[&Certificate]) {
+    let file = sys::memfile::create("certificates", &wire::encode(&certificates).unwrap()).unwrap();
+    edge.say(&ToEdge::Certificates { revision }, &[file.as_fd()]);
+}
+
+#[test]
+fn certificates_that_come_apart_stay_until_others_come() {
+    let ((old, old_der), (new, new_der)) = (pair(&["a.test"]), pair(&["a.test"]));
+    let edge = behind(&[SECURE], &serving_these(&[]));
+    let config = client(&[&old_der, &new_der], &[TLS13]);
+    let served = || shown(&config, edge.doors[0].address, "a.test");
+    let naming = |revision, certificates_of| {
+        edge.with_its_doors(&Snapshot { revision, certificates_of, ..serving_these(&[]) })
+    };
+    send_apart(&edge, 2, &[&old]);
+    edge.apply(&naming(2, Some(2)));
+    assert_eq!(served(), old_der);
+    edge.apply(&naming(3, Some(2)));
+    assert_eq!(served(), old_der, "a snapshot that carries none");
+    send_apart(&edge, 4, &[&new]);
+    assert_eq!(served(), old_der, "until the snapshot comes that they are for");
+    edge.apply(&naming(4, Some(4)));
+    assert_eq!(served(), new_der);
+    // Of a keeper that has not sent them, and of one that does not know of it.
+    edge.send_snapshot(&naming(5, Some(5)));
+    assert!(matches!(edge.hear(), FromEdge::Rejected { revision: 5, .. }));
+    assert_eq!(served(), new_der);
+    edge.apply(&edge.with_its_doors(&Snapshot { revision: 6, ..serving_these(&[&old]) }));
+    assert_eq!(served(), old_der);
+}
+
+#[test]
+fn certificates_that_cannot_be_read_refuse_the_snapshot_they_are_for() {
+    let (old, old_der) = pair(&["a.test"]);
+    let edge = behind(&[SECURE], &serving_these(&[&old]));
+    let file = sys::memfile::create("certificates", b"[{}").unwrap();
+    edge.say(&ToEdge::Certificates { revision: 2 }, &[file.as_fd()]);
+    let table = Snapshot { revision: 2, certificates_of: Some(2), ..serving_these(&[]) };
+    edge.send_snapshot(&edge.with_its_doors(&table));
+    assert!(matches!(edge.hear(), FromEdge::Rejected { revision: 2, .. }));
+    assert_eq!(shown(&client(&[&old_der], &[TLS13]), edge.doors[0].address, "a.test"), old_der);
 }

@@ -134,7 +134,7 @@ fn without_a_keeper_it_serves_on_and_tells_the_next_one() {
     edge.drop_keeper();
     assert_eq!(edge.get("a.test", "/").status, 200);
     match edge.connect_keeper() {
-        FromEdge::Hello { version, revision, listeners, pid, retiring: None } => {
+        FromEdge::Hello { version, revision, listeners, pid, retiring: None, .. } => {
             assert_eq!((version, revision, pid), (wire::VERSION, 1, std::process::id()));
             assert_eq!(listeners.iter().map(|listener| listener.address).collect::<Vec<_>>(), [edge.address]);
         }

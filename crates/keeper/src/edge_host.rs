@@ -9,6 +9,8 @@
 
 use crate::error::KeeperError;
 use crate::home::Home;
+use crate::keeper::Edge;
+use serde::Serialize;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ use sys::process::{Credentials, Spawn};
 use sys::user::User;
 use tokio::sync::mpsc;
 use wire::edge::{FromEdge, Listener, Retiring, ToEdge};
-use wire::snapshot::Snapshot;
+use wire::snapshot::{Certificate, Snapshot};
 
 /// Longest time from an edge's start to its `Hello`.
 const EDGE_ANSWERS: Duration = Duration::from_secs(20);
@@ -61,6 +63,8 @@ pub(crate) struct Connected {
     pub(crate) child: Option<u32>,
     /// Since it was told to retire.
     pub(crate) retiring: Option<Retiring>,
+    /// It takes certificates apart from snapshots.
+    pub(crate) takes_certificates: bool,
 }
 
 /// How an edge is started.
@@ -213,9 +217,25 @@ pub(crate) fn greet(
         FromEdge::Hello { version, .. } if version != wire::VERSION => {
             Err(io::Error::other(wire::WireError::Version { theirs: version }))
         }
-        FromEdge::Hello { pid, revision, listeners, retiring, .. } => {
+        FromEdge::Hello {
+            pid,
+            revision,
+            listeners,
+            retiring,
+            certificates_apart: takes_certificates,
+            ..
+        } => {
             let listeners = listeners.into_iter().zip(descriptors).collect();
-            Ok(Connected { socket, generation, pid, revision, listeners, child, retiring })
+            Ok(Connected {
+                socket,
+                generation,
+                pid,
+                revision,
+                listeners,
+                child,
+                retiring,
+                takes_certificates,
+            })
         }
         other => Err(io::Error::other(format!("expected a hello, got {other:?}"))),
     }
@@ -246,9 +266,31 @@ pub(crate) fn listen_to(
     std::thread::Builder::new().name("edge-link".into()).spawn(read).map(drop)
 }
 
-/// Hands a snapshot over as a sealed memory file.
-pub(crate) fn send_snapshot(edge: &FrameSocket, snapshot: &Snapshot) -> io::Result<()> {
-    let file = sys::memfile::create("mainstay-snapshot", &wire::encode(snapshot).map_err(io::Error::other)?)?;
-    let message = ToEdge::Snapshot { revision: snapshot.revision };
-    edge.send(&wire::encode(&message).map_err(io::Error::other)?, &[file.as_fd()])
+/// Hands a snapshot over, and its certificates before it where the edge has others.
+pub(crate) fn send_snapshot(
+    edge: &mut Edge,
+    snapshot: &mut Snapshot,
+    certificates: &Arc<[Certificate]>,
+) -> io::Result<()> {
+    let revision = snapshot.revision;
+    if edge.takes_certificates {
+        let has = |known: &Arc<[Certificate]>| Arc::ptr_eq(known, certificates) || known == certificates;
+        if !edge.certificates.as_ref().is_some_and(|(_, known)| has(known)) {
+            edge.certificates = None;
+            hand_over(&edge.socket, &ToEdge::Certificates { revision }, &**certificates)?;
+            edge.certificates = Some((revision, Arc::clone(certificates)));
+        }
+        snapshot.certificates.clear();
+        snapshot.certificates_of = edge.certificates.as_ref().map(|(sent, _)| *sent);
+    } else {
+        snapshot.certificates = certificates.to_vec();
+        snapshot.certificates_of = None;
+    }
+    hand_over(&edge.socket, &ToEdge::Snapshot { revision }, snapshot)
+}
+
+/// Sends a message with a sealed memory file.
+fn hand_over(edge: &FrameSocket, message: &ToEdge, content: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    let file = sys::memfile::create("mainstay-snapshot", &wire::encode(&content).map_err(io::Error::other)?)?;
+    edge.send(&wire::encode(message).map_err(io::Error::other)?, &[file.as_fd()])
 }

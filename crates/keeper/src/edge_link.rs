@@ -63,7 +63,7 @@ impl Keeper {
 
     /// Begins to hear what an edge says; none: that cannot be.
     pub(crate) fn edge_of(&self, connected: Connected) -> Option<Edge> {
-        let Connected { socket, generation, pid, revision, child, .. } = connected;
+        let Connected { socket, generation, pid, revision, child, takes_certificates, .. } = connected;
         if let Some(child) = child {
             // Reaped in a thread of its own: the keeper learns of its end through the connection.
             // Without a thread for it a zombie is left, no more.
@@ -79,7 +79,8 @@ impl Keeper {
             tracing::error!(%error, "the edge's connection cannot be read; trying again");
             return None;
         }
-        Some(Edge { socket, generation, pid, revision, unanswered: Some(0) })
+        let unanswered = Some(0);
+        Some(Edge { socket, generation, pid, revision, unanswered, takes_certificates, certificates: None })
     }
 
     fn edge_said(&mut self, generation: u64, message: FromEdge, descriptors: Vec<OwnedFd>) {
@@ -98,6 +99,8 @@ impl Keeper {
                 );
                 if let Some(edge) = self.edge_of_generation(generation) {
                     edge.answered(revision);
+                    // Whatever it lacks: the next snapshot comes with all of it.
+                    edge.certificates = None;
                 }
             }
             FromEdge::Drained { instance, .. } => self.drained(generation, instance),
@@ -233,7 +236,7 @@ impl Keeper {
         let sent = edges.iter().map(|edge| edge.revision.max(edge.unanswered.unwrap_or(0))).max();
         snapshot.revision = following(sent.unwrap_or(0), stored.ok());
         for edge in &mut edges {
-            match crate::edge_host::send_snapshot(&edge.socket, &snapshot) {
+            match crate::edge_host::send_snapshot(edge, &mut snapshot, &parts.certificates) {
                 Ok(()) => {
                     edge.unanswered = Some(snapshot.revision);
                     self.published = Some(parts.clone());

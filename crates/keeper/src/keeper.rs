@@ -39,7 +39,7 @@ use sys::frame::FrameSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 use wire::edge::Stats;
-use wire::snapshot::StickyKey;
+use wire::snapshot::{Certificate, StickyKey};
 
 /// Last lines of output that a failure shows.
 pub(crate) const LAST_LINES: usize = 30;
@@ -141,6 +141,10 @@ pub(crate) struct Edge {
     pub(crate) revision: u64,
     /// Revision that it was sent last and has not answered to; 0 until it was sent one. None: it serves from all that is known.
     pub(crate) unanswered: Option<u64>,
+    /// It takes certificates apart from snapshots.
+    pub(crate) takes_certificates: bool,
+    /// Those that it was sent last, and with which revision.
+    pub(crate) certificates: Option<(u64, Arc<[Certificate]>)>,
 }
 
 /// Where the loop's messages come from.

@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::snapshot::{
-    Aside, Ban, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream, UpstreamState,
+    Aside, Ban, Certificate, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream,
+    UpstreamState,
 };
 
 /// Everything a snapshot is made from.
@@ -45,15 +46,16 @@ pub(crate) struct Made {
     servers: OnceLock<Arc<BTreeMap<String, ProxySpec>>>,
 }
 
-/// A snapshot without its revision, the sites apart.
+/// A snapshot without its revision; sites and certificates, which may be many, apart.
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) rest: Snapshot,
     sites: Vec<Arc<[Site]>>,
+    pub(crate) certificates: Arc<[Certificate]>,
 }
 
 impl Parts {
-    /// As one piece.
+    /// As one piece, but for the certificates.
     pub(crate) fn whole(&self) -> Snapshot {
         let sites = self.sites.iter().flat_map(|sites| sites.iter()).cloned().collect();
         Snapshot { sites, ..self.rest.clone() }
@@ -62,7 +64,9 @@ impl Parts {
     /// Whether it says the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<[Site]>, &Arc<[Site]>)| Arc::ptr_eq(one, other) || one == other;
+        let (one, two) = (&self.certificates, &other.certificates);
         self.rest == other.rest
+            && (Arc::ptr_eq(one, two) || one == two)
             && self.sites.len() == other.sites.len()
             && self.sites.iter().zip(&other.sites).all(same)
     }
@@ -138,8 +142,8 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     snapshot.bans = sources.bans.to_vec();
     snapshot.sticky_key = sources.sticky_key.clone();
     snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
-    snapshot.certificates = sources.certificates.published();
-    if !snapshot.certificates.is_empty() {
+    let certificates: Arc<[Certificate]> = sources.certificates.published().into();
+    if !certificates.is_empty() {
         snapshot.ticket_keys = sources.ticket_keys.to_vec();
     }
     // Instances of apps that no route leads to any more still have to drain.
@@ -155,7 +159,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
         let apps = stack.active.iter().flat_map(Revision::apps);
         snapshot.upstreams.extend(apps.map(|(name, _)| app(sources, stack.app_id(name))));
     }
-    Parts { rest: snapshot, sites: all_sites }
+    Parts { rest: snapshot, sites: all_sites, certificates }
 }
 
 /// What is spoken where a revision listens.

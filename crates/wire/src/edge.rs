@@ -6,6 +6,7 @@
 //!   ── connect ──────────────────────────▶
 //!   ◀─ Hello { version, pid, revision, listeners, retiring } + one descriptor for each listener it holds
 //!   ── Listen { listeners } + descriptors ▶   (what it holds and is not named, it closes)
+//!   ── Certificates { revision } + mem. file▶ only when one of them has changed
 //!   ── Snapshot { revision } + memory file▶   decoded away from the request threads
 //!   ◀─ Applied { revision }
 //!   ◀─ Drained { instance, revision }         each time the last claim on a draining instance ends
@@ -39,6 +40,13 @@ pub enum ToEdge {
     Listen {
         /// In the order of the descriptors.
         listeners: Vec<Listener>,
+    },
+    /// Certificates of the snapshots that name this revision ([`crate::snapshot::Snapshot::certificates_of`]), in place of all former ones;
+    /// one descriptor comes with the frame: a sealed memory file that holds a list of [`crate::snapshot::Certificate`]. Ten thousand of them
+    /// are some 30 MB, which a mere change of health must not carry. Only for an edge that says that it takes them.
+    Certificates {
+        /// Of the snapshot that comes next.
+        revision: u64,
     },
     /// Serve from this; one descriptor comes with the frame: a sealed memory file that holds a
     /// [`crate::snapshot::Snapshot`].
@@ -81,6 +89,9 @@ pub enum FromEdge {
         /// Since it was told to retire.
         #[serde(default)]
         retiring: Option<Retiring>,
+        /// It takes [`ToEdge::Certificates`].
+        #[serde(default)]
+        certificates_apart: bool,
     },
     /// It serves from this revision now, on every core.
     Applied {

@@ -37,6 +37,9 @@ pub struct Snapshot {
     /// For TLS; a host name is looked up like a site's: an exact name before a wildcard before `*`. Of several for the same name the
     /// first is served: so those that somebody wrote into a manifest stand before those of an authority.
     pub certificates: Vec<Certificate>,
+    /// They came apart, with this revision ([`crate::edge::ToEdge::Certificates`]); `certificates` is empty then.
+    #[serde(default)]
+    pub certificates_of: Option<u64>,
     /// Answers to challenges of HTTP-01: given on every listening address that speaks HTTP, before anything else is looked at.
     #[serde(default)]
     pub http_challenges: Vec<HttpChallenge>,

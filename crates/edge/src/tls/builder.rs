@@ -3,8 +3,7 @@
 use super::certificates::{self, Certificate, CertificateError, Digest, Nobody};
 use super::client_auth::{ClientAuth, digest_of};
 use super::tickets::Keys;
-use super::{ACME, H2, HTTP11, Tls};
-use crate::hosts::Hosts;
+use super::{ACME, H2, HTTP11, Names, Tls};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, WantsServerCert};
 use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
@@ -21,12 +20,22 @@ pub struct Builder {
     provider: Arc<CryptoProvider>,
     known: HashMap<Digest, Arc<Certificate>>,
     auths: HashMap<Digest, Arc<ClientAuth>>,
+    /// The last names, and what they were made from.
+    names: (Origin, Arc<Names>),
     last: Option<Last>,
+}
+
+/// Where certificates came from.
+#[derive(PartialEq, Eq)]
+enum Origin {
+    /// By themselves, with this revision.
+    Apart(u64),
+    /// In a snapshot.
+    Within(Vec<Digest>),
 }
 
 /// What the last one was made from.
 struct Last {
-    digests: Vec<Digest>,
     challenges: Vec<wire::snapshot::Certificate>,
     keys: Vec<TicketKey>,
     tls: Arc<Tls>,
@@ -35,14 +44,28 @@ struct Last {
 impl Builder {
     /// Nothing known yet.
     pub fn new() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        Self { provider, known: HashMap::new(), auths: HashMap::new(), last: None }
+        Self {
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            known: HashMap::new(),
+            auths: HashMap::new(),
+            names: (Origin::Within(Vec::new()), Arc::default()),
+            last: None,
+        }
     }
 
-    /// For a snapshot; the former one where nothing of it has changed. `None`: no door speaks TLS.
-    ///
-    /// A certificate that cannot be used is left out, and logged: its own hosts are refused, all others are served. To refuse
-    /// the snapshot would keep the health of every application from every site because of one file.
+    /// Takes certificates that came apart from the snapshots they are for.
+    pub fn take(&mut self, revision: u64, given: &[wire::snapshot::Certificate]) {
+        let digests: Vec<Digest> = given.iter().map(certificates::digest).collect();
+        self.names = (Origin::Apart(revision), self.parse(given, &digests));
+    }
+
+    /// Whether those of this revision came.
+    pub fn has(&self, revision: u64) -> bool {
+        self.names.0 == Origin::Apart(revision)
+    }
+
+    /// For a snapshot, whose certificates are here if they came apart; the former one where nothing of it has changed. `None`: no door
+    /// speaks TLS.
     ///
     /// # Errors
     /// Where the library has no such version of TLS, which it has.
@@ -50,25 +73,29 @@ impl Builder {
         if !snapshot.doors.iter().any(|door| door.tls) {
             return Ok(None);
         }
-        let digests: Vec<Digest> = snapshot.certificates.iter().map(certificates::digest).collect();
+        if snapshot.certificates_of.is_none() {
+            let digests: Vec<Digest> = snapshot.certificates.iter().map(certificates::digest).collect();
+            if self.names.0 != Origin::Within(digests.clone()) {
+                let names = self.parse(&snapshot.certificates, &digests);
+                self.names = (Origin::Within(digests), names);
+            }
+        }
+        let names = &self.names.1;
         if let Some(last) = &self.last
-            && last.digests == digests
+            && Arc::ptr_eq(&last.tls.names, names)
             && last.challenges == snapshot.alpn_challenges
             && last.keys == snapshot.ticket_keys
         {
             return Ok(Some(Arc::clone(&last.tls)));
         }
         let base = config(&self.provider, |builder| builder.with_no_client_auth())?;
-        let (names, of_address) = self.names(snapshot, &digests);
         let tls = Arc::new(Tls {
             challenges: self.challenges(&base, &snapshot.alpn_challenges),
             base,
-            names,
-            of_address,
+            names: Arc::clone(names),
             keys: Arc::new(Keys::new(&snapshot.ticket_keys)),
         });
         self.last = Some(Last {
-            digests,
             challenges: snapshot.alpn_challenges.clone(),
             keys: snapshot.ticket_keys.clone(),
             tls: Arc::clone(&tls),
@@ -92,31 +119,29 @@ impl Builder {
         self.auths.retain(|_, auth| Arc::strong_count(auth) > 1);
     }
 
-    /// Certificates by name, and the first that is for an address. Of two for the same name the first stays.
-    fn names(
-        &mut self,
-        snapshot: &Snapshot,
-        digests: &[Digest],
-    ) -> (Hosts<Arc<Certificate>>, Option<Arc<Certificate>>) {
-        let mut names = Hosts::default();
-        let mut of_address = None;
+    /// Certificates by name; those that are known are not parsed again.
+    ///
+    /// One that cannot be used is left out, and logged: its own hosts are refused, all others are served. To refuse the snapshot would
+    /// keep the health of every application from every site because of one file.
+    fn parse(&mut self, given: &[wire::snapshot::Certificate], digests: &[Digest]) -> Arc<Names> {
+        let mut names = Names::default();
         let mut known = HashMap::with_capacity(digests.len());
-        for (digest, given) in digests.iter().zip(&snapshot.certificates) {
+        for (digest, given) in digests.iter().zip(given) {
             let parsed = match self.known.get(digest) {
                 Some(known) => Some(Arc::clone(known)),
                 None => self.usable(given, Certificate::parse(given, &self.provider)),
             };
             let Some(certificate) = parsed else { continue };
             for host in &given.hosts {
-                names.insert(host, Arc::clone(&certificate));
-                if of_address.is_none() && host.parse::<IpAddr>().is_ok() {
-                    of_address = Some(Arc::clone(&certificate));
+                names.by_host.insert(host, Arc::clone(&certificate));
+                if names.of_address.is_none() && host.parse::<IpAddr>().is_ok() {
+                    names.of_address = Some(Arc::clone(&certificate));
                 }
             }
             known.insert(*digest, certificate);
         }
         self.known = known;
-        (names, of_address)
+        Arc::new(names)
     }
 
     fn usable(

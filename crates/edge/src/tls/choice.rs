@@ -40,10 +40,8 @@ impl Tls {
             let config = Arc::clone(config);
             return Choice { config, certificate: None, asks: None, is_challenge: true };
         }
-        let found = match hello.server_name() {
-            Some(_) => self.names.find(asked.as_bytes()),
-            None => self.names.find(asked.as_bytes()).or(self.of_address.as_ref()),
-        };
+        let found = self.names.by_host.find(asked.as_bytes());
+        let found = found.or(self.names.of_address.as_ref().filter(|_| hello.server_name().is_none()));
         let base = asks.map_or(Some(&self.base), |asks| asks.base());
         let mut config = base.unwrap_or(&self.base).clone();
         // Where what clients show cannot be checked, nobody gets in.

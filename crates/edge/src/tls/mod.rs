@@ -52,13 +52,19 @@ const ACME: &[u8] = b"acme-tls/1";
 pub struct Tls {
     /// Without a certificate: that, and the tickets that go with it, are each handshake's own.
     base: ServerConfig,
-    /// By the name that is asked for.
-    names: Hosts<Arc<Certificate>>,
-    /// For who names none and has come to an address that nothing is known of: the first that is for an address.
-    of_address: Option<Arc<Certificate>>,
+    names: Arc<Names>,
     keys: Arc<Keys>,
     /// By name: how an authority's challenge is answered.
     challenges: HashMap<String, Arc<ServerConfig>>,
+}
+
+/// Certificates. Of two for the same name the first stays.
+#[derive(Default)]
+struct Names {
+    /// By the name that is asked for.
+    by_host: Hosts<Arc<Certificate>>,
+    /// For who names none and has come to an address that nothing is known of: the first that is for an address.
+    of_address: Option<Arc<Certificate>>,
 }
 
 impl std::fmt::Debug for Tls {
