@@ -20,6 +20,7 @@ from .sides import FILES, Side, answers, wait_until_up
 from .wrk import Load
 
 CERTIFICATES = WORK / "tls"
+NAMES = WORK / "names"
 SMALL, LARGE = "1k", "1m"
 THREADS = 8
 
@@ -45,13 +46,25 @@ def prepare() -> None:
         (folder / name).write_bytes(os.urandom(size))
 
 
+def prepare_names(number: int) -> None:
+    """A certificate for each of h0.test, h1.test …, all of one root."""
+    NAMES.mkdir()
+    subprocess.run([_program(), "certificates", str(number), str(NAMES)], check=True)
+
+
+def load_names(port: int, path: str, number: int, seconds: float) -> Load:
+    """Full handshakes, each with another one of these names."""
+    return _run("full", port, path, THREADS, seconds, f"h*.test/{number}", NAMES / "root.pem")[0]
+
+
 def load(mode: str):
     """Load as `rounds.Case.load` wants it: `full`, `resumed` or `bulk`."""
     return lambda port, path, connections, seconds: _run(mode, port, path, connections, seconds)[0]
 
 
-def _run(mode: str, port: int, path: str, threads: int, seconds: float) -> tuple[Load, str]:
-    command = ["taskset", "-c", str(LOAD_CORE), _program(), mode, f"127.0.0.1:{port}", HOST, str(CERTIFICATES / "cert.pem"),
+def _run(mode: str, port: int, path: str, threads: int, seconds: float, host: str = HOST,
+         trusted: Path = CERTIFICATES / "cert.pem") -> tuple[Load, str]:
+    command = ["taskset", "-c", str(LOAD_CORE), _program(), mode, f"127.0.0.1:{port}", host, str(trusted),
                path, str(threads), str(seconds)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode != 0:

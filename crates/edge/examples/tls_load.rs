@@ -1,7 +1,8 @@
 //! Load over TLS for `bench/edge/tls` and `bench/certs/handshakes`: connections one after the other in a few threads, each with its own sessions.
 //!
 //!     tls_load certificate HOST FOLDER                       writes FOLDER/cert.pem, key.pem and both.pem
-//!     tls_load certificates NUMBER FOLDER                    writes FOLDER/root.pem, and N.pem and N.key for hN.test, N from 0
+//!     tls_load certificates NUMBER FOLDER                    writes FOLDER/root.pem, and N.pem and N.key for hN.test, N from
+//!                                                            0; of the first and the last another pair, N.new.pem and N.new.key
 //!     tls_load full|resumed|bulk ADDRESS HOST CERT PATH THREADS SECONDS
 //!
 //! A HOST of the form `h*.test/NUMBER` is another one for each connection, its `*` a number below that. `full` and `resumed` make a connection for each request and make sure that its handshake was of that kind; `bulk` keeps its
@@ -108,12 +109,13 @@ fn certificates(number: usize, folder: &str) -> Result<(), Failure> {
     let root_cert = root.self_signed(&root_key)?;
     let issuer = Issuer::new(root, root_key);
     write(&format!("{folder}/root.pem"), &root_cert.pem())?;
-    for at in 0..number {
+    let again = [0, number.saturating_sub(1)].map(|at| (at, format!("{at}.new")));
+    for (at, name) in (0..number).map(|at| (at, at.to_string())).chain(again) {
         let key = KeyPair::generate()?;
         let leaf = CertificateParams::new(vec![format!("h{at}.test")])?.signed_by(&key, &issuer)?;
         // With its issuer behind it, as an authority's chain has it.
-        write(&format!("{folder}/{at}.pem"), &[leaf.pem(), root_cert.pem()].concat())?;
-        write(&format!("{folder}/{at}.key"), &key.serialize_pem())?;
+        write(&format!("{folder}/{name}.pem"), &[leaf.pem(), root_cert.pem()].concat())?;
+        write(&format!("{folder}/{name}.key"), &key.serialize_pem())?;
     }
     Ok(())
 }
