@@ -57,8 +57,8 @@ class Output:
         return status
 
 
-def options(doc: str, rounds: int, seconds: float | None, cases: list[str]) -> argparse.Namespace:
-    """Parse the command line; the module's docstring is the help."""
+def options(doc: str, rounds: int, seconds: float | None, cases: list[str], switches: dict[str, str] | None = None) -> argparse.Namespace:
+    """Parse the command line; the module's docstring is the help. `switches`: the command's own, with what they mean."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=rounds, help="rounds per case (default %(default)s; figures to keep need 5 or more)"
                         if seconds else "fresh starts per case (default %(default)s)")
@@ -66,6 +66,8 @@ def options(doc: str, rounds: int, seconds: float | None, cases: list[str]) -> a
         parser.add_argument("--seconds", type=int, default=seconds, help="load per side and round (default %(default)s)")
     parser.add_argument("--only", choices=cases, help="one case only")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    for switch, meaning in (switches or {}).items():
+        parser.add_argument(switch, action="store_true", help=meaning)
     return parser.parse_args()
 
 

@@ -1,14 +1,14 @@
 """Servers that leak, one for each way of serving: what a team's own code does, sooner or later.
 
 Each answers `GET /` and `POST /` (its body is read) after some milliseconds, keeps `LEAK` bytes of memory for every request, and
-says the request's id back. WSGI: `leaky:wsgi`; ASGI: `leaky:asgi`; Python's own server: `leaky.py SOCKET`; Node: the text `NODE`.
+says the request's id back. WSGI: `leaky:wsgi`; ASGI: `leaky:asgi`; Python's own server: `leaky.py`; Node: the text `NODE`. The last two listen on `$SOCKET`,
+else on `$PORT` of every interface.
 """
 
 import asyncio
 import http.server
 import os
 import socketserver
-import sys
 import time
 
 LEAK = 300_000
@@ -26,7 +26,7 @@ const server = http.createServer((request, response) => {{
     response.end(body);
   }}, {TAKES * 1000}));
 }});
-server.listen(process.env.SOCKET);
+server.listen(process.env.SOCKET || process.env.PORT);
 process.on('SIGTERM', () => server.close(() => process.exit(0)));
 """
 
@@ -93,12 +93,22 @@ class Own(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
-class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """A thread for each connection."""
+class Threads(socketserver.ThreadingMixIn):
+    """One for each connection."""
 
     daemon_threads = True
     request_queue_size = 128
 
 
+class OnSocket(Threads, socketserver.UnixStreamServer):
+    """Where the door is on the same host."""
+
+
+class OnPort(Threads, socketserver.TCPServer):
+    """In a container."""
+
+
 if __name__ == "__main__":
-    Server(sys.argv[1], Own).serve_forever()
+    if path := os.environ.get("SOCKET"):
+        OnSocket(path, Own).serve_forever()
+    OnPort(("", int(os.environ["PORT"])), Own).serve_forever()

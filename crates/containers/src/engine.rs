@@ -13,8 +13,9 @@ use std::time::Duration;
 
 /// Seconds that an engine has for one answer. It pulls and builds in calls of their own, which go on as long as something comes.
 const ANSWER: u64 = 120;
-/// First and longest pause between two tries to reach an engine.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// First and longest pause between two tries to reach an engine. They grow slowly: Podman's service, just started, listens after some tenths of
+/// a second, and every container waits for it.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
 /// What runs containers on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +162,7 @@ pub async fn connect_patiently(engine: &str) -> Docker {
             Err(error) => tracing::debug!(engine, %error, "the engine does not answer"),
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
+        pause = (pause * 5 / 4).min(PAUSE.1);
     }
 }
 

@@ -62,7 +62,7 @@ impl Keeper {
         let cpu = Family::<Labels, Counter<f64, AtomicU64>>::default();
         for instance in self.observed.instances.values() {
             let app = &instance.id.app;
-            let pid = self.facts.get(&instance.id).and_then(|facts| facts.pid);
+            let pid = self.main_pid(&instance.id);
             if let Some((time, bytes)) = pid.and_then(|pid| self.sampler.last(pid)) {
                 let labels = of_slot(app, instance.id.slot);
                 cpu.get_or_create(&labels).inc_by(time.as_secs_f64());

@@ -160,7 +160,7 @@ impl Keeper {
     /// What is to be found out of one instance: its figure is exact where it is over a limit that nothing followed from yet.
     fn asked(&self, instance: &Instance) -> Option<Asked> {
         let spec = self.spec_in_force(&instance.id)?;
-        let pid = self.facts.get(&instance.id)?.pid?;
+        let pid = self.main_pid(&instance.id)?;
         let recycle = spec.recycle.memory.filter(|_| instance.worn.is_none());
         let limits = recycle.into_iter().chain(spec.resources.memory).collect();
         let last = self.wear.seen.get(&instance.id).and_then(|seen| seen.held);

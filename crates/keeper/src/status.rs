@@ -13,6 +13,7 @@ use model::network::{ForwardSpec, Protocol};
 use model::plan::{AppState, Desired, app_state, what_is_wrong};
 use model::spec::{AppSpec, StackSpec};
 use model::{AppId, AppName};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -60,8 +61,9 @@ impl Keeper {
             let mut status = self.status(query);
             let sampler = Arc::clone(&self.sampler);
             let confined = if query.usage == api::Detail::None { Vec::new() } else { self.confined() };
+            let mains = if query.usage == api::Detail::None { BTreeMap::new() } else { self.mains() };
             let fill = move || {
-                sampler.fill(&mut status, query.usage);
+                sampler.fill(&mut status, query.usage, &mains);
                 confinement::fill(&mut status, confined);
                 let _ = answer.send(status);
             };
@@ -155,7 +157,7 @@ impl Keeper {
     /// Servers that are out of rotation, and why.
     fn sick_servers<'a>(&'a self, revision: Option<&'a Revision>) -> impl Iterator<Item = String> {
         let tried = revision.into_iter().flat_map(|it| crate::publish::tried(it, &self.found));
-        let tried: std::collections::BTreeMap<_, _> = tried.collect();
+        let tried: BTreeMap<_, _> = tried.collect();
         tried.into_iter().filter_map(|(key, (address, _))| {
             Some(format!("{address} is out of rotation: {}", self.servers.problem(&key)?))
         })

@@ -6,6 +6,7 @@
 
 use crate::api::{Detail, HostStatus, InstanceStatus, ProcessStatus, SpaceStatus, Status, UsageStatus};
 use crate::keeper::Keeper;
+use model::InstanceId;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,8 +98,8 @@ impl Sampler {
         kept.back()?.trees.get(&pid).map(|seen| (seen.cpu, seen.memory))
     }
 
-    /// Adds to a status what is used. Blocks, for milliseconds.
-    pub(crate) fn fill(&self, status: &mut Status, detail: Detail) {
+    /// Adds to a status what is used; `mains` as [`Keeper::mains`] gives them. Blocks, for milliseconds.
+    pub(crate) fn fill(&self, status: &mut Status, detail: Detail, mains: &BTreeMap<u32, u32>) {
         if detail == Detail::None {
             return;
         }
@@ -106,7 +107,7 @@ impl Sampler {
         let before = self.before(now);
         let passed = before.as_ref().map(|look| now.saturating_duration_since(look.at));
         let of_before = |pid: u32| Some((before.as_ref()?.trees.get(&pid)?.clone(), passed?));
-        let uptimes: BTreeMap<u32, Duration> = instances(status).filter_map(|it| uptime(it)).collect();
+        let uptimes: BTreeMap<u32, Duration> = instances(status).filter_map(|it| uptime(it, mains)).collect();
         let roots: Vec<u32> = uptimes.keys().copied().collect();
         let mut usages = sys::usage::instances(&roots);
         // What began after the kept look has used all its time since.
@@ -123,7 +124,7 @@ impl Sampler {
         }
         let later = now.elapsed();
         for instance in instances(status) {
-            let Some((pid, uptime)) = uptime(instance) else { continue };
+            let Some((pid, uptime)) = uptime(instance, mains) else { continue };
             let Some(usage) = usages.get(&pid) else { continue };
             let at_first = || first.get(&pid).map(|seen| (seen.clone(), later));
             let (seen, passed) =
@@ -153,8 +154,10 @@ fn instances(status: &mut Status) -> impl Iterator<Item = &mut InstanceStatus> {
 }
 
 /// Its main process and for how long that has been there.
-fn uptime(instance: &InstanceStatus) -> Option<(u32, Duration)> {
-    Some((instance.pid?, Duration::from_millis(instance.uptime_ms.unwrap_or(0))))
+fn uptime(instance: &InstanceStatus, mains: &BTreeMap<u32, u32>) -> Option<(u32, Duration)> {
+    let pid = instance.pid?;
+    let main = mains.get(&pid).copied().unwrap_or(pid);
+    Some((main, Duration::from_millis(instance.uptime_ms.unwrap_or(0))))
 }
 
 /// A tree as it is shown, the main process first.
@@ -242,6 +245,24 @@ fn millis(time: Duration) -> u64 {
 }
 
 impl Keeper {
+    /// The process whose tree is what an instance uses: of one in a container the main process inside, once its runner has named it.
+    pub(crate) fn main_pid(&self, id: &InstanceId) -> Option<u32> {
+        let pid = self.facts.get(id)?.pid?;
+        Some(self.inside(id).unwrap_or(pid))
+    }
+
+    /// Main processes inside of containers, by the pids of their runners.
+    pub(crate) fn mains(&self) -> BTreeMap<u32, u32> {
+        let alive = self.observed.instances.values().filter(|instance| instance.phase.is_alive());
+        let of = |id: &InstanceId| Some((self.facts.get(id)?.pid?, self.inside(id)?));
+        alive.filter_map(|instance| of(&instance.id)).collect()
+    }
+
+    fn inside(&self, id: &InstanceId) -> Option<u32> {
+        self.spec_in_force(id)?.container.as_ref()?;
+        wire::container::confined(self.home.app_socket(id).parent()?).map(|confined| confined.pid)
+    }
+
     /// Every few beats a look is kept, away from the loop.
     pub(crate) fn look_at_usage(&mut self) {
         self.beats = self.beats.wrapping_add(1);
@@ -249,7 +270,7 @@ impl Keeper {
             return;
         }
         let alive = self.observed.instances.values().filter(|instance| instance.phase.is_alive());
-        let pids: Vec<u32> = alive.filter_map(|instance| self.facts.get(&instance.id)?.pid).collect();
+        let pids: Vec<u32> = alive.filter_map(|instance| self.main_pid(&instance.id)).collect();
         let own: Vec<u32> = self.edge.iter().map(|edge| edge.pid).chain([std::process::id()]).collect();
         let sampler = Arc::clone(&self.sampler);
         self.tasks.spawn_blocking(move || sampler.keep(&pids, &own));

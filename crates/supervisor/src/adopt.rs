@@ -49,6 +49,7 @@ pub(crate) async fn adopt(
         own_network: !addresses.is_empty(),
         inside: None,
         contained,
+        knock: Duration::ZERO,
     };
     let access = launch::Access::of(user.as_ref(), edge_group);
     let life = Life::new(id, places, reports, link, target, listen, access);

@@ -32,6 +32,8 @@ const QUICKEST: Duration = Duration::from_millis(10);
 const SLOWEST: Duration = Duration::from_millis(500);
 /// The same of a command inside a container, which costs the engine a process or two.
 const INSIDE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+/// How long the first such command waits for somebody to listen: one that comes too early costs the engine the same, and the app more time.
+const KNOCK: Duration = Duration::from_millis(500);
 
 type Tried = Result<Option<String>, String>;
 type Attempt = Pin<Box<dyn Future<Output = Tried> + Send>>;
@@ -88,8 +90,8 @@ pub(crate) async fn start(order: Order, commands: mpsc::Receiver<Command>, repor
     let command = launch::surroundings(&order.spec, env, order.user.as_ref());
     let health = launch::health(&order.spec.health, order.mainstay.as_deref());
     let own_network = order.network.is_some();
-    let target =
-        Target { health, address, command: Some(command), own_network, inside: None, contained: false };
+    let (command, knock) = (Some(command), Duration::ZERO);
+    let target = Target { health, address, command, own_network, inside: None, contained: false, knock };
     let access = Access::of(order.user.as_ref(), order.edge_group);
     let life = Life::new(order.id, order.places, reports, link, target, order.spec.listen, access);
     let life = if order.runner.is_some() { life.contained() } else { life };
@@ -141,7 +143,7 @@ impl Life {
     /// Of one whose process is the runner of a container.
     pub(crate) fn contained(mut self) -> Self {
         self.folder = self.places.app_socket.parent().map(PathBuf::from);
-        self.target.contained = true;
+        (self.target.contained, self.target.knock) = (true, KNOCK);
         self
     }
 
@@ -258,6 +260,9 @@ impl Life {
 
     /// Takes note of a try's result and says when to try again.
     async fn judge(&mut self, tried: Tried) -> Duration {
+        if self.target.address.is_some() {
+            self.target.knock = Duration::ZERO;
+        }
         let HealthSpec { interval, retries, .. } = self.target.health;
         let result = match tried {
             Ok(None) => Ok(()),

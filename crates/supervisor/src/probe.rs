@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use sys::process::Credentials;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -25,7 +26,12 @@ pub(crate) struct Target {
     pub(crate) inside: Option<Main>,
     /// Its command runs in a container, which may not have the program.
     pub(crate) contained: bool,
+    /// Before its command is run, wait so long at most for somebody to listen.
+    pub(crate) knock: Duration,
 }
+
+/// Time between two looks whether somebody listens.
+const KNOCKS: Duration = Duration::from_millis(20);
 
 /// Exit status of shells, and of `mainstay container probe`, for a program that is not there: nothing was found out about the app.
 const NO_PROGRAM: i32 = 127;
@@ -72,6 +78,7 @@ pub async fn probe(health: &HealthSpec, address: &Address) -> Result<(), String>
         own_network: false,
         inside: None,
         contained: false,
+        knock: Duration::ZERO,
     }
     .attempt()
     .await
@@ -82,6 +89,14 @@ impl Target {
     /// Tries once, within the check's own timeout. Gives why its command could not be asked, where it takes connections all the same.
     pub(crate) async fn attempt(mut self) -> Result<Option<String>, String> {
         let timeout = self.health.timeout;
+        if let (Probe::Command(_), Some(Address::Tcp(to))) = (&self.health.probe, &self.address) {
+            let listens = async {
+                while TcpStream::connect(to).await.is_err() {
+                    tokio::time::sleep(KNOCKS).await;
+                }
+            };
+            let _ = tokio::time::timeout(self.knock, listens).await; // its command is asked all the same
+        }
         let whole = async {
             match self.untimed().await {
                 Ok(()) => Ok(None),
@@ -193,7 +208,6 @@ async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::net::TcpListener;
 
     /// A server of HTTP/2 that answers with this status and a body without an end.

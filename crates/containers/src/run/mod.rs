@@ -17,6 +17,7 @@ mod signals;
 use crate::engine::{self, Kind};
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
     StartContainerOptions, StopContainerOptionsBuilder,
@@ -97,8 +98,8 @@ async fn whole(spec: &RunnerSpec) -> i32 {
             return KILLED;
         }
     };
-    let docker = match begun {
-        Ok(docker) => docker,
+    let (docker, group) = match begun {
+        Ok(begun) => begun,
         Err(why) => {
             if let Ok(docker) = engine::connect(&spec.engine).await {
                 remove(&docker, &spec.name).await;
@@ -106,7 +107,7 @@ async fn whole(spec: &RunnerSpec) -> i32 {
             return refuse(spec, &why);
         }
     };
-    let memory = memory::Memory::watch(confined(spec, &docker).await);
+    let memory = memory::Memory::watch(group);
     let ended = stay(spec, &docker, &mut signals).await;
     let by_kernel = memory.killed().filter(|_| ended.status == KILLED && !ended.asked);
     let docker = engine::connect_patiently(&spec.engine).await;
@@ -119,8 +120,8 @@ async fn whole(spec: &RunnerSpec) -> i32 {
     ended.status
 }
 
-/// Makes and starts it. A network that was removed by its stack's last stop just before is made again.
-async fn begin(spec: &RunnerSpec) -> Result<Docker, Refused> {
+/// Makes and starts it. A network that was removed by its stack's last stop just before is made again. Gives its control group too.
+async fn begin(spec: &RunnerSpec) -> Result<(Docker, Group), Refused> {
     let docker = engine::connect_patiently(&spec.engine).await;
     let kind = patiently(spec, async |docker| engine::kind(docker, &spec.engine).await).await?;
     remove_leftovers(spec, &docker).await?;
@@ -138,15 +139,21 @@ async fn begin(spec: &RunnerSpec) -> Result<Docker, Refused> {
             Err(error) => return Err(engine::words(&error)),
         }
     }
+    let seen = patiently(spec, async |docker| {
+        docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await
+    });
+    let seen = seen.await?;
+    // Before the address: who knows that it takes requests finds out what it uses, too.
+    let group = confined(spec, &seen);
     let address = match port {
-        Some(port) => Some(locate(spec, &docker, kind, port).await?.to_string()),
+        Some(port) => Some(locate(spec, seen, kind, port)?.to_string()),
         None => (spec.port == RunnerPort::Exposed).then(|| NOWHERE.to_owned()),
     };
     if let Some(address) = address {
         let written = sys::durable::write(&address_file(&spec.folder), address.as_bytes(), 0o644);
         written.map_err(|error| format!("its address cannot be written down: {error}"))?;
     }
-    Ok(docker)
+    Ok((docker, group))
 }
 
 async fn make(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: Option<u16>) -> Result<(), Error> {
@@ -209,12 +216,16 @@ pub(crate) async fn try_remove(docker: &Docker, name: &str) -> Result<(), Error>
 }
 
 /// Where it takes requests.
-async fn locate(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: u16) -> Result<SocketAddr, Refused> {
+fn locate(
+    spec: &RunnerSpec,
+    seen: ContainerInspectResponse,
+    kind: Kind,
+    port: u16,
+) -> Result<SocketAddr, Refused> {
     if spec.container.network_mode.as_deref() == Some("host") {
         return Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
     }
-    let seen = docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await;
-    let settings = seen.map_err(|error| engine::words(&error))?.network_settings.unwrap_or_default();
+    let settings = seen.network_settings.unwrap_or_default();
     if kind.rootless {
         let ports = settings.ports.unwrap_or_default();
         let binding = ports.get(&format!("{port}/tcp")).into_iter().flatten().flatten().next();
@@ -230,15 +241,12 @@ async fn locate(spec: &RunnerSpec, docker: &Docker, kind: Kind, port: u16) -> Re
 }
 
 /// Its control group, which is also written down for the keeper. Empty: the engine is on another host, or the container has ended.
-async fn confined(spec: &RunnerSpec, docker: &Docker) -> Group {
+fn confined(spec: &RunnerSpec, seen: &ContainerInspectResponse) -> Group {
     if !spec.engine.starts_with("unix:") {
         return Group::default();
     }
-    let Ok(seen) = docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await else {
-        return Group::default();
-    };
-    let pid = seen.state.and_then(|state| u32::try_from(state.pid?).ok()).unwrap_or(0);
-    let group = Host::look().group_named(pid, &seen.id.unwrap_or_default());
+    let pid = seen.state.as_ref().and_then(|state| u32::try_from(state.pid?).ok()).unwrap_or(0);
+    let group = Host::look().group_named(pid, seen.id.as_deref().unwrap_or_default());
     if pid > 0 {
         let born = sys::proc::start_time(pid).unwrap_or_default();
         let confined = Confined { pid, born, groups: group.folders().to_vec() };
