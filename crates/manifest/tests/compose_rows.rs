@@ -53,6 +53,15 @@ fn a_folder_with_a_compose_file_is_a_stack() {
 }
 
 #[test]
+fn a_service_that_is_told_its_port_was_refused() {
+    let text = "services: {web: {image: 'node:18', ports: ['8080:3000'], environment: {PORT: '3000'}}}\n";
+    let folder = Folder::new(&[("compose.yaml", text)]);
+    let loaded = folder.load(&Compose::default()).unwrap_or_else(|error| panic!("{error}"));
+    let env = &loaded.spec.apps.values().next().unwrap().env;
+    assert_eq!(env.get("PORT").map(|value| value.expose()), Some("3000"));
+}
+
+#[test]
 fn ports_without_traefik_are_doors_of_their_own_on_both_families() {
     let text = "services: {web: {image: 'nginx:1', ports: ['8080:80']}, db: {image: 'postgres:15', ports: ['127.0.0.1:5433:5432', '5434:5432']}}\n";
     let folder = Folder::new(&[("compose.yaml", text)]);

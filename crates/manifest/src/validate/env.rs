@@ -1,7 +1,7 @@
 //! Environment of an app: `env_file`s in order, then `env` over them. Values of files, of `{ secret = … }`, of variables
 //! that came from `.env`, and those whose name or form tells, are [`EnvValue::Secret`].
 
-use super::{Context, items};
+use super::{Context, container, items};
 use crate::diagnostic::Source;
 use crate::dotenv;
 use crate::file::{AppFile, EnvFileValue, EnvSecretFile, SecretFile};
@@ -13,7 +13,7 @@ use model::spec::EnvValue;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Variables that Mainstay sets itself, by how the instance listens.
+/// Variables that Mainstay sets itself, by how the instance listens; in a container it sets none.
 const RESERVED: [&str; 2] = ["PORT", "SOCKET"];
 
 /// All variables of an app.
@@ -39,10 +39,10 @@ pub fn env(context: &mut Context<'_>, place: Place<'_>, file: &AppFile) -> BTree
             }
         }
     }
-    let place = place.key("env");
+    let (contained, place) = (container::is(place), place.key("env"));
     for (name, value) in &file.env {
         let place = place.key(name);
-        check_name(context, place, name);
+        check_name(context, place, name, contained);
         if let Some(value) = self::value(context, place, name, value) {
             env.insert(name.clone(), value);
         }
@@ -50,13 +50,13 @@ pub fn env(context: &mut Context<'_>, place: Place<'_>, file: &AppFile) -> BTree
     env
 }
 
-fn check_name(context: &mut Context<'_>, place: Place<'_>, name: &str) {
+fn check_name(context: &mut Context<'_>, place: Place<'_>, name: &str, contained: bool) {
     if name.is_empty() || name.contains(['=', '\0']) {
         context
             .report
             .error("name::bad", format!("{name:?} cannot name a variable"))
             .at(place.name_span(), "a name is not empty and holds no `=`");
-    } else if RESERVED.contains(&name) {
+    } else if RESERVED.contains(&name) && !contained {
         context
             .report
             .error("env::reserved", format!("`{name}` is set by Mainstay"))
