@@ -260,7 +260,8 @@ impl Keeper {
 
     fn inside(&self, id: &InstanceId) -> Option<u32> {
         self.spec_in_force(id)?.container.as_ref()?;
-        wire::container::confined(self.home.app_socket(id).parent()?).map(|confined| confined.pid)
+        let confined = wire::container::confined(self.home.app_socket(id).parent()?)?;
+        sys::proc::lives(confined.pid, confined.born).then_some(confined.pid)
     }
 
     /// Every few beats a look is kept, away from the loop.
