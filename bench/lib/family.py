@@ -4,8 +4,11 @@ This process takes in the orphans (`PR_SET_CHILD_SUBREAPER`): what an engine lea
 below it. CPU time is that of the living, of those that nobody has waited for yet, and of their children that were waited for.
 """
 
+import contextlib
 import ctypes
 import os
+import signal
+import time
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -49,6 +52,16 @@ def cpu() -> float:
     processes = table()
     me = os.getpid()
     return seconds(processes[me], own=False) + sum(seconds(processes[pid]) for pid in below(me, processes))
+
+
+def end() -> None:
+    """Kills whatever is left of it and waits: nobody pays for what somebody else left behind."""
+    while left := below(os.getpid()):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        bury()
+        time.sleep(0.05)
 
 
 def bury() -> None:

@@ -8,6 +8,7 @@ else on `$PORT` of every interface.
 import asyncio
 import http.server
 import os
+import signal
 import socketserver
 import time
 
@@ -109,6 +110,7 @@ class OnPort(Threads, socketserver.TCPServer):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the kernel does not end the first process of a container by itself
     if path := os.environ.get("SOCKET"):
         OnSocket(path, Own).serve_forever()
     OnPort(("", int(os.environ["PORT"])), Own).serve_forever()

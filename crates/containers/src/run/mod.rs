@@ -292,14 +292,17 @@ async fn stay(spec: &RunnerSpec, docker: &Docker, signals: &mut Signals) -> Ende
 }
 
 /// Copies its output until it has ended, whatever becomes of the engine. That the output is over says so: Podman 4.3 spends half a core on a
-/// call that waits for the end. A look now and then is for an engine that forgets to say it.
+/// call that waits for the end. A look now and then is for an engine that forgets to say it; of a local one only once the main process is gone.
 async fn end_of(spec: &RunnerSpec) -> Ended {
+    let inside = wire::container::confined(&spec.folder);
+    let lives = |inside: &Confined| sys::proc::lives(inside.pid, inside.born);
     let mut follower = follow::Follower::new(spec);
     let mut following = std::pin::pin!(follower.run(&spec.engine));
     loop {
         tokio::select! {
             () = &mut following => break,
-            () = tokio::time::sleep(LOOK) => if let Some(ended) = look(spec).await {
+            // Asking the kernel costs nothing; each question to Podman costs it milliseconds.
+            () = tokio::time::sleep(LOOK) => if !inside.as_ref().is_some_and(lives) && let Some(ended) = look(spec).await {
                 let _ = tokio::time::timeout(LAST_OUTPUT, &mut following).await;
                 return ended;
             }
