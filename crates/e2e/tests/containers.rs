@@ -236,6 +236,9 @@ fn limits_hold() {
     assert!(holds("resources.memory").ends_with("bytes, swap included"), "{lines:?}");
     assert_eq!(holds("resources.cpus"), "50 ms of each 100 ms");
     assert!(holds("resources.pids").starts_with("50, "), "{lines:?}");
+    // What it uses is what is used inside: its runner alone holds more than this shell.
+    let memory = instances(&calm)[0]["memory"].as_u64().unwrap();
+    assert!((1..4_000_000).contains(&memory), "{memory}");
     podman(&["kill", "--signal", "KILL", &of("calm")]);
     let calm = stage.wait_for_app("calm", "ended", ended);
     assert!(history(&calm).iter().all(|(_, why)| !why.contains("out of memory")), "{:?}", history(&calm));
