@@ -1,8 +1,10 @@
 //! What goes wrong with an authority, and what is said of it: one clear message each, nothing stored is touched, and the next try is at a
 //! time of the injected clock. The authority is pebble; where it has to misbehave, `support::front` does it in its place.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 
+use certs::acme::limits::{Limits, Rate};
 use certs::acme::{self, Due, Failure, Host, Retry, Store};
 use model::acme::{ChallengeKind, EabSpec};
 use model::secret::Secret;
@@ -98,9 +100,13 @@ async fn the_next_authority_is_asked_where_one_is_down_refuses_or_is_full() {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open(home.path()).unwrap();
     edge.set_clock(edge.now());
-    let failure = acme::obtain(&wish(&edge, vec![full], &["b.test"]), &store, &edge).await.unwrap_err();
+    let failure =
+        acme::obtain(&wish(&edge, vec![full.clone()], &["b.test"]), &store, &edge).await.unwrap_err();
     says(&failure, &["rateLimited: too many orders"]);
     assert_eq!(wait(&failure, &edge), 7200);
+    busy.instead("/order-plz", 429, &format!("Retry-After: {}\r\n", u64::MAX), problem);
+    let failure = acme::obtain(&wish(&edge, vec![full], &["b.test"]), &store, &edge).await.unwrap_err();
+    assert_eq!(wait(&failure, &edge), 7 * 86400, "bounded");
 }
 
 #[tokio::test]
@@ -288,4 +294,38 @@ async fn a_store_that_cannot_be_read_is_named_and_left_as_it_is() {
     says(&failure, &[&account.display().to_string(), "another account is made then"]);
     assert!(!failure.cause.contains("hunter2"));
     assert_eq!(pebble.orders(), 2);
+}
+
+#[tokio::test]
+async fn an_authority_s_limits_are_kept_by_this_host_and_the_next_authority_is_asked() {
+    let edge = Edge::open();
+    let (first, second) = (pebble(&edge, Options::default()), pebble(&edge, Options::default()));
+    let home = tempfile::tempdir().unwrap();
+    let rate = |most| Rate { most, per: DAY };
+    let limits = Limits { orders: rate(9), certificates: rate(2), duplicates: rate(9), failures: rate(3) };
+    let store = || Store::open(home.path()).unwrap().limited(&first.directory(), limits);
+    edge.set_clock(edge.now());
+    for name in ["a.shop.test", "b.shop.test"] {
+        acme::obtain(&wish(&edge, vec![authority(&first)], &[name]), &store(), &edge).await.unwrap();
+    }
+    let third = wish(&edge, vec![authority(&first)], &["c.shop.test"]);
+    let failure = acme::obtain(&third, &store(), &edge).await.unwrap_err();
+    says(&failure, &["it takes 2 certificates for shop.test in 24 h", "the order waits"]);
+    assert!((43199..=43200).contains(&wait(&failure, &edge)), "{failure:?}");
+    assert_eq!(first.orders(), 2, "not asked");
+
+    let either = wish(&edge, vec![authority(&first), authority(&second)], &["c.shop.test"]);
+    acme::obtain(&either, &store(), &edge).await.unwrap();
+    assert_eq!((first.orders(), second.orders()), (2, 1));
+
+    // Failed validations of a name.
+    let other = wish(&edge, vec![authority(&first)], &["other.test"]);
+    edge.hide(3);
+    for _ in 0..3 {
+        acme::obtain(&other, &store(), &edge).await.unwrap_err();
+    }
+    let failure = acme::obtain(&other, &store(), &edge).await.unwrap_err();
+    says(&failure, &["3 failed validations of other.test"]);
+    edge.go_on(DAY / 3);
+    acme::obtain(&other, &store(), &edge).await.unwrap();
 }

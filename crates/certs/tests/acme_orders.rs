@@ -1,4 +1,5 @@
 //! Orders against a real authority (pebble): each way of proof, nonces that are refused, what lies on the disk afterwards.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 
@@ -92,4 +93,15 @@ async fn half_of_the_nonces_may_be_refused() {
         acme::obtain(&wish, &store, &edge).await.unwrap();
     }
     assert_eq!((pebble.orders(), pebble.certificates()), (3, 3));
+}
+
+#[test]
+fn tasks_of_a_runtime_can_do_it() {
+    fn spawned<T: Send>(_: T) {}
+    let edge = Edge::open();
+    let store = Store::open(tempfile::tempdir().unwrap().path()).unwrap();
+    let wish = wish(&edge, Vec::new(), &["shop.test"]);
+    spawned(acme::obtain(&wish, &store, &edge));
+    spawned(acme::ask(&wish, &store, &edge));
+    spawned(acme::revoke(&wish, None, &store, &edge));
 }

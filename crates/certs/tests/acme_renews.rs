@@ -1,5 +1,6 @@
 //! Renewal by the authority's own word, profiles, addresses, revocation, another account key. Pebble 2.4 knows neither RFC 9773 nor profiles:
 //! `support::front`, a server of these tests' own, adds both from their texts; all else is pebble.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! A restart in the middle of an order: the next keeper goes on with it, and the authority sees no second one. Where an answer has to be
 //! lost on its way, `support::front` loses it; the authority is pebble.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

@@ -81,7 +81,7 @@ fn saved(authority: &AuthoritySpec, store: &Store) -> Result<Option<Saved>, Trou
 }
 
 /// `accounts/<host of the authority>-<hash of who one is there>.json`.
-fn file(authority: &AuthoritySpec) -> String {
+pub(super) fn file(authority: &AuthoritySpec) -> String {
     let external = authority.eab.as_ref().map(|eab| eab.key_id.as_str());
     let who = format!("{:?}", (&authority.directory, &authority.email, external));
     let host = super::store::folder_name(&[host(&authority.directory).to_owned()]);

@@ -28,6 +28,8 @@ const WHOLE: Duration = Duration::from_secs(30);
 const MOST: usize = 1 << 20;
 /// Where an authority does not say when to ask again about renewal (RFC 9773 section 4.3.2).
 const ASK_AGAIN: Duration = Duration::from_secs(6 * 3600);
+/// Nobody is made to wait longer.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How this client calls itself (RFC 8555 section 6.1).
 const AGENT: &str = concat!("mainstay/", env!("CARGO_PKG_VERSION"));
 
@@ -150,6 +152,7 @@ impl HttpClient for Client {
 impl Inner {
     async fn answer(&self, mut request: Request<BodyWrapper<Bytes>>) -> Result<Response<Bytes>, Unreached> {
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        self.note(None);
         let plain = request.method() == Method::GET;
         let for_directory = plain && *request.uri() == *self.directory;
         let response = self.pool.request(request).await.map_err(|error| self.unreached(&error))?;
@@ -168,7 +171,7 @@ impl Inner {
         if let Some(wait) = told {
             parts.headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
-        *self.retry_after.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+        self.note(wait);
         let response = Response::from_parts(parts, bytes);
         match no_authority(&response, for_directory) {
             Some(error) => Err(error),
@@ -177,11 +180,16 @@ impl Inner {
         }
     }
 
+    fn note(&self, wait: Option<Duration>) {
+        *self.retry_after.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+    }
+
     /// `Retry-After` (RFC 9110 section 10.2.3).
     fn wait(&self, value: &HeaderValue) -> Option<Duration> {
         let text = value.to_str().ok()?.trim();
         let by_date = || httpdate::parse_http_date(text).ok()?.duration_since(self.clock.now()).ok();
-        text.parse().ok().map(Duration::from_secs).or_else(by_date)
+        // Longer than any limit is a mistake of theirs, and more than a clock can count.
+        text.parse().ok().map(Duration::from_secs).or_else(by_date).map(|wait| wait.min(LONGEST))
     }
 
     fn unreached(&self, error: &hyper_util::client::legacy::Error) -> Unreached {

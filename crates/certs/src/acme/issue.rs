@@ -8,9 +8,10 @@
 use super::account::Ours;
 use super::challenge::{self, Answer};
 use super::failure::{Kind, Trouble, quoted, told};
+use super::limits::{self, Counted};
 use super::meta::{Meta, UnderWay};
 use super::store::Store;
-use super::{Challenge, Host, Wish, dns};
+use super::{Challenge, Host, Wish, account, dns};
 use crate::{Pair, covers, files};
 use instant_acme::{
     AuthorizationStatus, CertificateIdentifier, ChallengeStatus, Error, Identifier, NewOrder, Order,
@@ -20,6 +21,7 @@ use model::acme::{AuthoritySpec, ChallengeKind, KeyKind};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, RsaKeySize};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,9 @@ impl Job<'_> {
             None => self.begin(ours, meta).await?,
         };
         let pair = self.steps(ours, &mut order).await;
+        if let (Err(trouble), Some(counted)) = (&pair, self.counted()) {
+            counted.failed(&trouble.names)?;
+        }
         if pair
             .as_ref()
             .is_err_and(|trouble| matches!(trouble.kind, Kind::Validation | Kind::Refused | Kind::Gone))
@@ -111,6 +116,9 @@ impl Job<'_> {
             new
         };
         let replaces = self.replaced(meta)?;
+        if let Some(counted) = self.counted() {
+            counted.order(self.class(meta))?;
+        }
         let mut placed = nonced!(ours.account.new_order(&new(replaces.clone())));
         if replaces.is_some() && placed.as_ref().is_err_and(is_about_replacement) {
             // It was replaced already, or is none of this authority's: that is no reason to have none.
@@ -127,6 +135,25 @@ impl Job<'_> {
         self.store.keep_order_key(&self.wish.names, None)?;
         self.store.keep_meta(&self.wish.names, meta)?;
         Ok(order)
+    }
+
+    /// The books of this authority's limits, if it has any.
+    pub(super) fn counted(&self) -> Option<Counted<'_>> {
+        let limits = self.store.limits(&self.authority.directory)?;
+        let (store, names, now) = (self.store, &self.wish.names, self.host.now());
+        Some(Counted { store, limits, who: account::file(self.authority), names, now })
+    }
+
+    /// What the next order is to this authority, by what is stored.
+    pub(super) fn class(&self, meta: &Meta) -> limits::Order {
+        let same =
+            |names: &[String]| names.iter().collect::<BTreeSet<_>>() == self.wish.names.iter().collect();
+        match &meta.directory {
+            Some(directory) if *directory != self.authority.directory => limits::Order::New,
+            Some(_) if meta.ari.is_some() => limits::Order::Replacement,
+            Some(_) if same(&meta.names) => limits::Order::Renewal,
+            _ => limits::Order::New,
+        }
     }
 
     /// The stored certificate, if this authority made it and speaks of renewal (RFC 9773 section 5).

@@ -50,9 +50,11 @@ mod client;
 mod dns;
 pub mod failure;
 mod issue;
+pub mod limits;
 pub mod meta;
 mod order;
 pub mod plan;
+mod preflight;
 pub mod store;
 mod upkeep;
 
@@ -65,6 +67,8 @@ pub use upkeep::{RevocationReason, ask, revoke, roll_over};
 
 use model::acme::{AcmeSpec, AuthoritySpec, ChallengeKind, SiteAcme};
 use model::spec::EnvValue;
+use std::io;
+use std::net::IpAddr;
 use std::time::SystemTime;
 use wire::snapshot::{Certificate, HttpChallenge};
 
@@ -134,7 +138,7 @@ pub enum Challenge {
     Alpn(Certificate),
 }
 
-/// Who serves challenges, and whose clock counts.
+/// Who serves challenges, whose clock counts, and how this host sees itself.
 #[async_trait::async_trait]
 pub trait Host: Send + Sync {
     /// Has them served beside those there are; returns when they are. They are to be forgotten with the task, too: one that is
@@ -149,4 +153,12 @@ pub trait Host: Send + Sync {
 
     /// The time. Nothing here looks at another clock.
     fn now(&self) -> SystemTime;
+
+    /// Where a name leads, IPv4 and IPv6: what this host's own resolver says.
+    ///
+    /// # Errors
+    /// It does not know the name, or cannot be asked.
+    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.map(|found| found.ip()).collect())
+    }
 }

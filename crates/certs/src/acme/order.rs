@@ -5,14 +5,17 @@ use super::failure::{self, Kind, Trouble};
 use super::issue::Job;
 use super::meta::Meta;
 use super::store::Store;
-use super::{Failure, Host, Retry, Wish, account, challenge, upkeep};
+use super::{Failure, Host, Retry, Wish, account, challenge, preflight, upkeep};
 use crate::Pair;
 use model::acme::{AuthoritySpec, ChallengeKind};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 
 /// When a store that cannot be read is looked at again: somebody has to repair it.
 const STORE: Duration = Duration::from_secs(300);
+/// Between two looks at names that are waited for.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Gets a pair for this wish and stores it; goes on with an order that was under way.
 ///
@@ -30,7 +33,9 @@ pub async fn obtain(wish: &Wish, store: &Store, host: &dyn Host) -> Result<Pair,
     match attempt(wish, store, host, &mut meta).await {
         Ok(pair) => Ok(pair),
         Err(failure) => {
-            meta.failures = meta.failures.saturating_add(1);
+            if !is_waiting(wish, &meta, host.now()) {
+                meta.failures = meta.failures.saturating_add(1);
+            }
             meta.wanted = wish.fingerprint();
             meta.error = Some(failure.cause.clone());
             meta.next_try = match failure.retry {
@@ -45,6 +50,7 @@ pub async fn obtain(wish: &Wish, store: &Store, host: &dyn Host) -> Result<Pair,
 
 async fn attempt(wish: &Wish, store: &Store, host: &dyn Host, meta: &mut Meta) -> Result<Pair, Failure> {
     let rounds = rounds(wish).map_err(|cause| Failure { cause, retry: Retry::Never })?;
+    lead_here(wish, &rounds, host, meta).await?;
     // Who was asked already is asked first: its order goes on.
     let mut authorities: Vec<&AuthoritySpec> = wish.acme.authorities.iter().collect();
     authorities.sort_by_key(|authority| {
@@ -67,6 +73,45 @@ async fn attempt(wish: &Wish, store: &Store, host: &dyn Host, meta: &mut Meta) -
     let cause = troubles.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>().join("; ");
     let wait = troubles.iter().map(|trouble| trouble.wait.unwrap_or_default()).min();
     Err(Failure { cause, retry: failure::again(host.now(), meta.failures.saturating_add(1), wait) })
+}
+
+/// Whether the names that an authority would come to by their address lead here. One that was asked already is not kept waiting.
+async fn lead_here(
+    wish: &Wish,
+    rounds: &[Vec<ChallengeKind>],
+    host: &dyn Host,
+    meta: &mut Meta,
+) -> Result<(), Failure> {
+    if !wish.acme.check_names || meta.order.is_some() {
+        return Ok(());
+    }
+    let by_address = |name: &&str| {
+        let first =
+            rounds.first().and_then(|kinds| kinds.iter().find(|kind| challenge::can_prove(**kind, name)));
+        first != Some(&ChallengeKind::Dns01) && name.parse::<IpAddr>().is_err()
+    };
+    let names: Vec<&str> = wish.names.iter().map(String::as_str).filter(by_address).collect();
+    let Err(cause) = preflight::look(&names, wish, host).await else {
+        meta.waiting_since = None;
+        return Ok(());
+    };
+    let now = host.now();
+    let since = *meta.waiting_since.get_or_insert(now);
+    if !is_waiting(wish, meta, now) {
+        return Err(Failure { cause, retry: failure::again(now, meta.failures.saturating_add(1), None) });
+    }
+    // Every 30 seconds, rarer after five minutes: a tenth of what was waited for already, five minutes at most.
+    let waited = now.duration_since(since).unwrap_or_default();
+    let minutes = wish.acme.wait.as_secs().div_ceil(60);
+    Err(Failure {
+        cause: format!("{cause}; waited for, up to {minutes} minutes"),
+        retry: Retry::At(now + (waited / 10).clamp(LOOK, LOOK * 10)),
+    })
+}
+
+/// Whether names are waited for: that is no failure.
+fn is_waiting(wish: &Wish, meta: &Meta, now: SystemTime) -> bool {
+    meta.waiting_since.is_some_and(|since| now < since + wish.acme.wait)
 }
 
 /// The ways of proof for each order: where the first way of a name fails, the next order takes its next one.

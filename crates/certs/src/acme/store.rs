@@ -13,10 +13,12 @@
 //! Two files cannot be replaced at once. The former pair is laid aside first, then the key is written, then the chain: wherever that is
 //! interrupted, `fullchain.pem` fits either `privkey.pem` or `former-privkey.pem`.
 
+use super::limits::{self, Limits};
 use super::meta::Meta;
 use crate::{CertError, Pair, files};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// Larger files are none of ours.
 const MOST: u64 = 1 << 20;
@@ -27,10 +29,14 @@ const FORMER_KEY: &str = "former-privkey.pem";
 const ORDER_KEY: &str = "order.key";
 const META: &str = "meta.json";
 
-/// All of it. Shared between tasks: each certificate has one task at a time.
+/// All of it. Shared between tasks: each certificate has one task at a time, what they share is behind a lock.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
+    /// Of authorities that say so to us, beside [`limits::published`].
+    limits: Vec<(String, Limits)>,
+    /// Held where a file that all of them share is read and written.
+    pub(super) shared: Mutex<()>,
 }
 
 /// One certificate's folder.
@@ -62,7 +68,19 @@ impl Store {
             sys::folder::make(&path, 0o700, None).map_err(|error| file(&path, error))?;
         }
         sys::folder::make(folder, 0o700, None).map_err(|error| file(folder, error))?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), limits: Vec::new(), shared: Mutex::new(()) })
+    }
+
+    /// Holds orders at this authority to these limits, in place of those that are known of it.
+    pub fn limited(mut self, directory: &str, limits: Limits) -> Self {
+        self.limits.push((directory.to_owned(), limits));
+        self
+    }
+
+    /// Those of an authority.
+    pub(super) fn limits(&self, directory: &str) -> Option<Limits> {
+        let own = self.limits.iter().find(|(of, _)| of == directory).map(|(_, limits)| *limits);
+        own.or_else(|| limits::published(directory))
     }
 
     /// Every certificate there is, by name; one that cannot be read is among them.
@@ -132,10 +150,8 @@ impl Store {
         let entry = self.made(names)?;
         for (now, former) in [(KEY, FORMER_KEY), (CHAIN, FORMER_CHAIN)] {
             let (now, former) = (entry.join(now), entry.join(former));
-            match std::fs::read(&now) {
-                Ok(bytes) => write(&former, &bytes, 0o600)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(file(&now, error)),
+            if let Some(old) = text(&now)? {
+                write(&former, old.as_bytes(), 0o600)?;
             }
         }
         write(&entry.join(KEY), pair.key.as_bytes(), 0o600)?;

@@ -31,6 +31,9 @@ pub(super) async fn keep(job: &Job<'_>, ours: &Ours, pair: &Pair, meta: &mut Met
     // First the pair: whatever the authority says of renewal, this is what was ordered.
     plan::heard(&mut next, &pair.facts, Word::none(), job.host.now());
     job.store.keep_pair(&job.wish.names, pair, &next)?;
+    if let Some(counted) = job.counted() {
+        counted.certificate(job.class(meta))?;
+    }
     let word = word(ours, pair).await;
     next.renew = None;
     plan::heard(&mut next, &pair.facts, word, job.host.now());
@@ -127,7 +130,9 @@ async fn word(ours: &Ours, pair: &Pair) -> Word {
             let window = Window { start: window.start.into(), end: window.end.into() };
             // Whole seconds were said; the library measures how much of them is left.
             let again = Duration::from_secs_f64(again.as_secs_f64().round());
-            Word { supported: true, window: Some(window), explanation: info.explanation_url, again }
+            // One that nobody lives to see cannot be kept either.
+            let window = Some(window).filter(|window| jiff::Timestamp::try_from(window.end).is_ok());
+            Word { supported: true, window, explanation: info.explanation_url, again }
         }
         Err(Error::Unsupported(_)) => Word::none(),
         Err(_) => Word::later(),

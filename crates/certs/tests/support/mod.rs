@@ -1,5 +1,5 @@
 //! What stands for the edge in these tests: a door for plain HTTP and one for TLS that answer challenges, and a clock that the test moves.
-#![allow(dead_code, clippy::unwrap_used)] // each test binary uses a part of it
+#![allow(dead_code)] // each test binary uses a part of it
 
 pub mod front;
 
@@ -10,8 +10,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use testkit::pebble::{Options, Pebble};
@@ -37,6 +38,8 @@ struct State {
     /// The clock stands there; none: it is the host's.
     now: Option<SystemTime>,
     ahead: Duration,
+    /// Where names lead, by this host's resolver; others lead nowhere.
+    names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl std::fmt::Debug for State {
@@ -63,6 +66,12 @@ impl Edge {
     /// What is presented next is not served, so many times.
     pub fn hide(&self, times: usize) {
         self.state.lock().unwrap().hidden = times;
+    }
+
+    /// Where a name leads from now on.
+    pub fn leads(&self, name: &str, addresses: &[&str]) {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.state.lock().unwrap().names.insert(name.to_owned(), addresses);
     }
 
     /// Whoever presents something waits for ever.
@@ -126,6 +135,11 @@ impl Host for Edge {
     fn now(&self) -> SystemTime {
         let state = self.state.lock().unwrap();
         state.now.unwrap_or_else(|| SystemTime::now() + state.ahead)
+    }
+
+    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let found = self.state.lock().unwrap().names.get(name).cloned();
+        found.ok_or_else(|| io::Error::other("no such name"))
     }
 }
 
@@ -228,5 +242,5 @@ pub fn by(wish: &Wish, challenges: &[ChallengeKind]) -> Wish {
 /// Records are made by this command, and seen at once.
 pub fn dns(command: Vec<String>) -> DnsSpec {
     let (propagation, timeout) = (Duration::ZERO, Duration::from_secs(20));
-    DnsSpec { command, env: std::collections::BTreeMap::new(), propagation, timeout }
+    DnsSpec { command, env: BTreeMap::new(), propagation, timeout }
 }
