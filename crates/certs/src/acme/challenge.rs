@@ -25,6 +25,15 @@ pub(super) fn of_kind(kind: ChallengeKind) -> ChallengeType {
     }
 }
 
+/// How people call it.
+pub(super) fn called(kind: ChallengeKind) -> &'static str {
+    match kind {
+        ChallengeKind::Http01 => "HTTP-01",
+        ChallengeKind::TlsAlpn01 => "TLS-ALPN-01",
+        ChallengeKind::Dns01 => "DNS-01",
+    }
+}
+
 /// Whether a name can be proved so: a wildcard by its record alone (RFC 8555 section 8.4), an address never by one
 /// (RFC 8738 section 7).
 pub(super) fn can_prove(kind: ChallengeKind, name: &str) -> bool {

@@ -1,3 +1,5 @@
+//! Buckets of authorities' limits, by a clock of the test's own.
+
 use super::*;
 
 fn begin() -> SystemTime {

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | [`store`], [`meta`] | what lies on the disk: accounts, pairs, what is known of each, what authorities were asked for |
 //! | `order` | **begin here**: from a [`Wish`] to a pair; authorities in turn, an order under way goes on |
-//! | `issue` | one order at one authority, step by step |
+//! | `issue`, `prove` | one order at one authority, step by step; its names proved |
 //! | `challenge`, `dns` | answers to challenges, and the user's command for records |
 //! | `account`, `client` | who one is to an authority; HTTP to it and nothing else |
 //! | [`plan`] | when a pair is renewed: by the authority's own word (RFC 9773), else by its life |
 //! | [`limits`] | what an authority is not asked for, because it would refuse |
-//! | [`preflight`] | whether a name leads to this host |
+//! | `preflight` | whether a name leads to this host |
 //! | `backoff`, [`failure`] | what went wrong, in words, and when it is tried again |
 //! | `upkeep` | revocation, another account key, the authority's word on renewal |
 //!
@@ -55,6 +55,7 @@ pub mod meta;
 mod order;
 pub mod plan;
 mod preflight;
+mod prove;
 pub mod store;
 mod upkeep;
 

@@ -1,3 +1,5 @@
+//! Moments of renewal.
+
 use super::*;
 use std::time::UNIX_EPOCH;
 
