@@ -2,7 +2,7 @@
 //! free ports. All names lead to 127.0.0.1; it looks at the ports it was told. Pebble 2.4 knows neither ARI nor profiles.
 
 use crate::http::Connection;
-use crate::{Running, free_port, tls, wait_until};
+use crate::{Running, free_port, is_alive, tls, wait_until};
 use serde_json::json;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -40,9 +40,15 @@ pub struct Pebble {
 }
 
 impl Pebble {
-    /// Starts both, and waits until they answer.
+    /// Starts both, and waits until they answer. A port that was free may be somebody else's a moment later: then with others.
     #[track_caller]
     pub fn start(options: &Options) -> Self {
+        (0..10).find_map(|_| Self::try_start(options)).expect("pebble on free ports")
+    }
+
+    /// None: one of them ended at once.
+    #[track_caller]
+    fn try_start(options: &Options) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let [port, management, dns, names] = [(); 4].map(|()| free_port());
         let port = options.port.unwrap_or(port);
@@ -83,10 +89,18 @@ impl Pebble {
         command.envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0")]);
         command.env("PEBBLE_WFE_NONCEREJECT", options.nonce_reject.to_string());
         let authority = Running::start(command);
+        // The name server only says that a port was taken.
+        let bound = || !(name_server.stdout() + &name_server.stderr()).contains("bind: ");
+        let alive = || is_alive(authority.pid()) && is_alive(name_server.pid()) && bound();
         for port in [port, management, names] {
-            wait_until("pebble listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+            wait_until("pebble listens", || {
+                (TcpStream::connect(("127.0.0.1", port)).is_ok() || !alive()).then_some(())
+            });
         }
-        Self { folder, authority, _names: name_server, port, management, names, root: own.root }
+        if !alive() {
+            return None;
+        }
+        Some(Self { folder, authority, _names: name_server, port, management, names, root: own.root })
     }
 
     /// URL of its directory.
