@@ -7,6 +7,7 @@ mod daily;
 mod docker;
 mod exec;
 mod host;
+mod images;
 mod import;
 mod numbers;
 mod services;
@@ -16,12 +17,14 @@ mod views;
 mod why;
 
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 pub use compose::ComposeArgs;
 pub use daily::{DownArgs, PsArgs, StatsArgs};
-pub use docker::{Docker, DockerArgs, DockerExec, DockerLogs, DockerNames, DockerUp, DockerVerb};
+pub use docker::{
+    Docker, DockerArgs, DockerExec, DockerImages, DockerLogs, DockerNames, DockerUp, DockerVerb,
+};
 pub use exec::ExecArgs;
-pub use host::{InstallArgs, SignalArgs, StopArgs};
+pub use host::{CompletionsArgs, EdgeArgs, InstallArgs, SignalArgs, StopArgs};
+pub use images::{ConfigArgs, ImagesArgs, RaiseArgs};
 pub use import::{ImportArgs, ImportComposeArgs, ImportVerb};
 use ipnet::IpNet;
 pub use numbers::{ScaleArgs, TaskArgs, TaskVerb};
@@ -139,7 +142,10 @@ impl Cli {
             | Verb::Ps(PsArgs { place, .. })
             | Verb::Stats(StatsArgs { place, .. })
             | Verb::Exec(ExecArgs { place, .. }) => take(&mut place.file),
-            Verb::Signal(SignalArgs { place, .. }) => take(&mut place.file),
+            Verb::Config(ConfigArgs { place, .. })
+            | Verb::Build(ImagesArgs { place, .. })
+            | Verb::Pull(ImagesArgs { place, .. })
+            | Verb::Signal(SignalArgs { place, .. }) => take(&mut place.file),
             Verb::Scale(ScaleArgs { place, .. }) | Verb::Task(TaskArgs { place, .. }) => {
                 take(&mut place.file)
             }
@@ -174,7 +180,10 @@ impl Cli {
             Verb::Check(CheckArgs { compose, .. })
             | Verb::Up(UpArgs { compose, .. })
             | Verb::Start(StartArgs { compose, .. })
-            | Verb::Reload(ReloadArgs { compose, .. }) => std::mem::take(compose),
+            | Verb::Reload(ReloadArgs { compose, .. })
+            | Verb::Config(ConfigArgs { compose, .. })
+            | Verb::Build(ImagesArgs { compose, .. })
+            | Verb::Pull(ImagesArgs { compose, .. }) => std::mem::take(compose),
             Verb::Import(ImportArgs { verb: ImportVerb::Compose(args) }) => std::mem::take(&mut args.compose),
             _ => ComposeArgs::default(),
         }
@@ -186,6 +195,12 @@ impl Cli {
 pub enum Verb {
     /// Find everything that is wrong with the manifest
     Check(CheckArgs),
+    /// Print the manifest as it is understood, whatever files it is made of: defaults filled in, secrets masked
+    Config(ConfigArgs),
+    /// Build the images of apps, and start nothing
+    Build(ImagesArgs),
+    /// Pull the images of apps; the next start or reload takes them
+    Pull(ImagesArgs),
     /// Run a stack in the foreground, until Ctrl-C
     Up(UpArgs),
     /// Run a stack in the background, or start its stopped apps and services
@@ -295,6 +310,9 @@ pub struct UpArgs {
     /// Start it even where it reserves more processors or memory than there are; kept for later reloads
     #[arg(long)]
     pub overcommit: bool,
+    /// What Compose's `up` takes beside that.
+    #[command(flatten)]
+    pub raise: RaiseArgs,
 }
 
 /// `start`.
@@ -322,6 +340,9 @@ pub struct StartArgs {
     /// Start it even where it reserves more processors or memory than there are; kept for later reloads
     #[arg(long, conflicts_with = "names")]
     pub overcommit: bool,
+    /// What Compose's `up` takes beside that.
+    #[command(flatten)]
+    pub raise: RaiseArgs,
 }
 
 /// `restart`.
@@ -353,24 +374,6 @@ pub struct ReloadArgs {
     /// Start it even where it reserves more processors or memory than there are; kept for later reloads
     #[arg(long)]
     pub overcommit: bool,
-}
-
-/// `completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell
-    pub shell: Shell,
-}
-
-/// `edge`.
-#[derive(Debug, Args)]
-pub struct EdgeArgs {
-    /// Folder of its logs.
-    #[arg(long, value_name = "DIR")]
-    pub logs: PathBuf,
-    /// Descriptor 4 is the read end of a pipe: when it closes, the edge ends.
-    #[arg(long)]
-    pub lifetime: bool,
 }
 
 #[cfg(test)]

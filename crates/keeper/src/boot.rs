@@ -116,7 +116,11 @@ pub(crate) async fn run(
     Ok(next)
 }
 
-fn folders(home: &Home) -> Result<(), KeeperError> {
+/// Makes the home's folders.
+///
+/// # Errors
+/// They cannot be made, or are somebody else's.
+pub(crate) fn folders(home: &Home) -> Result<(), KeeperError> {
     let open = [
         home.path().to_owned(),
         home.logs(),

@@ -136,7 +136,7 @@ impl EngineHost {
             return;
         }
         self.started = Some(Instant::now());
-        match serve(&program, &self.home) {
+        match serve(&program, &self.home, &self.home.engine_socket()) {
             Ok(child) => self.child = Some(child),
             Err(error) => tracing::error!(%error, "the container engine cannot be started"),
         }
@@ -174,13 +174,13 @@ impl EngineHost {
     }
 }
 
-/// Starts Podman's service.
-fn serve(program: &Path, home: &Home) -> Result<u32, String> {
+/// Starts Podman's service at this socket.
+pub(crate) fn serve(program: &Path, home: &Home, socket: &Path) -> Result<u32, String> {
     let log = sys::folder::append_to_log(&home.logs().join("engine.log"), 0o640, LOG);
     let log = log.map_err(|error| format!("cannot write engine.log: {error}"))?;
     let mut spawn = Spawn::new(program);
-    let socket = format!("unix://{}", home.engine_socket().display());
-    spawn.args = ["system", "service", "--time", &IDLE.to_string(), &socket].map(Into::into).to_vec();
+    let at = format!("unix://{}", socket.display());
+    spawn.args = ["system", "service", "--time", &IDLE.to_string(), &at].map(Into::into).to_vec();
     spawn.env = std::env::vars_os().collect();
     if let Some(text) = engine::configuration() {
         let file = home.path().join("containers.conf");
@@ -191,7 +191,7 @@ fn serve(program: &Path, home: &Home) -> Result<u32, String> {
     }
     spawn.stderr = Some(log.into());
     // What a killed one left; nobody accepts there.
-    let _ = std::fs::remove_file(home.engine_socket());
+    let _ = std::fs::remove_file(socket);
     spawn.spawn().map_err(|error| error.to_string())
 }
 
@@ -209,7 +209,8 @@ fn forget(home: &Home, living: &Shared) {
     }
 }
 
-fn end(child: u32) {
+/// Ends it.
+pub(crate) fn end(child: u32) {
     let _ = sys::process::signal(child, SIGNALS.0);
     let until = Instant::now() + END;
     while matches!(sys::process::try_wait(child), Ok(None)) {

@@ -26,9 +26,9 @@ use supervisor::build::{self, Made, Order, Outcome, Report, Running, Voice};
 use tokio::sync::mpsc;
 
 /// Longest time to pull or build an image, unless the manifest says another.
-const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Longest time until an engine that is being started answers.
-const ANSWER: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER: Duration = Duration::from_secs(60);
 
 /// What a name meant when it was last looked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,6 +102,14 @@ fn pin_file(home: &Home, app: &AppId) -> PathBuf {
 
 fn pinned(home: &Home, app: &AppId) -> Option<Pin> {
     serde_json::from_slice(&std::fs::read(pin_file(home, app)).ok()?).ok()
+}
+
+/// A name means this image now: where it meant another one for the app that is forgotten, and looked for again with the next manifest.
+pub(crate) fn forget_other(home: &Home, app: &AppId, container: &ContainerSpec, id: &str) {
+    let ImageSpec::Reference { name, .. } = &container.image else { return };
+    if pinned(home, app).is_some_and(|pin| pin.name == *name && pin.id != id) {
+        let _ = std::fs::remove_file(pin_file(home, app));
+    }
 }
 
 /// What an image that is built for an app is called.
@@ -184,7 +192,11 @@ fn policy(home: &Home, app: &AppId, container: &ContainerSpec, hash: u64) -> Pul
     }
 }
 
-async fn connect(engine: &str) -> Result<Docker, String> {
+/// The engine, as soon as it answers.
+///
+/// # Errors
+/// It does not.
+pub(crate) async fn connect(engine: &str) -> Result<Docker, String> {
     let connected = tokio::time::timeout(ANSWER, engine::connect_patiently(engine)).await;
     connected.map_err(|_| format!("the container engine at {engine} does not answer; next: mainstay doctor"))
 }

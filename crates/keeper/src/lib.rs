@@ -47,6 +47,7 @@ mod hand_over;
 mod handed;
 mod herald;
 pub mod home;
+pub mod image_verbs;
 mod images;
 mod instance_status;
 mod keeper;

@@ -68,6 +68,24 @@ fn a_secret_file_is_one_value_without_its_last_line_end() {
     }
 }
 
+#[test]
+fn names_of_an_env_file_were_secrets_that_mutilated_every_path() {
+    let stage = worker("env_file = '.env'\nenv = { DEBUG = '${FLASK_DEBUG}', SENT = '${MAIL_TOKEN}' }");
+    let file = "POSTGRES_USER=postgres\nPOSTGRES_DB=shop_data\nPOSTGRES_HOST=database\nFLASK_DEBUG=disabled\n\
+                POSTGRES_PASSWORD=correct-horse\nMAIL_TOKEN=battery-staple\nCACHE=redis://:hunter22@cache/0\n";
+    stage.file(".env", file, 0o600);
+    let loaded = stage.load().unwrap();
+    let env = &app(&loaded, "web").env;
+    for name in ["POSTGRES_USER", "POSTGRES_DB", "POSTGRES_HOST", "FLASK_DEBUG", "DEBUG"] {
+        assert!(matches!(env[name], EnvValue::Kept(_)), "{name} may be seen in output");
+    }
+    for name in ["POSTGRES_PASSWORD", "MAIL_TOKEN", "CACHE", "SENT"] {
+        assert!(matches!(env[name], EnvValue::Secret(_)), "{name} is masked in output");
+    }
+    let shown = manifest::effective(&loaded.spec);
+    assert!(!shown.contains("shop_data") && !shown.contains("correct-horse"), "{shown}");
+}
+
 // req: PROC-16
 #[test]
 fn folders_that_an_app_needs_are_named_before_it_starts() {

@@ -224,8 +224,11 @@ impl AppSpec {
 pub enum EnvValue {
     /// Written in the manifest or an `.env` file named as not secret.
     Plain(String),
-    /// Read from a secret file, or from an `.env` file: masked wherever it would be shown.
+    /// Read from a secret file, or telling by its name or form: masked wherever it would be shown, in output too.
     Secret(Secret),
+    /// Of an `.env` file, and nothing says that it is a secret: not shown where the app is described, but its output may have it. A
+    /// database's name that were masked there would make paths and messages unreadable.
+    Kept(Secret),
     /// Made by the keeper at the first start, this many random bytes written in hexadecimal, and kept. Nobody downstream of the
     /// keeper's expansion sees it.
     Generate(u32),
@@ -236,7 +239,7 @@ impl EnvValue {
     pub fn expose(&self) -> &str {
         match self {
             Self::Plain(text) => text,
-            Self::Secret(secret) => secret.expose(),
+            Self::Secret(secret) | Self::Kept(secret) => secret.expose(),
             Self::Generate(_) => "",
         }
     }

@@ -1,10 +1,9 @@
 //! What is different about an instance whose process is the runner of a container: files are written for it, its environment is the
 //! container's, it says later where it takes requests, and it leaves word where its exit status says too little.
 
-use crate::Order;
+use crate::{Order, launch};
 use model::container::FileContent;
 use model::observed::{Address, End};
-use model::spec::EnvValue;
 use std::path::Path;
 use std::time::Duration;
 use wire::container::{ENV_PREFIX, Outcome, RunnerFile, RunnerSpec};
@@ -79,9 +78,7 @@ pub(crate) fn environment(order: &Order, env: Vec<(String, String)>) -> Vec<(Str
 
 /// Names of the runner's variables whose values are secret.
 pub(crate) fn secret_names(order: &Order) -> Vec<String> {
-    let secret = |value: &EnvValue| !matches!(value, EnvValue::Plain(_));
-    let names = order.spec.env.iter().filter(|(_, value)| secret(value));
-    names.map(|(name, _)| format!("{ENV_PREFIX}{name}")).collect()
+    launch::secret_names(&order.spec).map(|name| format!("{ENV_PREFIX}{name}")).collect()
 }
 
 /// Where the container takes requests, once its runner knows.

@@ -148,7 +148,7 @@ pub fn environment(
         let value = match value {
             EnvValue::Plain(text) => fill(text, &values),
             // A password is what it is, dollar signs included.
-            EnvValue::Secret(_) | EnvValue::Generate(_) => value.expose().to_owned(),
+            EnvValue::Secret(_) | EnvValue::Kept(_) | EnvValue::Generate(_) => value.expose().to_owned(),
         };
         env.insert(name.clone(), value);
     }
@@ -223,7 +223,7 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
         groups: sys::user::groups(&user.name, user.gid),
     };
     let (stop_signal, stop, secret) = match &order.runner {
-        None => (spec.stop.signal, spec.stop.timeout, secret_names(spec)),
+        None => (spec.stop.signal, spec.stop.timeout, secret_names(spec).cloned().collect()),
         Some(_) => (
             contained::STOP,
             spec.stop.timeout.saturating_add(contained::MORE),
@@ -258,9 +258,9 @@ fn shim_spec(order: &Order, env: &[(String, String)], address: Option<&Address>)
 }
 
 /// Variables whose values are not to be seen in its output.
-fn secret_names(spec: &AppSpec) -> Vec<String> {
+pub(crate) fn secret_names(spec: &AppSpec) -> impl Iterator<Item = &String> {
     let secret = |value: &EnvValue| matches!(value, EnvValue::Secret(_) | EnvValue::Generate(_));
-    spec.env.iter().filter(|(_, value)| secret(value)).map(|(name, _)| name.clone()).collect()
+    spec.env.iter().filter(move |(_, value)| secret(value)).map(|(name, _)| name)
 }
 
 /// Starts the shim and hands it its specification through a pipe on descriptor 3.

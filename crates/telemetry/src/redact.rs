@@ -27,8 +27,24 @@ use view::{Scratch, View};
 
 /// Shortest secret that is masked, in bytes: what is shorter stands for too much else.
 pub const SHORTEST_SECRET: usize = 8;
-/// Values of this kind come from files of secrets too, but mean what everybody may know.
-const NO_SECRETS: [&str; 5] = ["localhost", "127.0.0.1", "production", "development", "undefined"];
+/// Values of this kind come from files of secrets too, but mean what everybody may know: names of programs and words of every second
+/// message, which a mask would make unreadable. Whoever has one as a password has none.
+const NO_SECRETS: [&str; 14] = [
+    "localhost",
+    "127.0.0.1",
+    "production",
+    "development",
+    "undefined",
+    "postgres",
+    "postgresql",
+    "mariadb",
+    "mongodb",
+    "rabbitmq",
+    "password",
+    "database",
+    "username",
+    "administrator",
+];
 /// Bytes beyond a cut that have to be known to judge what lies before it, where no secret is longer.
 const OVERLAP: usize = 4 * 1024;
 /// A mask may bring two texts together that make a hit of their own.

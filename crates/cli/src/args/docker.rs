@@ -65,9 +65,9 @@ pub enum DockerVerb {
     /// Send a signal to services
     Kill(DockerKill),
     /// Build images
-    Build(DockerRest),
+    Build(DockerImages),
     /// Pull images
-    Pull(DockerRest),
+    Pull(DockerImages),
     /// Check the file, and show what it comes to
     Config(DockerConfig),
     /// Show what each service uses
@@ -229,6 +229,25 @@ pub struct DockerKill {
     /// The signal
     #[arg(short, long, value_name = "SIGNAL")]
     pub signal: Option<String>,
+    /// Services
+    pub services: Vec<String>,
+}
+
+/// `build`, `pull`.
+#[derive(Debug, Args)]
+pub struct DockerImages {
+    /// Say less; makes no difference
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How it is shown; makes no difference
+    #[arg(long, value_name = "HOW")]
+    pub progress: Option<String>,
+    /// Without what was built before
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Pull what it is built upon, too
+    #[arg(long)]
+    pub pull: bool,
     /// Services
     pub services: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use super::Place;
 use clap::Args;
+use clap_complete::Shell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -48,4 +49,22 @@ pub struct SignalArgs {
     /// The signal: `HUP`, `SIGUSR1`, `10` [default: `reload` of the app]
     #[arg(value_name = "SIGNAL")]
     pub signal: Option<String>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// `edge`.
+#[derive(Debug, Args)]
+pub struct EdgeArgs {
+    /// Folder of its logs.
+    #[arg(long, value_name = "DIR")]
+    pub logs: PathBuf,
+    /// Descriptor 4 is the read end of a pipe: when it closes, the edge ends.
+    #[arg(long)]
+    pub lifetime: bool,
 }

@@ -43,7 +43,8 @@ pub enum TaskVerb {
 }
 
 /// `app=number`, `app=manifest`.
-fn scale(text: &str) -> Result<(String, Option<u32>), String> {
+/// An app and its number.
+pub fn scale(text: &str) -> Result<(String, Option<u32>), String> {
     let wrong = || "not an app and a number such as web=3, or web=manifest".to_owned();
     let (app, number) = text.rsplit_once('=').filter(|(app, _)| !app.is_empty()).ok_or_else(wrong)?;
     let number = if number == "manifest" { None } else { Some(number.parse().map_err(|_| wrong())?) };

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cleanup;
 pub mod completions;
 pub mod compose;
+pub mod config;
 pub mod container;
 pub mod data;
 pub mod doctor;
@@ -14,6 +15,7 @@ pub mod edge;
 pub mod exec;
 pub mod hash_password;
 pub mod history;
+pub mod images;
 pub mod import;
 pub mod install;
 pub mod keeper;
@@ -41,6 +43,7 @@ pub mod why;
 use crate::args::{BansArgs, BansVerb, CertsArgs, CertsVerb, Verb};
 use crate::context::Context;
 use crate::error::Failure;
+use ::keeper::image_verbs::Wanted;
 
 /// Does what was asked for.
 pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
@@ -69,6 +72,9 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Check(args) => check::run(context, &args),
         Verb::Doctor => doctor::run(context),
+        Verb::Config(args) => config::run(context, &args),
+        Verb::Build(args) => images::run(context, &args, Wanted::Built),
+        Verb::Pull(args) => images::run(context, &args, Wanted::Pulled),
         Verb::Up(args) => up::run(context, args),
         Verb::Start(args) => start::run(context, args),
         Verb::Stop(args) if args.all => stop::everything(context),

@@ -2,7 +2,7 @@
 //! a running stack that were stopped.
 
 use super::check;
-use super::restart;
+use super::{restart, scale};
 use crate::args::StartArgs;
 use crate::client::Client;
 use crate::context::{self, Context};
@@ -27,7 +27,9 @@ const KEEPER_ANSWERS: Duration = Duration::from_secs(20);
 pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     if !args.names.is_empty() {
         let (_, client) = context.keeper()?;
-        return restart::act(context, &client, &args.names, "start");
+        let verb = if args.raise.force_recreate { "restart" } else { "start" };
+        restart::act(context, &client, &args.names, verb)?;
+        return scaled(context, args.raise.scale);
     }
     let manifest = context.existing_manifest()?;
     let loaded = check::load(context)?;
@@ -71,7 +73,15 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let now = wait::find(&after, &name)
         .ok_or_else(|| Failure::new(Code::Unclean, format!("{name} was stopped")))?;
     report(context, now, former.is_some() && accepted.changes.is_empty(), took_over);
-    Ok(())
+    // what was not there before, or not at all the same, is fresh
+    if args.raise.force_recreate && former.is_some() {
+        restart::run(context, &[])?;
+    }
+    scaled(context, args.raise.scale)
+}
+
+fn scaled(context: &Context, numbers: Vec<(String, Option<u32>)>) -> Result<(), Failure> {
+    if numbers.is_empty() { Ok(()) } else { scale::run(context, numbers) }
 }
 
 fn report(context: &Context, stack: &StackStatus, unchanged: bool, took_over: usize) {

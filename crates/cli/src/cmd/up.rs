@@ -18,7 +18,7 @@ use crate::logs::{self, Filter, Printer};
 use crate::tracker::News;
 use crate::ui::Progress;
 use crate::wait::{self, Tracker, Verdict};
-use keeper::api::StackRequest;
+use keeper::api::{ScaleRequest, StackRequest};
 use keeper::home::Home;
 use keeper::{KeeperError, Options, Shutdown};
 use manifest::StackSpec;
@@ -43,6 +43,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     let manifest = context.existing_manifest()?;
     let loaded = check::load(context)?;
     check::warn_briefly(context, &loaded.warnings);
+    let numbers = numbers(&loaded.spec, args.raise.scale)?;
     let signals = signals()?;
     let folder = context.foreground_home();
     let home = Home::open(&folder).map_err(|error| {
@@ -51,6 +52,7 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     })?;
     log_to(&home)?;
     let mut up = Up::new(context, home, &loaded.spec, signals)?;
+    up.numbers = numbers;
     loaded.warnings.iter().for_each(|it| up.event(json!({ "event": "warning", "diagnostic": it.to_json() })));
     let request = StackRequest {
         manifest,
@@ -64,6 +66,16 @@ pub fn run(context: &Context, args: UpArgs) -> Result<(), Failure> {
     let result = up.follow(&ended);
     up.progress.finish();
     result
+}
+
+/// What `--scale` asks for.
+fn numbers(spec: &StackSpec, asked: Vec<(String, Option<u32>)>) -> Result<ScaleRequest, Failure> {
+    if let Some((name, _)) = asked.iter().find(|(name, _)| !spec.apps.keys().any(|own| own.as_str() == name))
+    {
+        let cause = format!("--scale {name}: the stack {} has no such app", spec.name);
+        return Err(Failure::new(Code::Usage, cause).next("mainstay check shows what it has"));
+    }
+    Ok(ScaleRequest { apps: asked.into_iter().collect() })
 }
 
 /// Where the command is.
@@ -91,6 +103,8 @@ struct Up<'a> {
     followed: BTreeSet<PathBuf>,
     looked: Instant,
     begun: jiff::Timestamp,
+    /// Other numbers of instances than the manifest says, from when all of it is up.
+    numbers: ScaleRequest,
     failure: Option<Failure>,
 }
 
@@ -116,6 +130,7 @@ impl<'a> Up<'a> {
             begun: wait::now(),
             phase: Phase::Starting,
             failure: None,
+            numbers: ScaleRequest::default(),
             context,
             home,
             stack,
@@ -207,6 +222,7 @@ impl<'a> Up<'a> {
             Verdict::Done => {
                 self.phase = Phase::Running;
                 self.progress.finish();
+                self.scale();
                 let style = self.context.stderr_style();
                 let urls = stack.urls.join("  ");
                 match self.context.json {
@@ -229,6 +245,14 @@ impl<'a> Up<'a> {
                 self.progress.line(&format!("stopping {}", self.stack));
                 self.stop();
             }
+        }
+    }
+
+    fn scale(&self) {
+        if !self.numbers.apps.is_empty()
+            && let Err(error) = self.client.scale(&self.stack, &self.numbers)
+        {
+            self.progress.line(&format!("the numbers of instances stay: {}", Failure::from(error).cause));
         }
     }
 

@@ -34,6 +34,14 @@ fn images_are_built_as_the_file_says() {
 
     let shape = ground.shape("stages", include_str!("shapes/stages.yaml"));
     ground.write(&shape, "Dockerfile", include_str!("shapes/stages.Dockerfile"));
+    // Built before anything runs, by a script that knows Compose: nothing is started by it.
+    let built = shape.run(&["compose", "build"]).expect_code(0);
+    assert!(built.stdout.contains("built localhost/"), "{} {}", built.stdout, built.stderr);
+    assert!(shape.run(&["build", "nobody"]).stderr.contains("has no app nobody"));
+    assert_eq!(shape.run(&["status"]).code, Some(3), "nothing runs");
+    let merged = shape.run(&["config"]).expect_code(0);
+    assert!(merged.stdout.contains(&format!("stack = \"{}\"", shape.project)), "{}", merged.stdout);
+    assert_eq!(merged.stderr, "", "no notices");
     shape.start();
     assert_eq!(shape.get("/"), "made for production\n");
 

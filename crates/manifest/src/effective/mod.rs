@@ -244,7 +244,7 @@ fn app(app: &AppSpec) -> Table {
         for (name, own) in &app.env {
             env[name.as_str()] = match own {
                 EnvValue::Plain(plain) => value(escape(plain, RUNTIME)),
-                EnvValue::Secret(_) => inline([("secret", MASK.into())]),
+                EnvValue::Secret(_) | EnvValue::Kept(_) => inline([("secret", MASK.into())]),
                 EnvValue::Generate(bytes) => inline([("generate", i64::from(*bytes).into())]),
             };
         }

@@ -1,5 +1,6 @@
-//! Environment of an app: `env_file`s in order, then `env` over them. Values of files, of `{ secret = … }`, of variables
-//! that came from `.env`, and those whose name or form tells, are [`EnvValue::Secret`].
+//! Environment of an app: `env_file`s in order, then `env` over them. Values of `{ secret = … }` and `{ file = … }`, of variables
+//! whose name says so, and those whose name or form tells, are [`EnvValue::Secret`]; the rest of what came from files of variables is
+//! [`EnvValue::Kept`].
 
 use super::{Context, container, items};
 use crate::diagnostic::Source;
@@ -26,9 +27,10 @@ pub fn env(context: &mut Context<'_>, place: Place<'_>, file: &AppFile) -> BTree
             Ok(Some(text)) => {
                 let variables = dotenv::read(&path, &text, context.report);
                 dotenv::guard(&path, &variables, context.disk, context.report);
-                env.extend(
-                    variables.into_iter().map(|(key, value)| (key, EnvValue::Secret(Secret::new(value)))),
-                );
+                env.extend(variables.into_iter().map(|(key, value)| {
+                    let value = hidden(&key, value);
+                    (key, value)
+                }));
             }
             Err(reason) => {
                 context
@@ -80,9 +82,23 @@ pub fn value(
         EnvFileValue::Secret(file) => return made_or_given(context, place, file),
     };
     check_text(context, place, &text);
-    let hidden =
-        place.origin() >= Origin::File || values::sounds_secret(name) || values::holds_password(&text);
-    Some(if hidden { EnvValue::Secret(Secret::new(text)) } else { EnvValue::Plain(text) })
+    Some(match place.origin() {
+        Origin::Secret => EnvValue::Secret(Secret::new(text)),
+        Origin::File => hidden(name, text),
+        _ if tells(name, &text) => EnvValue::Secret(Secret::new(text)),
+        _ => EnvValue::Plain(text),
+    })
+}
+
+fn tells(name: &str, text: &str) -> bool {
+    values::sounds_secret(name) || values::holds_password(text)
+}
+
+/// What stood in a file of variables.
+fn hidden(name: &str, text: String) -> EnvValue {
+    let telling = tells(name, &text);
+    let value = Secret::new(text);
+    if telling { EnvValue::Secret(value) } else { EnvValue::Kept(value) }
 }
 
 fn check_text(context: &mut Context<'_>, place: Place<'_>, text: &str) {

@@ -114,7 +114,7 @@ fn args(context: &mut Context<'_>, place: Place<'_>, table: &BuildTable) -> BTre
         let place = place.key(name);
         let arg = match env::value(context, place, name, value) {
             Some(EnvValue::Plain(text)) => BuildArg::Plain(text),
-            Some(EnvValue::Secret(secret)) => BuildArg::Secret(secret),
+            Some(EnvValue::Secret(secret) | EnvValue::Kept(secret)) => BuildArg::Secret(secret),
             Some(EnvValue::Generate(_)) => {
                 let found =
                     context.report.error("build::arg", format!("the value of `{name}` has to be given"));

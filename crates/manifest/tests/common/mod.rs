@@ -145,8 +145,8 @@ pub fn masked(spec: &StackSpec) -> StackSpec {
         keys.chain(acme.dns.iter_mut().flat_map(|dns| dns.env.values_mut()))
     });
     for value in apps.chain(bindings) {
-        if let model::spec::EnvValue::Secret(secret) = value {
-            *secret = model::Secret::new("");
+        if let model::spec::EnvValue::Secret(_) | model::spec::EnvValue::Kept(_) = value {
+            *value = model::spec::EnvValue::Secret(model::Secret::new(""));
         }
     }
     for service in spec.services.values_mut().filter(|service| service.password.is_some()) {

@@ -1,6 +1,6 @@
 //! Pure: from a command line of `docker compose` to command lines of ours, each as its words after `mainstay`.
 
-use crate::args::{Docker, DockerExec, DockerLogs, DockerNames, DockerUp, DockerVerb};
+use crate::args::{Docker, DockerExec, DockerImages, DockerLogs, DockerNames, DockerUp, DockerVerb};
 use std::ffi::{OsStr, OsString};
 
 /// What a command line comes to.
@@ -48,7 +48,7 @@ impl Line<'_> {
         let mut line: Vec<OsString> = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
         let at = line.len().min(1);
         let mut options = place(self.docker);
-        let reads = ["check", "up", "start", "reload"].map(OsStr::new);
+        let reads = ["check", "config", "build", "pull", "up", "start", "reload"].map(OsStr::new);
         if line.first().is_some_and(|verb| reads.contains(&verb.as_os_str())) {
             options.extend(asked(self.docker));
         }
@@ -103,17 +103,10 @@ pub fn words(docker: &Docker, is_running: impl FnOnce() -> bool) -> Result<Told,
                 line.of("stop", &kill.services);
             }
         },
-        DockerVerb::Build(_) => {
-            line.say(true, "images are built by up, start and reload, whenever what they are made from has changed: there is nothing to do before");
-            line.verb(["check"]);
-        }
-        DockerVerb::Pull(_) if is_running() => line.verb(["reload", "--pull"]),
-        DockerVerb::Pull(_) => {
-            line.say(true, "images that are missing are pulled by up and start; up --pull always pulls all of them again");
-            line.verb(["check"]);
-        }
+        DockerVerb::Build(images) => had(&mut line, "build", images),
+        DockerVerb::Pull(images) => had(&mut line, "pull", images),
         DockerVerb::Config(config) => {
-            line.verb(std::iter::once("check").chain((!config.quiet).then_some("--effective")));
+            line.verb(std::iter::once("config").chain(config.quiet.then_some("--quiet")));
         }
         DockerVerb::Top(_) => line.verb(["top", "--once"]),
         DockerVerb::Stats(stats) => {
@@ -152,14 +145,14 @@ fn raise(line: &mut Line<'_>, up: &DockerUp, is_running: bool) -> Result<(), Wro
     let is_alone = up.no_deps && up.force_recreate && is_running && !up.services.is_empty();
     let in_background = up.detach || up.wait || is_running;
     if !in_background {
-        let numbers = !up.scale.is_empty() || !up.services.is_empty();
-        if numbers {
+        if !up.services.is_empty() {
             return Err(Wrong {
                 cause: "up in the foreground runs the whole file as it says".into(),
                 next: "docker compose up -d with the same words, then docker compose logs -f".into(),
             });
         }
-        line.verb(std::iter::once("up").chain(pull));
+        let numbers = up.scale.iter().flat_map(|number| ["--scale", number]);
+        line.verb(std::iter::once("up").chain(pull).chain(numbers));
         return Ok(());
     }
     if !is_alone || up.build {
@@ -182,6 +175,18 @@ fn raise(line: &mut Line<'_>, up: &DockerUp, is_running: bool) -> Result<(), Wro
         line.verb(["logs", "--follow"]);
     }
     Ok(())
+}
+
+fn had(line: &mut Line<'_>, verb: &str, images: &DockerImages) {
+    line.say(
+        images.no_cache,
+        "--no-cache: steps whose inputs did not change are taken from the engine's cache",
+    );
+    line.say(
+        images.pull,
+        "--pull: what an image is built upon is taken as the engine has it; pull fetches images",
+    );
+    line.of(verb, &images.services);
 }
 
 fn show(line: &mut Line<'_>, logs: &DockerLogs) {
@@ -288,9 +293,11 @@ mod tests {
         comes_to("start backend", true, &["start backend"]);
         comes_to("restart", true, &["restart"]);
         comes_to("kill -s HUP web api", true, &["signal web HUP", "signal api HUP"]);
-        comes_to("pull", true, &["reload --pull"]);
-        comes_to("config", false, &["check --effective"]);
-        comes_to("config -q", false, &["check"]);
+        comes_to("-f c.yml build web", false, &["build --file c.yml web"]);
+        comes_to("pull -q", true, &["pull"]);
+        comes_to("up --scale web=2", false, &["up --scale web=2"]);
+        comes_to("config", false, &["config"]);
+        comes_to("config -q", false, &["config --quiet"]);
         comes_to("stats --no-stream", true, &["stats --no-stream"]);
         comes_to("scale a=1 b=2", true, &["scale a=1 b=2"]);
         comes_to("version", false, &["version"]);
@@ -299,7 +306,7 @@ mod tests {
     #[test]
     fn what_has_no_meaning_is_said_and_what_is_not_done_refused() {
         assert_eq!(told("stop -t 3 web", true).unwrap().said, [TIMEOUT]);
-        assert!(!told("build", false).unwrap().said.is_empty());
+        assert!(!told("build --no-cache", false).unwrap().said.is_empty());
         assert!(told("run web sh", true).unwrap_err().next.contains("mainstay exec"));
         assert!(told("up web", false).is_err() && told("up -d --no-recreate", true).is_err());
     }
