@@ -8,7 +8,7 @@ use serde_json::Value;
 use stage::{HOST, QUICK, Stage, history, instances, pids};
 use std::time::Duration;
 use testkit::tiny::{self, Belongings, podman};
-use testkit::{Sandbox, free_port, is_alive, wait_until};
+use testkit::{Sandbox, free_port, is_alive, wait_until, wait_within};
 
 /// A web server that says who it is, and ends when it is told to.
 const SERVE: &str = r#"["sh", "-c", "mkdir -p /tmp/www; hostname > /tmp/www/index.html; httpd -p 8080 -h /tmp/www; trap 'exit 0' TERM; while true; do sleep 0.1; done"]"#;
@@ -198,6 +198,47 @@ fn stop_said_stopped_while_the_engine_was_silent_and_its_containers_ran_on() {
     });
     end(&stage);
     stop(&["stop"]).expect_code(0);
+}
+
+#[test]
+fn up_that_is_killed_leaves_no_container_behind_for_ever() {
+    let Some((engine, stage)) = stack(&format!("{WEB}stop = {{ timeout = \"1s\", drain = \"1s\" }}\n"))
+    else {
+        return;
+    };
+    let up = || {
+        let running = stage.sandbox.start(["up", "--http", &format!("127.0.0.1:{}", stage.port)]);
+        wait_within(LONG, "it is up", || stage.find_app("web").filter(|app| app["ready"] == 1));
+        running
+    };
+
+    // Its shims hear of it, and have the containers stopped.
+    let first = up();
+    first.signal("KILL");
+    wait_within(LONG, "its containers end with it", || engine.containers().is_empty().then_some(()));
+
+    // The engine died too: nobody is left who could. The next `up` is who.
+    let second = up();
+    let left = engine.containers();
+    let services = service_of(&stage);
+    services.iter().for_each(|pid| testkit::signal(*pid, "STOP"));
+    second.signal("KILL");
+    wait_within(LONG, "its runners are gone", || {
+        let words = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let all = stage.sandbox.processes();
+        all.iter().all(|pid| !words(pid).contains("container\0run")).then_some(())
+    });
+    services.iter().for_each(|pid| testkit::signal(*pid, "KILL"));
+    assert_eq!(engine.containers(), left);
+    let third = up();
+    wait_within(LONG, "only the new one is left", || {
+        let now = engine.containers();
+        (now.len() == 1 && now != left).then_some(())
+    });
+    third.signal("INT");
+    third.wait_within(LONG).expect_code(0);
+    assert!(engine.containers().is_empty() && engine.networks().is_empty());
+    tiny::end_engine(&stage.sandbox);
 }
 
 /// Two threads that do nothing but count.
