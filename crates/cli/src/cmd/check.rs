@@ -4,7 +4,7 @@ use crate::args::CheckArgs;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::words::count;
-use manifest::{Loaded, StackSpec};
+use manifest::{Loaded, Severity, StackSpec};
 use serde_json::json;
 use std::io::{self, Write};
 
@@ -104,14 +104,47 @@ pub fn warn(context: &Context, warnings: &[manifest::Diagnostic]) {
     warnings.iter().for_each(|warning| eprintln!("{}", warning.render(style.is_on())));
 }
 
+/// Lines that are shown of what is said about compose files by those who want to see something run.
+const MOST: usize = 10;
+
 /// Warnings, on standard error; of what is worth knowing only how much there is. For those who want to see something run.
 pub fn warn_briefly(context: &Context, warnings: &[manifest::Diagnostic]) {
+    let is_compose = context.manifest().extension().is_some_and(|end| end == "yml" || end == "yaml");
+    if is_compose && !context.json {
+        let style = context.stderr_style();
+        return in_lines(warnings).iter().for_each(|line| eprintln!("{} {line}", style.yellow("note:")));
+    }
     let (notes, warnings): (Vec<_>, Vec<_>) =
-        warnings.iter().cloned().partition(|it| it.severity == manifest::Severity::Info);
+        warnings.iter().cloned().partition(|it| it.severity == Severity::Info);
     warn(context, &warnings);
     if !notes.is_empty() && !context.json {
         eprintln!("{}: mainstay check shows them", count(notes.len(), "note"));
     }
+}
+
+/// What matters of what is said about compose files, a line each: who is replaced, what is not honoured, what has no effect; then how much
+/// there is besides.
+fn in_lines(said: &[manifest::Diagnostic]) -> Vec<String> {
+    let rank = |it: &manifest::Diagnostic| match (it.code, it.severity) {
+        ("traefik::replaced", _) => Some(0),
+        ("compose::key", Severity::Warning) => Some(1),
+        (_, Severity::Warning) => Some(2),
+        ("compose::key" | "traefik::label" | "traefik::disabled", _) => Some(3),
+        _ => None,
+    };
+    let mut matters: Vec<_> = said.iter().filter_map(|it| Some((rank(it)?, it))).collect();
+    matters.sort_by_key(|(rank, _)| *rank);
+    let line = |it: &manifest::Diagnostic| {
+        let file = it.file().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let at = it.position().map_or(file.clone(), |(line, _)| format!("{file}:{line}"));
+        format!("{at}: {}", it.message)
+    };
+    let mut lines: Vec<String> = matters.iter().take(MOST).map(|(_, it)| line(it)).collect();
+    let rest = said.len() - lines.len();
+    if rest > 0 {
+        lines.push(format!("{rest} more: mainstay check"));
+    }
+    lines
 }
 
 fn summary(spec: &StackSpec) -> String {
@@ -125,4 +158,32 @@ fn summary(spec: &StackSpec) -> String {
         parts.push(count(spec.tasks.len(), "task"));
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // a compose file as somebody would have it
+    fn up_counted_what_it_did_not_honour_and_never_said_that_it_stands_for_traefik() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("compose.yaml");
+        let web = (0..12).map(|n| format!("  w{n}: {{ image: 'w:1', blkio_config: {{ weight: 300 }} }}\n"));
+        let text = format!(
+            "services:\n{}  edge: {{ image: 'traefik:v3.0', ports: ['8099:80'] }}\n",
+            web.collect::<String>()
+        );
+        std::fs::write(&file, text).unwrap();
+        let loaded = manifest::load_with(&file, &manifest::Compose::default(), &|_| None).unwrap();
+        let lines = in_lines(&loaded.warnings);
+        assert_eq!(lines.len(), MOST + 1, "{lines:#?}");
+        assert!(
+            lines[0].contains("compose.yaml:14: Mainstay takes the place of service `edge`"),
+            "{lines:#?}"
+        );
+        assert!(lines[1].contains("compose.yaml:2: `blkio_config` is not honoured"), "{lines:#?}");
+        assert!(lines[MOST].ends_with(" more: mainstay check"), "{lines:#?}");
+        assert!(in_lines(&[]).is_empty());
+    }
 }

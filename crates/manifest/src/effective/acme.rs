@@ -74,7 +74,9 @@ fn dns(own: &DnsSpec) -> InlineTable {
         .iter()
         .map(|(name, own)| match own {
             EnvValue::Plain(plain) => (name.as_str(), Value::from(escape(plain, RUNTIME))),
-            EnvValue::Secret(_) | EnvValue::Kept(_) => (name.as_str(), inline_table([("secret", MASK.into())]).into()),
+            EnvValue::Secret(_) | EnvValue::Kept(_) => {
+                (name.as_str(), inline_table([("secret", MASK.into())]).into())
+            }
             EnvValue::Generate(bytes) => {
                 (name.as_str(), inline_table([("generate", i64::from(*bytes).into())]).into())
             }

@@ -230,7 +230,7 @@ fn a_mask_that_a_bracket_ends_does_not_grow() {
 
 #[test]
 fn a_password_like_the_programs_own_name_was_masked_in_its_paths() {
-    let mut redactor = redactor(&[], &["postgres", "password", "correct-horse"]);
+    let mut redactor = redactor(&[RedactKind::Secrets], &["postgres", "password", "correct-horse"]);
     let text = b"/var/lib/postgresql/15: password authentication failed for correct-horse";
     let masked = String::from_utf8(redactor.mask(text).into_owned()).unwrap();
     assert_eq!(masked, "/var/lib/postgresql/15: password authentication failed for [secret]");
