@@ -117,3 +117,128 @@ fn the_team_s_file_is_taken_as_it_is() {
         assert!(loaded.warnings.iter().any(|found| found.message.contains("reach no service")));
     }
 }
+
+/// The team's file with these variables, and a Dockerfile for each of its two services.
+fn staged(variables: &str) -> Option<Result<Loaded, Diagnostics>> {
+    let text = fragment("CFG-05.plosolver.docker-compose.yml")?;
+    let folder = Folder::new(&[
+        ("docker-compose.yml", &text),
+        (".env", variables),
+        ("src/frontend/Dockerfile", "FROM scratch\n"),
+        ("src/backend/Dockerfile", "FROM scratch\n"),
+        ("backups/.keep", ""),
+    ]);
+    let file = |name: &str| format!("src/{name}/Dockerfile");
+    let files = serde_json::json!({ "frontend": file("frontend"), "backend": file("backend") });
+    Some(folder.load(&serde_json::from_value(serde_json::json!({ "dockerfiles": files })).unwrap()))
+}
+
+// req: ENV-07, ENV-08, ENV-11, ENV-12, ENV-13, ENV-23, ENV-27, ENV-28, ENV-29
+#[test]
+fn each_service_gets_the_variables_of_its_stage_and_the_routes_their_hosts() {
+    let stages = [
+        (None, ["postgres", "postgres", "plosolver"], ["dev-secret-key", "jwt-secret-key"]),
+        (
+            Some("CFG-09.plosolver.env"),
+            ["postgres", "postgres", "plosolver"],
+            ["dev-secret-key-change-in-production", "dev-jwt-secret-key-change-in-production"],
+        ),
+        (
+            Some("CFG-10.plosolver.env.production"),
+            ["plosolver_user", "secure_random_password", "plosolver_prod"],
+            ["secure-random-secret-key-32-chars", "secure-random-jwt-secret-key-32-chars"],
+        ),
+    ];
+    for (file, [user, password, database], [secret, token]) in stages {
+        let variables = file.map_or_else(|| Some(String::new()), fragment);
+        let Some(loaded) = variables.and_then(|variables| staged(&variables)) else { return };
+        let spec = loaded.unwrap_or_else(|error| panic!("{error}")).spec;
+        let live = database == "plosolver_prod";
+        let (node, debug) = if live { ("production", "false") } else { ("development", "true") };
+        let (front, forum) = match live {
+            true => ("plosolver.com", "forum.plosolver.com"),
+            false => ("localhost", "forum.localhost"),
+        };
+        let sso = if live { "secure-random-sso-secret" } else { "change-this-secret" };
+        let url = format!("postgresql://{user}:{password}@db:5432/{database}");
+        let backend = [
+            ("DATABASE_URL", &*url),
+            ("FLASK_DEBUG", debug),
+            ("JWT_SECRET_KEY", token),
+            ("SECRET_KEY", secret),
+        ];
+        for (app, wanted) in [
+            ("frontend", &[("NODE_ENV", node), ("REACT_APP_API_URL", "/api")][..]),
+            ("backend", &backend),
+            ("db", &[("POSTGRES_DB", database), ("POSTGRES_PASSWORD", password), ("POSTGRES_USER", user)]),
+            ("discourse", &[("DISCOURSE_HOSTNAME", forum), ("DISCOURSE_SSO_SECRET", sso)]),
+        ] {
+            let env = &spec.apps[&app.parse().unwrap()].env;
+            let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+            assert_eq!(env, wanted, "{app} with {file:?}");
+        }
+        let routes = |host: &str| {
+            let site = spec.sites.iter().find(|site| site.hosts == [host]);
+            site.map(|site| site.routes.len())
+        };
+        assert_eq!((routes(front), routes(forum)), (Some(2), Some(1)), "{file:?}");
+    }
+}
+
+// req: ENV-19, ENV-26
+#[test]
+fn keys_of_the_other_stage_are_warned_about_and_https_needs_an_address_for_mail() {
+    let (Some(development), Some(production)) =
+        (fragment("CFG-09.plosolver.env"), fragment("CFG-10.plosolver.env.production"))
+    else {
+        return;
+    };
+    let said = |variables: &str| {
+        let loaded = staged(variables).unwrap().unwrap_or_else(|error| panic!("{error}"));
+        loaded.warnings.iter().map(|found| found.message.clone() + "\n").collect::<String>()
+    };
+    assert!(!said(&development).contains("is a key") && !said(&production).contains("is a key"));
+    let live = said(&production.replace("pk_live_", "pk_test_"));
+    let warning = "`STRIPE_PUBLISHABLE_KEY` is a key for tests, and the stack is in production";
+    assert!(live.contains(warning) && !live.contains("STRIPE_SECRET_KEY` is"), "{live}");
+    let test = said(&development.replace("sk_test_", "sk_live_"));
+    let warning = "`STRIPE_SECRET_KEY` is a key that moves money, and the stack is in development";
+    assert!(test.contains(warning), "{test}");
+
+    let without = production.replace("ACME_EMAIL=admin@plosolver.com\n", "");
+    let refused = staged(&without).unwrap().unwrap_err().render(false);
+    assert!(refused.contains("HTTPS is enabled, and resolver `letsencrypt` has no e-mail"), "{refused}");
+    assert!(refused.contains("set ACME_EMAIL"), "{refused}");
+}
+
+// req: QUIRK-26
+#[test]
+fn placeholder_domains_are_warned_about_and_no_authority_is_asked_for_them() {
+    let Some(labels) = fragment("CFG-12.plosolver.discovery-labels.yml") else { return };
+    let labels: String = labels.lines().map(|line| format!("    {line}\n")).collect();
+    let traefik = "services:\n  traefik:\n    image: traefik:v2.10\n    command: [--entrypoints.web.address=:80, --entrypoints.websecure.address=:443, --certificatesresolvers.le.acme.email=a@b.de, --certificatesresolvers.le.acme.httpchallenge.entrypoint=web]\n    ports: ['80:80', '443:443']\n";
+    for (host, is_placeholder) in
+        [("domain.com", true), ("your-domain.com", true), ("yourdomain.com", true), ("plosolver.com", false)]
+    {
+        let own = labels.replace("domain.com", host);
+        let text = format!(
+            "{traefik}  service-name:\n    image: x\n{own}      - traefik.http.routers.service-name.tls.certresolver=le\n"
+        );
+        let loaded = Folder::new(&[("compose.yaml", &text)]).load(&Compose::default());
+        let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
+        let said: String = loaded.warnings.iter().map(|found| found.message.clone() + "\n").collect();
+        for part in [
+            format!("`{host}` stands for a name of your own"),
+            format!("no certificate is asked for `{host}`"),
+        ] {
+            assert_eq!(said.contains(&part), is_placeholder, "{part}: {said}");
+        }
+        assert_eq!(loaded.text.contains("tls = \"acme\""), !is_placeholder, "{}", loaded.text);
+    }
+    for host in ["api.domain.com", "www.example.org"] {
+        assert!(manifest::is_placeholder(host), "{host}");
+    }
+    for host in ["mydomain.company", "notdomain.com"] {
+        assert!(!manifest::is_placeholder(host), "{host}");
+    }
+}

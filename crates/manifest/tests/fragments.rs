@@ -51,7 +51,7 @@ fn plot_palette() {
     );
 }
 
-// req: CFG-09
+// req: CFG-09, ENV-20, ENV-21, ENV-30, ENV-31
 #[test]
 fn plosolver_development() {
     check(
@@ -83,7 +83,7 @@ fn plosolver_development() {
     );
 }
 
-// req: CFG-10
+// req: CFG-10, ENV-20, ENV-21, ENV-30, ENV-31
 #[test]
 fn plosolver_production_is_chosen_by_its_name() {
     check(

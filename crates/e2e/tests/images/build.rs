@@ -45,7 +45,7 @@ fs.writeFileSync("dist/index.html", page);
 }
 
 // req: CONT-18
-// req: CONT-20
+// req: CONT-20, ENV-07, ENV-10
 #[test]
 fn a_frontend_with_two_stages_is_built_in_the_mode_that_its_argument_says() {
     for mode in ["production", "development"] {
@@ -69,7 +69,7 @@ fn a_frontend_with_two_stages_is_built_in_the_mode_that_its_argument_says() {
     }
 }
 
-// req: CONT-19
+// req: CONT-19, ENV-32
 #[test]
 fn a_python_backend_is_built_and_runs_as_its_own_user() {
     images::python();

@@ -56,8 +56,7 @@ pub fn read(
     variables: &dyn Fn(&str) -> Option<String>,
     report: &mut Report,
 ) -> Fixed {
-    let switch = |name: &str| variables(name).map(|text| !matches!(&*text, "false" | "0" | ""));
-    let https = switch("TRAEFIK_HTTPS_ENABLED");
+    let https = https(variables);
     let mut doors = doors(settings, published, report);
     if !is_there && doors.is_empty() {
         // Traefik runs elsewhere: these are the names that everybody gives its entry points.
@@ -82,7 +81,7 @@ pub fn read(
     });
     let network = settings.get("providers.docker.network");
     let default_rule = settings.get("providers.docker.defaultrule").map(|own| own.text().to_owned());
-    let dashboard = dashboard(settings, published, switch("TRAEFIK_DASHBOARD_ENABLED"), report);
+    let dashboard = dashboard(settings, published, switch("TRAEFIK_DASHBOARD_ENABLED", variables), report);
     ignored(settings, report);
     Fixed {
         doors,
@@ -92,6 +91,15 @@ pub fn read(
         dashboard,
         https,
     }
+}
+
+/// Whether there is HTTPS at all, where a variable says.
+pub fn https(variables: &dyn Fn(&str) -> Option<String>) -> Option<bool> {
+    switch("TRAEFIK_HTTPS_ENABLED", variables)
+}
+
+fn switch(name: &str, variables: &dyn Fn(&str) -> Option<String>) -> Option<bool> {
+    variables(name).map(|text| !matches!(&*text, "false" | "0" | ""))
 }
 
 fn doors(settings: &Settings, published: &Published, report: &mut Report) -> Vec<Door> {

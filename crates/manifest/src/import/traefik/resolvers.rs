@@ -27,7 +27,8 @@ impl Resolver {
     }
 }
 
-/// Reads them. `named`: those that a router names, in any order. `variables` know `ACME_EMAIL`.
+/// Reads them. `named`: those that a router names, in any order. `variables` know `ACME_EMAIL`, without which there is no HTTPS that a variable
+/// switches on.
 pub fn read(
     settings: &Settings,
     named: &BTreeSet<String>,
@@ -78,6 +79,11 @@ fn resolver(
             "" => "there is no e-mail: set ACME_EMAIL".to_owned(),
             mail => format!("the e-mail is {mail}, from ACME_EMAIL"),
         });
+    }
+    if email.is_empty() && super::fixed::https(variables) == Some(true) {
+        let message = format!("HTTPS is enabled, and resolver `{name}` has no e-mail");
+        let found = report.error("traefik::acme", message);
+        found.at(span.clone(), "its authority has nobody to warn").help("set ACME_EMAIL");
     }
     if !email.is_empty() {
         entries.push(("email", node::text(email, &email_span)));

@@ -36,9 +36,20 @@ const SETTINGS: [(&str, &[(&str, &str)]); 1] = [(
     ],
 )];
 
+/// Beginnings of a payment service's keys, and whether money moves with them.
+const KEYS: [(&str, bool); 6] = [
+    ("sk_test_", false),
+    ("pk_test_", false),
+    ("rk_test_", false),
+    ("sk_live_", true),
+    ("pk_live_", true),
+    ("rk_live_", true),
+];
+
 /// Says all of it.
 pub fn check(cx: &mut Cx<'_>) {
     unread(cx);
+    payments(cx);
     for (name, service) in cx.services() {
         debugging(cx, name, service);
         settings(cx, name, service);
@@ -89,9 +100,39 @@ fn names<'n>(node: &'n Node, found: &mut BTreeSet<&'n str>) {
     }
 }
 
+/// A payment service's keys for tests in production, or those that move money in development.
+fn payments(cx: &mut Cx<'_>) {
+    let (live, test) = (production(cx), stands(cx, &["development", "dev", "test"]));
+    let Some((_, first)) = cx.services().first() else { return };
+    let at = first.key.clone().unwrap_or(first.span.clone());
+    let own = cx.services().iter().flat_map(|(_, service)| pairs(service.get("environment")));
+    let own =
+        own.filter_map(|pair| Some((pair.name, pair.value.as_ref()?.scalar()?.into_owned(), pair.span)));
+    let given =
+        cx.input.dotenv.iter().filter_map(|name| Some((name.clone(), (cx.input.lookup)(name)?, at.clone())));
+    let mut seen = BTreeSet::new();
+    for (name, value, span) in own.chain(given).collect::<Vec<_>>() {
+        let Some((_, moves)) = KEYS.iter().find(|(start, _)| value.starts_with(start)) else { continue };
+        let (key, stage) = match (live, test, *moves) {
+            (true, _, false) => ("for tests", "production"),
+            (false, true, true) => ("that moves money", "development"),
+            _ => continue,
+        };
+        if seen.insert(name.clone()) {
+            let message = format!("`{name}` is a key {key}, and the stack is in {stage}");
+            cx.warn(message, &span, "the other kind of key belongs here");
+        }
+    }
+}
+
 /// Where the stack is in production: the environment or one of the services says so.
 fn production(cx: &Cx<'_>) -> bool {
-    let is = |value: &str| matches!(value.to_ascii_lowercase().as_str(), "production" | "prod");
+    stands(cx, &["production", "prod"])
+}
+
+/// Where the environment or one of the services says that the stack is in this stage.
+fn stands(cx: &Cx<'_>, words: &[&str]) -> bool {
+    let is = |value: &str| words.contains(&value.to_ascii_lowercase().as_str());
     let said = STAGES.iter().filter_map(|name| (cx.input.lookup)(name)).any(|value| is(&value));
     let service = |service: &Node| {
         let all = pairs(service.get("environment"));
