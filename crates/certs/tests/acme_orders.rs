@@ -105,3 +105,20 @@ fn tasks_of_a_runtime_can_do_it() {
     spawned(acme::ask(&wish, &store, &edge));
     spawned(acme::revoke(&wish, None, &store, &edge));
 }
+
+#[tokio::test]
+async fn tasks_that_begin_together_share_an_account() {
+    let edge = Edge::open();
+    let pebble = pebble(&edge, Options::default());
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let wishes = ["a.test", "b.test", "c.test"].map(|name| wish(&edge, vec![authority(&pebble)], &[name]));
+    let [a, b, c] = &wishes;
+    let all = tokio::join!(
+        acme::obtain(a, &store, &edge),
+        acme::obtain(b, &store, &edge),
+        acme::obtain(c, &store, &edge)
+    );
+    assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok(), "{all:?}");
+    assert_eq!((pebble.orders(), pebble.said("accounts in memory")), (3, 1), "{}", pebble.log());
+}

@@ -27,13 +27,19 @@ pub(super) struct Saved {
 /// The account at this authority, made if there is none yet.
 pub(super) async fn open(authority: &AuthoritySpec, store: &Store, clock: Clock) -> Result<Ours, Trouble> {
     let client = Client::new(authority, clock)?;
-    let account = match saved(authority, store)? {
-        Some(saved) => {
-            let builder = Account::builder_with_http(Box::new(client.clone()));
-            builder.from_credentials(saved.credentials).await
+    let found = match saved(authority, store)? {
+        Some(found) => found,
+        None => {
+            // Whoever came first makes it for all.
+            let _alone = store.accounts.lock().await;
+            match saved(authority, store)? {
+                Some(found) => found,
+                None => return make(authority, store, client).await,
+            }
         }
-        None => return make(authority, store, client).await,
     };
+    let builder = Account::builder_with_http(Box::new(client.clone()));
+    let account = builder.from_credentials(found.credentials).await;
     let account = account.map_err(|error| Trouble::of(&error, client.retry_after()))?;
     Ok(Ours { account, client })
 }

@@ -15,10 +15,12 @@
 
 use super::limits::{self, Limits};
 use super::meta::Meta;
+use super::plan;
 use crate::{CertError, Pair, files};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 /// Larger files are none of ours.
 const MOST: u64 = 1 << 20;
@@ -37,6 +39,8 @@ pub struct Store {
     limits: Vec<(String, Limits)>,
     /// Held where a file that all of them share is read and written.
     pub(super) shared: Mutex<()>,
+    /// Held while an account is made: tasks that begin together share it.
+    pub(super) accounts: tokio::sync::Mutex<()>,
 }
 
 /// One certificate's folder.
@@ -68,7 +72,12 @@ impl Store {
             sys::folder::make(&path, 0o700, None).map_err(|error| file(&path, error))?;
         }
         sys::folder::make(folder, 0o700, None).map_err(|error| file(folder, error))?;
-        Ok(Self { folder: folder.to_owned(), limits: Vec::new(), shared: Mutex::new(()) })
+        Ok(Self {
+            folder: folder.to_owned(),
+            limits: Vec::new(),
+            shared: Mutex::default(),
+            accounts: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Holds orders at this authority to these limits, in place of those that are known of it.
@@ -116,6 +125,17 @@ impl Store {
     /// It cannot be removed.
     pub fn served(&self, names: &[String]) -> Result<(), CertError> {
         self.remove_files(&self.entry(names), &[FORMER_CHAIN, FORMER_KEY])
+    }
+
+    /// Takes over a pair that came from elsewhere. It is renewed as others are, by the first authority of the wish.
+    ///
+    /// # Errors
+    /// It cannot be written, or what is stored there cannot be read.
+    pub fn import(&self, names: &[String], pair: &Pair, now: SystemTime) -> Result<(), CertError> {
+        let mut meta = self.look(names)?.unwrap_or_default().meta;
+        meta = Meta { order: meta.order.take(), names: pair.facts.names.clone(), ..Meta::default() };
+        meta.renew = Some(plan::renewal(&pair.facts, None, now));
+        self.keep_pair(names, pair, &meta)
     }
 
     /// Forgets a certificate, its order and its failures.
@@ -265,3 +285,7 @@ fn file(path: &Path, source: io::Error) -> CertError {
         next: "the keeper's user has to be able to read and write it",
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -96,7 +96,8 @@ pub async fn revoke(
     store.keep_meta(&wish.names, &meta).map_err(|error| never(error.to_string()))
 }
 
-/// Gives the account at this authority another key (RFC 8555 section 7.3.5).
+/// Gives the account at this authority another key (RFC 8555 section 7.3.5). The key is made by the library and known here only when the
+/// authority has taken it: who is killed in between has lost the account, and removes its file for another one.
 ///
 /// # Errors
 /// The authority does not take it; the former key stays in use.

@@ -1,0 +1,59 @@
+//! The store without an authority: what is interrupted, what is broken, what comes from elsewhere.
+
+use super::*;
+use crate::local::LocalAuthority;
+use std::time::Duration;
+
+fn names() -> Vec<String> {
+    ["shop.test".to_owned()].into()
+}
+
+/// A whole second, as certificates count.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000)
+}
+
+fn pair(home: &Path, now: SystemTime) -> Pair {
+    LocalAuthority::open(home).unwrap().issue(&names(), now).unwrap()
+}
+
+#[test]
+fn a_swap_that_was_interrupted_leaves_the_pair_before() {
+    let home = tempfile::tempdir().unwrap();
+    let now = now();
+    let (first, second) = (pair(home.path(), now), pair(home.path(), now));
+    let store = Store::open(&home.path().join("acme")).unwrap();
+    store.keep_pair(&names(), &first, &Meta::default()).unwrap();
+    let entry = store.entry(&names());
+    // As far as the new key, and no further.
+    std::fs::copy(entry.join(KEY), entry.join(FORMER_KEY)).unwrap();
+    write(&entry.join(KEY), second.key.as_bytes(), 0o600).unwrap();
+    let held = store.look(&names()).unwrap().unwrap();
+    assert_eq!(held.pair, Some(first));
+    store.keep_pair(&names(), &second, &Meta::default()).unwrap();
+    assert_eq!(store.look(&names()).unwrap().unwrap().pair, Some(second));
+}
+
+#[test]
+fn a_folder_s_name_means_nothing_in_a_path() {
+    let name = |name: &str| folder_name(&[name.to_owned()]);
+    assert_eq!(name("*.Example.org"), "_wildcard.example.org");
+    assert_eq!([name("../../etc/passwd"), name(""), name("..")], ["_.._etc_passwd", "_", "_"]);
+    assert_eq!((name("2001:db8::1"), name(&"a".repeat(300)).len()), ("2001:db8::1".to_owned(), 253));
+}
+
+#[test]
+fn a_pair_from_elsewhere_is_kept_and_renewed_in_its_time() {
+    let home = tempfile::tempdir().unwrap();
+    let now = now();
+    let own = pair(home.path(), now);
+    let store = Store::open(&home.path().join("acme")).unwrap();
+    store.import(&names(), &own, now).unwrap();
+    let held = store.look(&names()).unwrap().unwrap();
+    let renew = held.meta.renew.unwrap();
+    assert!(renew > now && renew < own.facts.not_after - Duration::from_secs(86400));
+    assert_eq!((held.pair, held.meta.directory), (Some(own), None));
+    store.remove(&names()).unwrap();
+    assert_eq!(store.look(&names()).unwrap(), None);
+    assert!(store.entries().unwrap().is_empty());
+}
