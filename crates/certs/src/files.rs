@@ -149,7 +149,7 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn read(path: &Path) -> Result<String, CertError> {
+pub(crate) fn read(path: &Path) -> Result<String, CertError> {
     let read = || {
         let bytes = sys::folder::read_plain(path, MOST)?;
         String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "is no text"))

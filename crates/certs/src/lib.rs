@@ -3,6 +3,7 @@
 //! - [`acme`]: authorities that everybody trusts, and others that speak the same protocol.
 //! - [`local`]: an authority of this home's own, which signs local names only.
 //! - [`files`]: pairs that somebody else made.
+//! - [`roots`]: authorities of clients' certificates.
 //! - [`service`]: certificates of data services, in files that their servers read.
 //! - [`trust`]: whether this host trusts the local authority, and how that is brought about.
 //! - [`ticket`]: keys of resumption tickets.
@@ -14,6 +15,7 @@ pub mod acme;
 mod error;
 pub mod files;
 pub mod local;
+pub mod roots;
 pub mod service;
 pub mod ticket;
 pub mod trust;

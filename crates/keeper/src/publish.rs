@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wire::snapshot::{
-    Aside, Ban, Certificate, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey, Upstream,
-    UpstreamState,
+    Aside, Ban, Certificate, ClientCerts, Endpoint, Handler, Route, Site, Snapshot, StickyKey, TicketKey,
+    Upstream, UpstreamState,
 };
 
 /// Everything a snapshot is made from.
@@ -96,6 +96,23 @@ fn running_sites(stack: &Stack, active: &Revision) -> Arc<[Site]> {
     shown.collect()
 }
 
+/// The same with what is known of certificates now: whom clients' have to be signed by.
+fn secured(certificates: &Certificates, active: &Revision, sites: Arc<[Site]>) -> Arc<[Site]> {
+    if active.spec.sites.iter().all(|spec| spec.client_certs.is_none()) {
+        return sites;
+    }
+    let one = |(spec, site): (&SiteSpec, &Site)| {
+        let mut site = site.clone();
+        if let Some(own) = &spec.client_certs {
+            let roots = certificates.client_roots(&own.roots).to_owned();
+            site.hash = model::id::fnv1a(format!("{} {} {roots}", site.hash, own.required).as_bytes());
+            site.client_certs = Some(ClientCerts { roots, required: own.required });
+        }
+        site
+    };
+    active.spec.sites.iter().zip(sites.iter()).map(one).collect()
+}
+
 /// All apps that answer a route were stopped by an administrator.
 fn is_stopped(stack: &Stack, route: &RouteSpec) -> bool {
     match &route.handler {
@@ -120,7 +137,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     let served = served.filter_map(|stack| Some((stack, stack.active.as_ref()?)));
     for (stack, active) in served.clone() {
         snapshot.trusted.extend(&active.spec.trusted);
-        all_sites.push(running_sites(stack, active));
+        all_sites.push(secured(sources.certificates, active, running_sites(stack, active)));
         snapshot.logs.insert(stack.name.to_string(), log_folder::place(&active.spec.logs));
         let apps = active.apps().map(|(name, _)| app(sources, stack.app_id(name)));
         snapshot.upstreams.extend(apps);
@@ -142,7 +159,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     snapshot.bans = sources.bans.to_vec();
     snapshot.sticky_key = sources.sticky_key.clone();
     snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
-    let certificates: Arc<[Certificate]> = sources.certificates.published().into();
+    let certificates = Arc::clone(sources.certificates.published());
     if !certificates.is_empty() {
         snapshot.ticket_keys = sources.ticket_keys.to_vec();
     }

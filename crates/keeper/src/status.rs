@@ -137,7 +137,8 @@ impl Keeper {
             .collect();
         let addresses = revision.into_iter().flat_map(Revision::addresses);
         let unserved = addresses.filter_map(|address| self.unserved.get(address).cloned());
-        let problems: Vec<String> = unserved.chain(self.sick_servers(revision)).collect();
+        let unsure = revision.into_iter().flat_map(|it| self.certificates.client_problems(it));
+        let problems: Vec<String> = unserved.chain(self.sick_servers(revision)).chain(unsure).collect();
         api::StackStatus {
             name: stack.name.to_string(),
             manifest: stack.manifest.clone(),

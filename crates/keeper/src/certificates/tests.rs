@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::stack::tests::{app, spec, stack};
+use certs::local::LocalAuthority;
 use model::spec::{Listen, StackSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +24,11 @@ fn write(path: &Path, text: &str) {
 
 fn keep(certificates: &mut Certificates, stack: &Stack) {
     certificates.keep([stack].into_iter(), SystemTime::now());
+}
+
+fn look(certificates: &mut Certificates, stack: &Stack) {
+    certificates.look(SystemTime::now());
+    keep(certificates, stack);
 }
 
 /// The same site with a certificate, and a snapshot made of it.
@@ -73,12 +79,15 @@ fn leaves_are_renewed_before_they_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut certificates = Certificates::new(folder.path().join("certs"));
     keep(&mut certificates, &secure(TlsSpec::Local));
-    let first = certificates.published();
+    let first = Arc::clone(certificates.published());
+    let stack = secure(TlsSpec::Local);
     let day = Duration::from_secs(24 * 3600);
     certificates.look(SystemTime::now() + 50 * day);
-    assert_eq!(certificates.published(), first);
+    keep(&mut certificates, &stack);
+    assert_eq!(*certificates.published(), first);
     certificates.look(SystemTime::now() + 65 * day);
-    assert_ne!(certificates.published(), first);
+    keep(&mut certificates, &stack);
+    assert_ne!(*certificates.published(), first);
 }
 
 #[test]
@@ -102,14 +111,14 @@ fn a_broken_new_pair_keeps_the_old_and_says_so() {
     write(&cert, &one.chain);
     write(&key, &one.key);
     certificates.check(revision).unwrap();
-    certificates.look(SystemTime::now());
+    look(&mut certificates, &stack);
     let served = |certificates: &Certificates| certificates.published()[0].chain.clone();
     assert_eq!(served(&certificates), one.chain);
     assert_eq!(certificates.status(SystemTime::now())[0].problems, Vec::<String>::new());
 
     // Half of a new pair is there.
     write(&cert, &two.chain);
-    certificates.look(SystemTime::now());
+    look(&mut certificates, &stack);
     assert_eq!(served(&certificates), one.chain);
     let problems = certificates.status(SystemTime::now())[0].problems.join("\n");
     assert!(
@@ -118,7 +127,53 @@ fn a_broken_new_pair_keeps_the_old_and_says_so() {
     );
 
     write(&key, &two.key);
-    certificates.look(SystemTime::now());
+    look(&mut certificates, &stack);
     assert_eq!(served(&certificates), two.chain);
     assert_eq!(certificates.status(SystemTime::now())[0].problems, Vec::<String>::new());
+}
+
+// A wildcard of the user's own was beaten by the local authority's certificate for the exact name.
+#[test]
+fn a_pair_for_its_names_is_served_to_the_sites_it_covers_and_nothing_else_is_made_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = LocalAuthority::open(&folder.path().join("own")).unwrap();
+    let own = authority.issue(&["*.test".to_owned()], SystemTime::now()).unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    write(&cert, &own.chain);
+    write(&key, &own.key);
+    let mut stack = secure(TlsSpec::Local);
+    let active = stack.active.as_mut().unwrap();
+    let mut spec = StackSpec::clone(&active.spec);
+    spec.certificates = vec![PairSpec { cert, key }];
+    active.spec = Arc::new(spec);
+    let mut certificates = Certificates::new(folder.path().join("certs"));
+    certificates.check(stack.active.as_ref().unwrap()).unwrap();
+    keep(&mut certificates, &stack);
+    let published = certificates.published();
+    assert_eq!((published.len(), &published[0].chain), (1, &own.chain));
+    assert_eq!(published[0].hosts, ["*.test", "web.test"]);
+    assert!(!folder.path().join("certs").exists(), "an authority nobody asked for");
+}
+
+#[test]
+fn client_certificates_are_asked_for_by_the_list_in_the_file_and_without_one_nobody_gets_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("clients.pem");
+    let mut stack = secure(TlsSpec::Local);
+    let active = stack.active.as_mut().unwrap();
+    let mut spec = StackSpec::clone(&active.spec);
+    spec.sites[0].client_certs = Some(model::site::ClientCertSpec { roots: roots.clone(), required: true });
+    active.spec = Arc::new(spec);
+    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let revision = stack.active.as_ref().unwrap();
+    assert!(certificates.check(revision).unwrap_err().to_string().contains("clients.pem"));
+    keep(&mut certificates, &stack);
+    assert_eq!(certificates.client_roots(&roots), "");
+    let problems: Vec<String> = certificates.client_problems(revision).collect();
+    assert!(problems[0].contains("web.test") && problems[0].contains("nobody gets in"), "{problems:?}");
+    let authority = LocalAuthority::open(&folder.path().join("clients")).unwrap();
+    write(&roots, authority.root());
+    certificates.look(SystemTime::now());
+    assert_eq!(certificates.client_roots(&roots), authority.root());
+    assert_eq!(certificates.client_problems(revision).count(), 0);
 }
