@@ -2,6 +2,7 @@
 //!
 //! Options of every verb stand before or after it. `docs/cli.md` is made of this file's help texts (`cargo xtask generate`).
 
+mod certs;
 mod compose;
 mod daily;
 mod docker;
@@ -16,6 +17,7 @@ mod upkeep;
 mod views;
 mod why;
 
+pub use certs::{CertsArgs, CertsVerb, ImportCertArgs, RenewArgs, RevokeArgs, RootArgs};
 use clap::{Args, Parser, Subcommand};
 pub use compose::ComposeArgs;
 pub use daily::{DownArgs, PsArgs, StatsArgs};
@@ -33,7 +35,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 pub use upgrade::{KeeperArgs, UpgradeArgs};
-pub use upkeep::{AddBanArgs, BansArgs, BansVerb, CertsArgs, CertsVerb, CleanupArgs, LiftBanArgs, RootArgs};
+pub use upkeep::{AddBanArgs, BansArgs, BansVerb, CleanupArgs, LiftBanArgs};
 pub use views::{HistoryArgs, LogsArgs, PortsArgs, Sort, StatusArgs, TopArgs};
 pub use why::WhyArgs;
 
@@ -241,7 +243,7 @@ pub enum Verb {
     Data(DataArgs),
     /// Remove what the stack does not own any more, after showing it
     Cleanup(CleanupArgs),
-    /// Show certificates, or have the local authority trusted
+    /// Show certificates, renew or revoke one, serve one of your own, have the local authority trusted
     Certs(CertsArgs),
     /// Show who is refused for a while, or change it
     Bans(BansArgs),

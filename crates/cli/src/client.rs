@@ -11,8 +11,8 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
     self, Accepted, BanRequest, BanStatus, Detail, ExecPlace, ExecRequest, HistoryEntry, HistoryQuery,
-    LiftRequest, ReloadRequest, ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
-    UpgradeAccepted, UpgradeRequest,
+    Imported, LiftRequest, NewPair, ReloadRequest, RenewRequest, Renewed, Revoke, ScaleRequest,
+    SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted, UpgradeRequest,
 };
 use keeper::why::Question;
 use serde::Serialize;
@@ -23,6 +23,8 @@ use tokio::net::UnixStream;
 
 /// Longest time for an answer: answers come when a change is recorded, not when it is done.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// The same where a certificate authority is asked meanwhile.
+const AUTHORITY: Duration = Duration::from_secs(180);
 /// Largest answer.
 const MAX_ANSWER: usize = 16 << 20;
 
@@ -73,12 +75,13 @@ impl From<CallError> for Failure {
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
     /// The keeper that listens on this socket, if one does.
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, patience: DEADLINE }
     }
 
     /// Whether somebody listens.
@@ -173,6 +176,28 @@ impl Client {
         self.call(Method::POST, "/v1/bans/lift", request)
     }
 
+    /// `POST /v1/certs/renew`.
+    pub fn renew_certs(&self, request: &RenewRequest) -> Result<Renewed, CallError> {
+        self.call(Method::POST, "/v1/certs/renew", request)
+    }
+
+    /// `POST /v1/certs/revoke`: the authority is asked meanwhile.
+    pub fn revoke_cert(&self, request: &Revoke) -> Result<Renewed, CallError> {
+        let patient = Self { patience: AUTHORITY, ..self.clone() };
+        patient.call(Method::POST, "/v1/certs/revoke", request)
+    }
+
+    /// `PUT /v1/certs/own`.
+    pub fn import_cert(&self, pair: &NewPair) -> Result<Imported, CallError> {
+        self.call(Method::PUT, "/v1/certs/own", pair)
+    }
+
+    /// `DELETE /v1/certs/own/{name}`: of the name only what may stand in a path is sent.
+    pub fn remove_cert(&self, name: &str) -> Result<Imported, CallError> {
+        let name = certs::acme::store::folder_name(&[name.to_owned()]);
+        self.call(Method::DELETE, &format!("/v1/certs/own/{name}"), &())
+    }
+
     /// `GET /metrics`: text.
     pub fn metrics(&self) -> Result<Bytes, CallError> {
         self.bytes(Method::GET, "/metrics", &())
@@ -211,9 +236,9 @@ impl Client {
             .map_err(|error| broken(&error))?;
         let body = serde_json::to_vec(body).map_err(|error| broken(&error))?;
         let answer = runtime.block_on(async {
-            match tokio::time::timeout(DEADLINE, self.exchange(method, path, body)).await {
+            match tokio::time::timeout(self.patience, self.exchange(method, path, body)).await {
                 Ok(answer) => answer,
-                Err(_) => Err(CallError::Broken(format!("no answer within {} s", DEADLINE.as_secs()))),
+                Err(_) => Err(CallError::Broken(format!("no answer within {} s", self.patience.as_secs()))),
             }
         });
         let (status, bytes) = answer?;

@@ -5,12 +5,14 @@ use crate::keeper::Keeper;
 use crate::tasks;
 use model::AppId;
 use model::plan::{Desired, what_is_wrong};
+use std::time::SystemTime;
 
 impl Keeper {
-    /// One for each app that has places whose runs failed too often. A task's failure is told by its own runs.
+    /// One for each certificate that nobody gives, and one for each app that has places whose runs failed too often. A task's failure is told by its own runs.
     pub(crate) fn alerts(&self, desired: &Desired) -> Vec<api::Alert> {
         let apps = desired.apps.keys().filter(|app| !self.is_task(app));
-        apps.filter_map(|app| self.alert(app, desired)).collect()
+        let apps = apps.filter_map(|app| self.alert(app, desired));
+        apps.chain(self.certificates.alerts(SystemTime::now())).collect()
     }
 
     /// Places of each app that are not started again, so that an alert that is over is told from an app that is gone.

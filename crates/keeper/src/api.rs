@@ -16,6 +16,10 @@
 //! | `GET /v1/bans` | | a list of [`BanStatus`] |
 //! | `POST /v1/bans` | [`BanRequest`] | the [`BanStatus`] of it, in a list |
 //! | `POST /v1/bans/lift` | [`LiftRequest`] | the networks that were lifted |
+//! | `POST /v1/certs/renew` | [`RenewRequest`] | [`Renewed`]; `status` tells how it ends |
+//! | `POST /v1/certs/revoke` | [`Revoke`] | [`Renewed`], when the authority has answered; another one is ordered then |
+//! | `PUT /v1/certs/own` | [`NewPair`] | [`Imported`] |
+//! | `DELETE /v1/certs/own/{name}` | | [`Imported`] |
 //! | `GET /metrics` | | text, as Prometheus reads it |
 //! | `POST /v1/upgrade` | [`UpgradeRequest`] | [`UpgradeAccepted`]; how it went stands in `home/bin/programs.json` |
 //! | `POST /v1/shutdown` | | `{}`; everything is stopped in order, then the keeper ends |
@@ -24,6 +28,7 @@
 //! meanwhile), 422 (the manifest has errors) or 500. Answers to changes come when the change is recorded, not when it is done: `status`
 //! tells ([`StackStatus::change`]).
 
+mod certs;
 mod confinement;
 mod exec;
 mod instance;
@@ -32,6 +37,7 @@ mod upgrade;
 mod usage;
 mod views;
 
+pub use certs::{CertificateStatus, Imported, NewPair, RenewRequest, Renewed, Revoke};
 pub use confinement::{EnforcedStatus, ReservedStatus};
 pub use exec::{ExecPlace, ExecRequest};
 pub use instance::InstanceStatus;
@@ -177,27 +183,6 @@ pub struct Status {
     /// What is reserved of it; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<ReservedStatus>,
-}
-
-/// A site's certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificateStatus {
-    /// The site's stack.
-    pub stack: String,
-    /// Host names of the site.
-    pub hosts: Vec<String>,
-    /// Names that the certificate is valid for; empty while there is none.
-    pub names: Vec<String>,
-    /// Who signed it; none while there is none.
-    pub issuer: Option<String>,
-    /// From the local authority.
-    pub local: bool,
-    /// The chain's file, where it comes from one.
-    pub file: Option<PathBuf>,
-    /// When it expires: RFC 3339, UTC.
-    pub not_after: Option<String>,
-    /// What is wrong with it, a line each.
-    pub problems: Vec<String>,
 }
 
 /// The keeper itself.

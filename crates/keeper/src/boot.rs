@@ -9,7 +9,7 @@
 use crate::bans::Bans;
 use crate::beside::{self, Said};
 use crate::builds::{self, Builds};
-use crate::certificates::Certificates;
+use crate::certificates::{self, Certificates};
 use crate::change;
 use crate::edge_host::{self, Recipe};
 use crate::engine_host::EngineHost;
@@ -176,9 +176,10 @@ fn assemble(
     let recipe = Recipe { exe, home: home.clone(), user: user::of_edge(), lifetime: lifetime.clone() };
     let runs = store.runs()?;
     let sticky_key = secrets::sticky_key(&home).map_err(KeeperError::at("the key of cookies"))?;
-    let certificates = Certificates::new(home.certs());
     let handed = Handed::new(&options.handed);
     let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
+    let (told, certificate_events) = mpsc::channel(certificates::QUEUE);
+    let certificates = Certificates::new(home.certs(), told, tasks.clone());
     let networks = Networks::new(&home);
     let keeper = Keeper {
         engine: EngineHost::new(&home),
@@ -215,6 +216,7 @@ fn assemble(
         builds: Builds::new(built),
         metrics_waiting: Vec::new(),
         published: None,
+        sent: None,
         listeners_due: false,
         stats: wire::edge::Stats::default(),
         wear: Wear::new(look),
@@ -228,7 +230,8 @@ fn assemble(
         trial_told: false,
         tasks,
     };
-    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, looks, shutdown }))
+    let certificates = certificate_events;
+    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, looks, certificates, shutdown }))
 }
 
 impl Keeper {

@@ -2,9 +2,9 @@
 //! which answers when the change is recorded ([`crate::wish`]).
 
 use crate::api::{
-    Accepted, BanRequest, BanStatus, ExecPlace, ExecRequest, Failure, HistoryEntry, HistoryQuery,
-    LiftRequest, ReloadRequest, ScaleRequest, SignalRequest, StackRequest, Status, StatusQuery, TaskStarted,
-    UpgradeAccepted, UpgradeRequest,
+    Accepted, BanRequest, BanStatus, ExecPlace, ExecRequest, Failure, HistoryEntry, HistoryQuery, Imported,
+    LiftRequest, NewPair, ReloadRequest, RenewRequest, Renewed, Revoke, ScaleRequest, SignalRequest,
+    StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted, UpgradeRequest,
 };
 use crate::error::KeeperError;
 use crate::home::Home;
@@ -20,7 +20,8 @@ use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
-type Answer<T = Accepted> = oneshot::Sender<Result<T, KeeperError>>;
+/// Where an answer goes.
+pub(crate) type Answer<T = Accepted> = oneshot::Sender<Result<T, KeeperError>>;
 
 /// A call, and where its answer goes.
 pub(crate) enum Call {
@@ -39,6 +40,10 @@ pub(crate) enum Call {
     Bans(Answer<Vec<BanStatus>>),
     Ban(BanRequest, Answer<Vec<BanStatus>>),
     Lift(LiftRequest, Answer<Vec<IpNet>>),
+    Renew(RenewRequest, Answer<Renewed>),
+    Revoke(Revoke, Answer<Renewed>),
+    Import(NewPair, Answer<Imported>),
+    RemoveOwn(String, Answer<Imported>),
     Upgrade(UpgradeRequest, Answer<UpgradeAccepted>),
     Shutdown(oneshot::Sender<()>),
 }
@@ -67,6 +72,10 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, hom
         .route("/v1/stacks/{stack}/apps/{app}/exec", post(exec))
         .route("/v1/bans", get(bans).post(ban))
         .route("/v1/bans/lift", post(lift))
+        .route("/v1/certs/renew", post(renew))
+        .route("/v1/certs/revoke", post(revoke))
+        .route("/v1/certs/own", put(import))
+        .route("/v1/certs/own/{name}", delete(remove_own))
         .route("/metrics", get(metrics))
         .route("/v1/upgrade", post(upgrade))
         .route("/v1/shutdown", post(shutdown))
@@ -189,6 +198,22 @@ async fn ban(State(calls): Calls, Json(request): Json<BanRequest>) -> Response {
 
 async fn lift(State(calls): Calls, Json(request): Json<LiftRequest>) -> Response {
     reply(ask(&calls, |answer| Call::Lift(request, answer)).await)
+}
+
+async fn renew(State(calls): Calls, Json(request): Json<RenewRequest>) -> Response {
+    reply(ask(&calls, |answer| Call::Renew(request, answer)).await)
+}
+
+async fn revoke(State(calls): Calls, Json(request): Json<Revoke>) -> Response {
+    reply(ask(&calls, |answer| Call::Revoke(request, answer)).await)
+}
+
+async fn import(State(calls): Calls, Json(pair): Json<NewPair>) -> Response {
+    reply(ask(&calls, |answer| Call::Import(pair, answer)).await)
+}
+
+async fn remove_own(State(calls): Calls, Path(name): Path<String>) -> Response {
+    reply(ask(&calls, |answer| Call::RemoveOwn(name, answer)).await)
 }
 
 async fn metrics(State(calls): Calls) -> Response {

@@ -240,10 +240,19 @@ impl Keeper {
                 Ok(()) => {
                     edge.unanswered = Some(snapshot.revision);
                     self.published = Some(parts.clone());
+                    self.sent = Some(snapshot.revision);
                 }
                 Err(error) => tracing::warn!(%error, "the edge did not take a snapshot"),
             }
         }
+    }
+
+    /// Those who wait for the edges to serve what they were sent.
+    pub(crate) fn tell_what_is_served(&mut self) {
+        let beside = self.beside.as_ref().map(|beside| &beside.edge);
+        let served = self.edge.iter().chain(beside).map(|edge| edge.revision).min();
+        let sent = self.published.as_ref().and(self.sent);
+        self.certificates.edges_serve(sent, served);
     }
 
     /// The edge ended because everything does: no instance has a claim on it any more.

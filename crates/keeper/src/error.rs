@@ -72,6 +72,9 @@ pub enum KeeperError {
     /// A new program cannot take over.
     #[error("{0}")]
     Trial(String),
+    /// An authority that gives certificates does not do what it was asked.
+    #[error("{0}")]
+    Authority(String),
     /// A wish that makes no sense.
     #[error("{0}")]
     Wrong(String),
@@ -112,7 +115,7 @@ impl KeeperError {
             Self::Unknown(_) | Self::Wrong(_) => 2,
             Self::Locked { .. } | Self::Conflict(_) => 5,
             Self::Trial(_) => 4,
-            Self::Store(_) | Self::Io(_) | Self::At { .. } => 3,
+            Self::Authority(_) | Self::Store(_) | Self::Io(_) | Self::At { .. } => 3,
         }
     }
 
@@ -129,7 +132,7 @@ impl KeeperError {
             | Self::Certificate(_)
             | Self::Overcommitted { .. }
             | Self::HostTaken { .. } => 422,
-            Self::Trial(_) | Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
+            Self::Authority(_) | Self::Trial(_) | Self::Store(_) | Self::Io(_) | Self::At { .. } => 500,
         }
     }
 

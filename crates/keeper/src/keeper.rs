@@ -5,7 +5,7 @@ use crate::api;
 use crate::bans::Bans;
 use crate::beside::{Beside, Said};
 use crate::builds::Builds;
-use crate::certificates::Certificates;
+use crate::certificates::{self, Certificates};
 use crate::control::Call;
 use crate::edge_host::{EdgeEvent, Recipe};
 use crate::ending::Ending;
@@ -110,6 +110,8 @@ pub(crate) struct Keeper {
     pub(crate) listeners_due: bool,
     /// What the edge was sent last, without its revision.
     pub(crate) published: Option<Parts>,
+    /// Revision of the snapshot that was sent last.
+    pub(crate) sent: Option<u64>,
     pub(crate) stats: Stats,
     /// What was seen of instances that wear out.
     pub(crate) wear: Wear,
@@ -156,6 +158,7 @@ pub(crate) struct Inbox {
     pub(crate) servers: mpsc::Receiver<Verdict>,
     pub(crate) builds: mpsc::Receiver<supervisor::build::Report>,
     pub(crate) looks: mpsc::Receiver<Look>,
+    pub(crate) certificates: mpsc::Receiver<certificates::Event>,
     pub(crate) shutdown: watch::Receiver<Shutdown>,
 }
 
@@ -193,6 +196,7 @@ impl Keeper {
                 Some(verdict) = inbox.servers.recv() => self.servers.fold(verdict),
                 Some(report) = inbox.builds.recv() => self.build_ended(report),
                 Some(look) = inbox.looks.recv() => self.memory_seen(look),
+                Some(event) = inbox.certificates.recv() => self.certificates.fold(event, SystemTime::now()),
                 changed = inbox.shutdown.changed() => {
                     let wanted = *inbox.shutdown.borrow();
                     self.shut_down(if changed.is_err() { Shutdown::Orderly } else { wanted });
@@ -201,6 +205,9 @@ impl Keeper {
                 _ = look.tick() => self.look_again(),
                 _ = beat.tick() => self.beat(),
                 _ = files.tick() => {
+                    if self.ending.is_some() || self.options.trial.is_some() {
+                        self.certificates.pause();
+                    }
                     self.certificates.look(SystemTime::now());
                     self.refresh_bans();
                 }
@@ -247,6 +254,7 @@ impl Keeper {
         let tried = active.flat_map(|active| crate::publish::tried(active, &self.found));
         self.servers.keep(tried.collect());
         self.publish();
+        self.tell_what_is_served();
         // After the snapshot: what is spoken on an address is known before its first connection is accepted.
         self.hand_over_listeners();
         self.look_at_coming();

@@ -96,21 +96,41 @@ fn running_sites(stack: &Stack, active: &Revision) -> Arc<[Site]> {
     shown.collect()
 }
 
-/// The same with what is known of certificates now: whom clients' have to be signed by.
+/// The same with what is known of certificates now: whom clients' have to be signed by; and that plain HTTP leads nobody to an HTTPS
+/// that cannot answer, because the certificate was never there. Where clients show certificates it does all the same: without, nobody
+/// gets in.
 fn secured(certificates: &Certificates, active: &Revision, sites: Arc<[Site]>) -> Arc<[Site]> {
-    if active.spec.sites.iter().all(|spec| spec.client_certs.is_none()) {
+    let stack = active.spec.name.as_str();
+    let is_missing = |host: &String| certificates.is_missing(stack, host);
+    let is_open = |spec: &SiteSpec| {
+        matches!(spec.tls, TlsSpec::Acme(_))
+            && spec.client_certs.is_none()
+            && spec.hosts.iter().any(is_missing)
+    };
+    if active.spec.sites.iter().all(|spec| spec.client_certs.is_none() && !is_open(spec)) {
         return sites;
     }
-    let one = |(spec, site): (&SiteSpec, &Site)| {
+    let mut made = Vec::with_capacity(sites.len());
+    for (spec, site) in active.spec.sites.iter().zip(sites.iter()) {
         let mut site = site.clone();
         if let Some(own) = &spec.client_certs {
             let roots = certificates.client_roots(&own.roots).to_owned();
             site.hash = model::id::fnv1a(format!("{} {} {roots}", site.hash, own.required).as_bytes());
             site.client_certs = Some(ClientCerts { roots, required: own.required });
         }
-        site
-    };
-    active.spec.sites.iter().zip(sites.iter()).map(one).collect()
+        if site.https_redirect && is_open(spec) {
+            let (open, hosts): (Vec<String>, Vec<String>) = site.hosts.iter().cloned().partition(is_missing);
+            let hash = |part: &str| model::id::fnv1a(format!("{} {part} {open:?}", site.hash).as_bytes());
+            let plain =
+                Site { hash: hash("open"), hosts: open.clone(), https_redirect: false, ..site.clone() };
+            site = Site { hash: hash("led"), hosts, ..site };
+            made.push(plain);
+        }
+        if !site.hosts.is_empty() {
+            made.push(site);
+        }
+    }
+    made.into()
 }
 
 /// All apps that answer a route were stopped by an administrator.
@@ -159,6 +179,8 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     snapshot.bans = sources.bans.to_vec();
     snapshot.sticky_key = sources.sticky_key.clone();
     snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
+    snapshot.http_challenges = sources.certificates.http_challenges();
+    snapshot.alpn_challenges = sources.certificates.alpn_challenges();
     let certificates = Arc::clone(sources.certificates.published());
     if !certificates.is_empty() {
         snapshot.ticket_keys = sources.ticket_keys.to_vec();

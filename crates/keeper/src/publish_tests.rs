@@ -33,7 +33,7 @@ fn only_ready_and_draining_instances_are_endpoints() {
     }
     let stacks = BTreeMap::from([(stack.name.clone(), stack)]);
     let found = Found::new();
-    let certificates = Certificates::new(PathBuf::new());
+    let certificates = Certificates::new(PathBuf::new(), tokio::sync::mpsc::channel(1).0, Default::default());
     let sources = Sources {
         stacks: &stacks,
         desired: &desired,

@@ -73,6 +73,12 @@ impl Keeper {
             Call::Bans(answer) => drop(answer.send(Ok(self.list_bans()))),
             Call::Ban(request, answer) => drop(answer.send(self.add_ban(request))),
             Call::Lift(request, answer) => drop(answer.send(self.lift_bans(request.net))),
+            Call::Renew(request, answer) => {
+                drop(answer.send(self.certificates.renew(&request, SystemTime::now())))
+            }
+            Call::Revoke(request, answer) => self.revoke(&request, answer),
+            Call::Import(pair, answer) => drop(answer.send(self.certificates.import(&pair))),
+            Call::RemoveOwn(name, answer) => drop(answer.send(self.certificates.remove(&name))),
             Call::Upgrade(request, answer) => drop(answer.send(self.upgrade(request).await)),
             Call::Shutdown(answer) => {
                 self.end(Ending::Orderly);

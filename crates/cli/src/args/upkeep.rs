@@ -1,4 +1,4 @@
-//! Words of the verbs that keep a host in order: what is removed, certified, refused.
+//! Words of the verbs that keep a host in order: what is removed, refused.
 
 use super::{Place, length, net};
 use clap::{Args, Subcommand};
@@ -18,32 +18,6 @@ pub struct CleanupArgs {
     /// Only show what would be removed
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// `certs`.
-#[derive(Debug, Args)]
-pub struct CertsArgs {
-    /// What to do; without it they are listed
-    #[command(subcommand)]
-    pub verb: Option<CertsVerb>,
-}
-
-/// Verbs of `certs`.
-#[derive(Debug, Subcommand)]
-pub enum CertsVerb {
-    /// Show where the local authority's root certificate is, and how to trust it
-    Root(RootArgs),
-}
-
-/// `certs root`.
-#[derive(Debug, Args)]
-pub struct RootArgs {
-    /// Print the certificate itself
-    #[arg(long, conflicts_with = "install")]
-    pub pem: bool,
-    /// Have this host trust it (Debian and Ubuntu, as root)
-    #[arg(long)]
-    pub install: bool,
 }
 
 /// `bans`.

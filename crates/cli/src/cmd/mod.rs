@@ -40,7 +40,7 @@ pub mod upgrade;
 pub mod version;
 pub mod why;
 
-use crate::args::{BansArgs, BansVerb, CertsArgs, CertsVerb, Verb};
+use crate::args::{BansArgs, BansVerb, Verb};
 use crate::context::Context;
 use crate::error::Failure;
 use ::keeper::image_verbs::Wanted;
@@ -96,8 +96,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Exec(args) => exec::run(context, args),
         Verb::Data(args) => data::run(context, args),
         Verb::Cleanup(args) => cleanup::run(context, &args),
-        Verb::Certs(CertsArgs { verb: None }) => certs::list(context),
-        Verb::Certs(CertsArgs { verb: Some(CertsVerb::Root(args)) }) => certs::root(context, &args),
+        Verb::Certs(args) => certs::run(context, args),
         Verb::Bans(BansArgs { verb: None }) => bans::list(context),
         Verb::Bans(BansArgs { verb: Some(BansVerb::Add(args)) }) => bans::add(context, args),
         Verb::Bans(BansArgs { verb: Some(BansVerb::Lift(args)) }) => bans::lift(context, &args),

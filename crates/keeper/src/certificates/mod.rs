@@ -5,12 +5,17 @@
 //! |---|---|
 //! | [`wanted`] | which certificates the stacks want, and where each comes from |
 //! | [`held`] | pairs that are made here, or loaded from files |
+//! | [`orders`] | certificates from authorities: what is stored, what is due, the tasks that order it |
+//! | [`challenges`] | what authorities have to see at the edge, and who waits until it is there |
 //! | [`client_roots`] | authorities of clients' certificates |
+//! | [`imported`] | pairs that were given to the home |
+//! | [`verbs`] | what people ask for |
 //! | [`status`] | what is shown of all that |
 //!
 //! ```text
 //! wanted (sites of active stacks and candidates) ─▶ keep ─▶ held ─▶ snapshot
-//!                  files that changed, leaves that are due ─▶ look ─┘
+//!                  files that changed, leaves that are due ─▶ look ─┤
+//!        orders that ended, challenges that have to be seen ─▶ fold ─┘
 //! ```
 //! Files are looked at every few seconds by what stands at their path (device, inode, length, times), symbolic links followed:
 //! so a renewal by rename, by another link or in place is seen, without a watcher that loses sight of a replaced folder.
@@ -18,9 +23,13 @@
 //! A name that several certificates are for has, in this order: the files that its site names; a pair for the names in it; what an authority gave;
 //! the local authority's. The snapshot lists them so, and nothing is ordered for a name that has one of the first two.
 
+mod challenges;
 mod client_roots;
 mod held;
+mod imported;
+mod orders;
 mod status;
+mod verbs;
 mod wanted;
 
 use crate::stack::{Revision, Stack};
@@ -28,29 +37,41 @@ use certs::{CertError, files};
 use client_roots::ClientRoots;
 use held::{Held, Local};
 use model::site::{PairSpec, TlsSpec};
+use orders::Orders;
+pub(crate) use orders::{Event, QUEUE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 use wanted::{Seen, Source, Wanted};
 use wire::snapshot::Certificate;
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Certificates {
+    /// Folder of imported pairs.
+    own: PathBuf,
     local: Local,
     /// The revisions that what is held was last chosen by; none: chosen anew.
     seen: Option<Seen>,
     held: BTreeMap<Wanted, Held>,
+    orders: Orders,
     roots: ClientRoots,
+    /// Hosts, behind their stack, that are to have a certificate from an authority and never had one.
+    missing: BTreeSet<(String, String)>,
     /// What the edge gets; made again when something changed.
     published: Arc<[Certificate]>,
 }
 
 impl Certificates {
-    /// None yet; the local authority's files are in `folder`.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// None yet; the local authority's files are in `folder`, those of others below it. What tasks tell goes to `events`.
+    pub(crate) fn new(folder: PathBuf, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
         Self {
+            orders: Orders::new(folder.join("acme"), events, tasks),
+            missing: BTreeSet::new(),
+            own: folder.join("own"),
             local: Local::new(folder),
             seen: None,
             held: BTreeMap::new(),
@@ -65,7 +86,8 @@ impl Certificates {
             match &site.tls {
                 TlsSpec::Local => drop(self.local.open()?),
                 TlsSpec::Files { cert, key } => drop(files::load(cert, key)?),
-                TlsSpec::Off | TlsSpec::Acme(_) => {}
+                TlsSpec::Acme(_) => self.orders.check()?,
+                TlsSpec::Off => {}
             }
             site.client_certs.iter().try_for_each(|own| client_roots::check(&own.roots))?;
         }
@@ -81,8 +103,10 @@ impl Certificates {
         }
         self.seen = Some(seen);
         // First those that others are not needed beside.
-        let pairs = wanted::pairs(&stacks).into_iter().map(|(stack, PairSpec { cert, key })| Wanted {
-            stack: Some(stack),
+        let imported = imported::all(&self.own).into_iter().map(|pair| (None, pair));
+        let pairs = wanted::pairs(&stacks).into_iter().map(|(stack, pair)| (Some(stack), pair));
+        let pairs = imported.chain(pairs).map(|(stack, PairSpec { cert, key })| Wanted {
+            stack,
             hosts: Vec::new(),
             source: Source::Custom { cert, key },
         });
@@ -92,8 +116,15 @@ impl Certificates {
         let sites = wanted::of_sites(&stacks, |stack, host| self.covers(stack, host));
         self.held.retain(|held, _| held.is_custom() || sites.contains(held));
         self.hold(sites, now);
+        self.orders.keep(wanted::wishes(&stacks, |stack, host| self.covers(stack, host)), now);
         self.roots.keep(&stacks);
         self.published = self.publish(&stacks);
+        let wanting = self.held.iter().filter(|(wanted, _)| wanted.source == Source::Authority);
+        let hosts = wanting.flat_map(|(wanted, _)| wanted.hosts.iter().map(move |host| (wanted, host)));
+        let missing = hosts.filter(|(wanted, host)| !self.has(wanted, host));
+        let behind =
+            |(wanted, host): (&Wanted, &String)| (wanted.stack.clone().unwrap_or_default(), host.clone());
+        self.missing = missing.map(behind).collect();
     }
 
     fn hold(&mut self, wanted: BTreeSet<Wanted>, now: SystemTime) {
@@ -110,12 +141,38 @@ impl Certificates {
         self.held.iter().any(|(wanted, held)| wanted.is_custom_of(stack) && held.names(host))
     }
 
+    /// Whether an authority gave a certificate for this host of a site.
+    fn has(&self, wanted: &Wanted, host: &str) -> bool {
+        let names = self.orders.pair(&wanted.hosts).into_iter().flat_map(|pair| &pair.facts.names);
+        names.into_iter().any(|name| certs::covers(name, host))
+    }
+
+    /// Whether a host is to have a certificate from an authority and never had one: who came by plain HTTP would be led to where nobody
+    /// can answer.
+    pub(crate) fn is_missing(&self, stack: &str, host: &str) -> bool {
+        !self.missing.is_empty() && self.missing.contains(&(stack.to_owned(), host.to_owned()))
+    }
+
+    /// Folds what a task tells.
+    pub(crate) fn fold(&mut self, event: Event, now: SystemTime) {
+        if self.orders.fold(event, now) {
+            self.seen = None;
+        }
+    }
+
+    /// Begins nothing any more: this keeper ends, or is on trial.
+    pub(crate) fn pause(&mut self) {
+        self.orders.paused = true;
+    }
+
     /// Loads what changed on the disk, renews what is due, tries again what failed.
     pub(crate) fn look(&mut self, now: SystemTime) {
         let mut changed = false;
         for (wanted, held) in &mut self.held {
             changed |= held.look(wanted, &mut self.local, now);
         }
+        changed |= self.orders.look(now);
+        self.give_up_waiting();
         self.roots.look();
         if changed {
             self.seen = None;
@@ -124,11 +181,16 @@ impl Certificates {
 
     fn publish(&self, stacks: &[&Stack]) -> Arc<[Certificate]> {
         let certificate = |(wanted, held): (&Wanted, &Held)| {
-            let pair = held.pair.as_ref()?;
+            let pair = match &wanted.source {
+                Source::Authority => self.orders.pair(&wanted.hosts)?,
+                _ => held.pair.as_ref()?,
+            };
             // By their own names too: an exact one of another certificate would be found before a wildcard.
             let hosts: BTreeSet<String> = if wanted.is_custom() {
                 let sites = wanted::hosts(stacks, wanted).filter(|host| held.names(host));
                 sites.chain(&pair.facts.names).cloned().collect()
+            } else if wanted.source == Source::Authority {
+                wanted.hosts.iter().filter(|host| self.has(wanted, host)).cloned().collect()
             } else {
                 wanted.hosts.iter().cloned().collect()
             };

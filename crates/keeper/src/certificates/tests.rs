@@ -26,6 +26,11 @@ fn keep(certificates: &mut Certificates, stack: &Stack) {
     certificates.keep([stack].into_iter(), SystemTime::now());
 }
 
+/// None yet, in a folder.
+fn certificates(folder: &Path) -> Certificates {
+    Certificates::new(folder.join("certs"), mpsc::channel(1).0, TaskTracker::new())
+}
+
 fn look(certificates: &mut Certificates, stack: &Stack) {
     certificates.look(SystemTime::now());
     keep(certificates, stack);
@@ -35,7 +40,7 @@ fn look(certificates: &mut Certificates, stack: &Stack) {
 #[test]
 fn the_edge_gets_doors_certificates_and_ticket_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let mut certificates = certificates(folder.path());
     let stack = secure(TlsSpec::Local);
     keep(&mut certificates, &stack);
     let keys = certs::ticket::Tickets::default().at(std::time::Instant::now());
@@ -51,7 +56,7 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
         sticky_key: &wire::snapshot::StickyKey::default(),
         ticket_keys: &keys,
         bans: &[],
-        servers: &crate::servers::Servers::new(tokio::sync::mpsc::channel(1).0, Default::default()),
+        servers: &crate::servers::Servers::new(mpsc::channel(1).0, Default::default()),
     };
     let made = crate::publish::parts(&sources).whole();
     let doors: Vec<_> = made.doors.iter().map(|door| (door.address.port(), door.tls)).collect();
@@ -67,7 +72,7 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
 #[test]
 fn http_only_by_choice_and_without_a_door_for_https() {
     let folder = tempfile::tempdir().unwrap();
-    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let mut certificates = certificates(folder.path());
     keep(&mut certificates, &secure(TlsSpec::Off));
     keep(&mut certificates, &stack(spec(&[("web", app("web", Listen::AnyPort))])));
     assert!(certificates.published().is_empty());
@@ -77,7 +82,7 @@ fn http_only_by_choice_and_without_a_door_for_https() {
 #[test]
 fn leaves_are_renewed_before_they_end() {
     let folder = tempfile::tempdir().unwrap();
-    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let mut certificates = certificates(folder.path());
     keep(&mut certificates, &secure(TlsSpec::Local));
     let first = Arc::clone(certificates.published());
     let stack = secure(TlsSpec::Local);
@@ -99,7 +104,7 @@ fn a_broken_new_pair_keeps_the_old_and_says_so() {
     };
     let (one, two) = (pair("one"), pair("two"));
     let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let mut certificates = certificates(folder.path());
     let stack = secure(TlsSpec::Files { cert: cert.clone(), key: key.clone() });
     let revision = stack.active.as_ref().unwrap();
     assert!(certificates.check(revision).unwrap_err().to_string().contains("cert.pem"));
@@ -146,8 +151,7 @@ fn a_pair_for_its_names_is_served_to_the_sites_it_covers_and_nothing_else_is_mad
     let mut spec = StackSpec::clone(&active.spec);
     spec.certificates = vec![PairSpec { cert, key }];
     active.spec = Arc::new(spec);
-    let mut certificates = Certificates::new(folder.path().join("certs"));
-    certificates.check(stack.active.as_ref().unwrap()).unwrap();
+    let mut certificates = certificates(folder.path());
     keep(&mut certificates, &stack);
     let published = certificates.published();
     assert_eq!((published.len(), &published[0].chain), (1, &own.chain));
@@ -164,7 +168,7 @@ fn client_certificates_are_asked_for_by_the_list_in_the_file_and_without_one_nob
     let mut spec = StackSpec::clone(&active.spec);
     spec.sites[0].client_certs = Some(model::site::ClientCertSpec { roots: roots.clone(), required: true });
     active.spec = Arc::new(spec);
-    let mut certificates = Certificates::new(folder.path().join("certs"));
+    let mut certificates = certificates(folder.path());
     let revision = stack.active.as_ref().unwrap();
     assert!(certificates.check(revision).unwrap_err().to_string().contains("clients.pem"));
     keep(&mut certificates, &stack);

@@ -1,6 +1,7 @@
 //! Which certificates the stacks want, and where each comes from. Pure.
 
 use crate::stack::{Revision, Stack};
+use certs::acme::{Doors, Wish};
 use model::site::{PairSpec, TlsSpec};
 use model::spec::SiteSpec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +98,53 @@ pub(super) fn of_sites(stacks: &[&Stack], covered: impl Fn(&str, &str) -> bool) 
         (!hosts.is_empty()).then(|| Wanted { stack: Some(stack.to_string()), hosts, source })
     };
     wanted.filter_map(one).collect()
+}
+
+/// What authorities are asked for, by the name that the store has for it, and whose it is. Two sites whose first host is the same share a
+/// certificate: so a change that adds names orders it before it is committed, and is in nobody's way.
+pub(super) fn wishes(
+    stacks: &[&Stack],
+    covered: impl Fn(&str, &str) -> bool,
+) -> BTreeMap<String, (Wish, BTreeSet<String>)> {
+    let mut wishes: BTreeMap<String, (Wish, BTreeSet<String>)> = BTreeMap::new();
+    let revisions = stacks.iter().flat_map(|stack| stack.active.iter().chain(&stack.candidate));
+    for (revision, site) in revisions.flat_map(|it| sites(it).map(move |site| (it, site))) {
+        let stack = revision.spec.name.as_str();
+        let (TlsSpec::Acme(own), Some(acme)) = (&site.tls, &revision.spec.acme) else { continue };
+        let names = site.hosts.iter().filter(|host| *host != "*" && !covered(stack, host));
+        let names: Vec<String> = names.cloned().collect();
+        if names.is_empty() {
+            continue;
+        }
+        let of = certs::acme::store::folder_name(&names);
+        match wishes.get_mut(&of) {
+            Some((wish, of_stacks)) => {
+                of_stacks.insert(stack.to_owned());
+                wish.names.extend(names);
+                let mut seen = BTreeSet::new();
+                wish.names.retain(|name| seen.insert(name.clone()));
+            }
+            None => {
+                let (acme, site) = (acme.clone(), own.clone());
+                let wish = Wish { names, acme, site, doors: doors(revision) };
+                wishes.insert(of, (wish, BTreeSet::from([stack.to_owned()])));
+            }
+        }
+    }
+    wishes
+}
+
+/// Where authorities reach a revision: at 80 and 443. One that listens at neither has somebody before it who passes on what comes
+/// there, or an authority that comes elsewhere: then it is its own first ports.
+fn doors(revision: &Revision) -> Doors {
+    let ports = |addresses: &[std::net::SocketAddr]| addresses.iter().map(|it| it.port()).collect::<Vec<_>>();
+    let (http, https) = (ports(revision.http()), ports(revision.https()));
+    let usual = |ports: &[u16], usual: u16| ports.contains(&usual).then_some(usual);
+    let found = Doors { http: usual(&http, 80), https: usual(&https, 443) };
+    if found.http.is_some() || found.https.is_some() {
+        return found;
+    }
+    Doors { http: http.first().copied(), https: https.first().copied() }
 }
 
 /// Which revisions there are: as long as it is the same, so is what they want.

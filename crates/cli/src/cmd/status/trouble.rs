@@ -7,7 +7,9 @@ use keeper::api::{Alert, AppStatus};
 pub fn alert(alert: &Alert, style: Style) -> String {
     let since = alert.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
     let what = plain(alert.text.lines().next().unwrap_or_default());
-    let text = format!("alert{since}: {what} ({})", alert.instances.join(", "));
+    let of =
+        if alert.instances.is_empty() { String::new() } else { format!(" ({})", alert.instances.join(", ")) };
+    let text = format!("alert{since}: {what}{of}");
     format!("{} {text}\n{}", style.state("failed", "✗"), step(&alert.next, style))
 }
 

@@ -1,9 +1,8 @@
-//! `mainstay certs`: the certificates of all sites; `certs root`: the local authority's root, and how to have it trusted.
+//! `mainstay certs root`, `certs trust`: the local authority's root, and how to have it trusted.
 
 use crate::args::RootArgs;
 use crate::context::Context;
 use crate::error::{Code, Failure};
-use crate::ui::Table;
 use keeper::home::Home;
 use serde_json::json;
 use std::io::{self, Write};
@@ -12,48 +11,6 @@ use std::process::Command;
 
 /// Where Debian and its kin take roots from.
 const DEBIAN: &str = "/usr/local/share/ca-certificates/mainstay-local.crt";
-
-/// Shows them.
-pub fn list(context: &Context) -> Result<(), Failure> {
-    let (_, client) = context.keeper()?;
-    let certificates = client.status()?.certificates;
-    let mut out = io::stdout().lock();
-    if context.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&certificates).unwrap_or_default())?;
-        return Ok(());
-    }
-    if certificates.is_empty() {
-        writeln!(out, "no site has HTTPS")?;
-        return Ok(());
-    }
-    let style = context.style();
-    let mut table = Table::new(&["SITE", "STACK", "FROM", "EXPIRES", "NAMES"]);
-    for it in &certificates {
-        let from = it.file.as_ref().map(|file| file.display().to_string());
-        let from = from.or_else(|| it.issuer.clone()).unwrap_or_else(|| "-".into());
-        let expires = it.not_after.as_deref().and_then(|at| at.split('T').next()).unwrap_or("-");
-        let site = it.hosts.join(" ");
-        let bad = (!it.problems.is_empty()).then(|| "failed".to_owned());
-        let cells = [site, it.stack.clone(), from, expires.to_owned(), it.names.join(" ")];
-        let mut row: Vec<_> = cells.into_iter().map(|text| (text, None)).collect();
-        if let Some(first) = row.first_mut() {
-            first.1 = bad;
-        }
-        table.row(row);
-    }
-    write!(out, "{}", table.render(style, ""))?;
-    for it in &certificates {
-        for problem in &it.problems {
-            writeln!(
-                out,
-                "{} {}: the certificate {problem}",
-                style.state("failed", "✗"),
-                it.hosts.join(", ")
-            )?;
-        }
-    }
-    Ok(())
-}
 
 /// Shows the root, prints it, or has this host trust it.
 pub fn root(context: &Context, args: &RootArgs) -> Result<(), Failure> {

@@ -1,0 +1,95 @@
+//! `mainstay certs`: the certificates of all sites, and what can be done about them.
+
+mod list;
+mod root;
+mod watch;
+
+use crate::args::{CertsArgs, CertsVerb, ImportCertArgs, RenewArgs, RevokeArgs, RootArgs};
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::ui::Progress;
+use keeper::api::{NewPair, RenewRequest, Revoke};
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+pub use watch::tell_at_end;
+
+/// Longest wait for certificates that are ordered: an authority may look at names for minutes.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Does what was asked for.
+pub fn run(context: &Context, args: CertsArgs) -> Result<(), Failure> {
+    match args.verb {
+        None => list::run(context),
+        Some(CertsVerb::Root(args)) => root::root(context, &args),
+        Some(CertsVerb::Trust) => root::root(context, &RootArgs { pem: false, install: true }),
+        Some(CertsVerb::Renew(args)) => renew(context, args),
+        Some(CertsVerb::Revoke(args)) => revoke(context, args),
+        Some(CertsVerb::Import(args)) => import(context, &args),
+        Some(CertsVerb::Remove(args)) => remove(context, &args.name),
+    }
+}
+
+fn renew(context: &Context, args: RenewArgs) -> Result<(), Failure> {
+    let (_, client) = context.keeper()?;
+    let done = client.renew_certs(&RenewRequest { name: args.name, force: args.force })?;
+    if !context.json {
+        for name in &done.left {
+            println!("{name} is not due; --force has a new one all the same");
+        }
+        if done.ordered.is_empty() && done.left.is_empty() {
+            println!("no site has its certificate from an authority");
+        }
+    }
+    watch::until_had(context, &client, &done.ordered, LONGEST)
+}
+
+fn revoke(context: &Context, args: RevokeArgs) -> Result<(), Failure> {
+    let (_, client) = context.keeper()?;
+    let question = format!("Revoke the certificate of {}? Another one is ordered then.", args.name);
+    if !context.confirm(&question)? {
+        return Ok(());
+    }
+    let progress = Progress::new(context);
+    progress.now(format!("the authority is told about {}", args.name));
+    let done = client.revoke_cert(&Revoke { name: args.name, reason: args.reason })?;
+    progress.finish();
+    if !context.json {
+        println!("{} is revoked; it is served until another one is there", done.ordered.join(", "));
+    }
+    watch::until_had(context, &client, &done.ordered, LONGEST)
+}
+
+fn import(context: &Context, args: &ImportCertArgs) -> Result<(), Failure> {
+    let (_, client) = context.keeper()?;
+    // Read here: who calls has the right to, and a fault is named with the file.
+    let pair = certs::files::load(&args.cert, &args.key)
+        .map_err(|error| Failure::new(Code::Configuration, error.to_string()))?;
+    for warning in
+        certs::files::warnings(&pair, &pair.facts.names, Path::new(""), std::time::SystemTime::now())
+    {
+        context.warn(&format!("the certificate {warning}"));
+    }
+    let kept = client.import_cert(&NewPair { chain: pair.chain, key: pair.key })?;
+    if context.json {
+        println!("{}", json!(kept));
+    } else {
+        println!("{} is served from now on for {}", kept.name, kept.names.join(", "));
+        println!(
+            "  mainstay certs remove {} takes it away; the files that it came from are not needed any more",
+            kept.name
+        );
+    }
+    Ok(())
+}
+
+fn remove(context: &Context, name: &str) -> Result<(), Failure> {
+    let (_, client) = context.keeper()?;
+    let gone = client.remove_cert(name)?;
+    if context.json {
+        println!("{}", json!(gone));
+    } else {
+        println!("{} is not served any more", gone.name);
+    }
+    Ok(())
+}

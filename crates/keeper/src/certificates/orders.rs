@@ -1,0 +1,357 @@
+//! Certificates from authorities: `certs::acme` does the work in tasks, this says which, when, and what becomes of it.
+//!
+//! ```text
+//! wishes ─ keep ─▶ what the store has is served ─ look ─▶ due? ─▶ one task (at most [`AT_ONCE`]) ─ Event::Ended ─▶ read again ─▶ served
+//! ```
+//! The store is the truth: a task that ends, however it does, leaves its result there, and it is read anew. Nothing is ordered by a
+//! keeper on trial, nor while the keeper ends.
+
+use super::challenges::{Challenges, Then};
+use certs::acme::{self, Due, Failure, Held, Host, RevocationReason, Store, Wish};
+use certs::{CertError, Pair};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio_util::task::TaskTracker;
+
+/// Orders under way at once.
+const AT_ONCE: usize = 4;
+/// Events that may wait for the loop.
+pub(crate) const QUEUE: usize = 64;
+
+/// What a task tells the loop.
+pub(crate) enum Event {
+    /// These are to be shown to whoever asks.
+    Present { run: u64, challenges: Vec<acme::Challenge>, shown: oneshot::Sender<Result<(), String>> },
+    /// They need not be.
+    Withdraw { run: u64, challenges: Vec<acme::Challenge> },
+    /// It is done.
+    Ended { of: String, run: u64 },
+}
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    Order,
+    Ask,
+    Revoke,
+}
+
+/// One certificate.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) wish: Wish,
+    /// Of the stacks that want it; empty: the home's own.
+    pub(super) stacks: BTreeSet<String>,
+    /// What the store has.
+    pub(super) held: Held,
+    pub(super) pair: Option<Arc<Pair>>,
+    /// Why the store has nothing to say.
+    pub(super) problem: Option<String>,
+    pub(super) due: Due,
+    pub(super) task: Option<Running>,
+    /// Somebody asked for it, whatever the plan says.
+    pub(super) forced: bool,
+}
+
+/// A task under way; dropped, it ends.
+#[derive(Debug)]
+pub(super) struct Running {
+    run: u64,
+    pub(super) work: Work,
+    pub(super) since: SystemTime,
+    handle: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+/// A new pair is served: the one before can go.
+#[derive(Debug)]
+pub(super) struct Served {
+    store: Arc<Store>,
+    names: Vec<String>,
+}
+
+impl Served {
+    pub(super) fn forget_former(self) {
+        if let Err(error) = self.store.served(&self.names) {
+            tracing::warn!(%error, "the former certificate stays on the disk");
+        }
+    }
+}
+
+/// All of them, by [`acme::store::folder_name`].
+#[derive(Debug)]
+pub(super) struct Orders {
+    folder: PathBuf,
+    store: Option<Arc<Store>>,
+    pub(super) orders: BTreeMap<String, Order>,
+    pub(super) challenges: Challenges,
+    events: mpsc::Sender<Event>,
+    tasks: TaskTracker,
+    last_run: u64,
+    /// Nothing is begun.
+    pub(super) paused: bool,
+}
+
+/// Where a task's challenges go.
+struct Edge {
+    run: u64,
+    events: mpsc::Sender<Event>,
+}
+
+#[async_trait::async_trait]
+impl Host for Edge {
+    async fn present(&self, challenges: &[acme::Challenge]) -> Result<(), String> {
+        let (shown, told) = oneshot::channel();
+        let event = Event::Present { run: self.run, challenges: challenges.to_vec(), shown };
+        let ending = || "the keeper is ending".to_owned();
+        self.events.send(event).await.map_err(|_| ending())?;
+        told.await.map_err(|_| ending())?
+    }
+
+    async fn withdraw(&self, challenges: &[acme::Challenge]) {
+        let event = Event::Withdraw { run: self.run, challenges: challenges.to_vec() };
+        // A keeper that ends shows nothing any more.
+        drop(self.events.send(event).await);
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+impl Orders {
+    pub(super) fn new(folder: PathBuf, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
+        let (store, orders, challenges) = Default::default();
+        Self { folder, store, orders, challenges, events, tasks, last_run: 0, paused: false }
+    }
+
+    /// The store, opened when somebody wants a certificate from an authority.
+    fn store(&mut self) -> Result<Arc<Store>, CertError> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Arc::new(Store::open(&self.folder)?),
+        };
+        Ok(Arc::clone(self.store.insert(store)))
+    }
+
+    /// Whether there can be any: asked before a revision is recorded.
+    pub(super) fn check(&mut self) -> Result<(), CertError> {
+        self.store().map(drop)
+    }
+
+    /// Holds these, and forgets all others: their tasks end.
+    pub(super) fn keep(&mut self, wishes: BTreeMap<String, (Wish, BTreeSet<String>)>, now: SystemTime) {
+        let gone: Vec<String> = self.orders.keys().filter(|of| !wishes.contains_key(*of)).cloned().collect();
+        gone.iter().for_each(|of| self.drop_task(of));
+        gone.iter().for_each(|of| drop(self.orders.remove(of)));
+        for (of, (wish, stacks)) in wishes {
+            if let Some(order) = self.orders.get_mut(&of) {
+                order.stacks = stacks;
+                if order.wish == wish {
+                    continue;
+                }
+                order.wish = wish;
+                // What it was begun for is not wanted any more.
+                self.drop_task(&of);
+            } else {
+                let (held, pair, problem, task) = Default::default();
+                let (due, forced) = (Due::Never, false);
+                self.orders
+                    .insert(of.clone(), Order { wish, stacks, held, pair, problem, due, task, forced });
+            }
+            self.read(&of, now);
+        }
+    }
+
+    fn drop_task(&mut self, of: &str) {
+        if let Some(task) = self.orders.get_mut(of).and_then(|order| order.task.take()) {
+            self.challenges.forget(task.run);
+        }
+    }
+
+    /// What the store has now. True: there is another pair.
+    fn read(&mut self, of: &str, now: SystemTime) -> bool {
+        let store = self.store();
+        let Some(order) = self.orders.get_mut(of) else { return false };
+        let looked = store.and_then(|store| Ok((store.look(&order.wish.names)?, store)));
+        let (held, store) = match looked {
+            Ok((held, store)) => (held.unwrap_or_default(), store),
+            Err(error) => {
+                // Left as it is: what is served stays, and nobody orders beside a store that cannot be read.
+                let problem = error.to_string();
+                if order.problem.as_ref() != Some(&problem) {
+                    tracing::error!(names = order.wish.names.join(", "), problem, "no certificate");
+                }
+                order.problem = Some(problem);
+                order.due = Due::Never;
+                return false;
+            }
+        };
+        order.problem = None;
+        order.due = acme::due(&order.wish, Some(&held), now);
+        let changed = held.pair.is_some() && held.pair.as_ref() != order.pair.as_deref();
+        if changed {
+            order.pair = held.pair.clone().map(Arc::new);
+            let names = order.wish.names.clone();
+            self.challenges.when_served(Then::Served(Served { store, names }));
+        }
+        order.held = held;
+        changed
+    }
+
+    /// Begins what is due, as long as not too much is under way. True: a pair came that nobody told of.
+    pub(super) fn look(&mut self, now: SystemTime) -> bool {
+        let mut changed = false;
+        let ended = |order: &Order| order.task.as_ref().is_some_and(|task| task.handle.is_finished());
+        let ended: Vec<String> =
+            self.orders.iter().filter(|(_, order)| ended(order)).map(|(of, _)| of.clone()).collect();
+        for of in ended {
+            self.drop_task(&of);
+            changed |= self.read(&of, now);
+        }
+        let again =
+            |order: &Order| order.problem.is_some() || matches!(order.due, Due::At(then) if then <= now);
+        let again: Vec<String> = self
+            .orders
+            .iter()
+            .filter(|(_, order)| order.task.is_none() && again(order))
+            .map(|(of, _)| of.clone())
+            .collect();
+        for of in again {
+            changed |= self.read(&of, now);
+        }
+        if self.paused {
+            return changed;
+        }
+        let busy = self.orders.values().filter(|order| order.task.is_some()).count();
+        let mut due: Vec<(bool, String, Work)> = Vec::new();
+        for (of, order) in
+            self.orders.iter().filter(|(_, order)| order.task.is_none() && order.problem.is_none())
+        {
+            match order.due {
+                _ if order.forced => due.push((order.pair.is_some(), of.clone(), Work::Order)),
+                Due::Now => due.push((order.pair.is_some(), of.clone(), Work::Order)),
+                Due::Ask => due.push((true, of.clone(), Work::Ask)),
+                Due::At(_) | Due::Never => {}
+            }
+        }
+        // Sites without any certificate come first.
+        due.sort();
+        for (_, of, work) in due.into_iter().take(AT_ONCE.saturating_sub(busy)) {
+            self.begin(&of, work, now, |wish, store, edge| async move {
+                // What comes of it is in the store.
+                if work == Work::Order {
+                    drop(acme::obtain(&wish, &store, &edge).await);
+                } else {
+                    drop(acme::ask(&wish, &store, &edge).await);
+                }
+            });
+        }
+        changed
+    }
+
+    fn begin<F>(
+        &mut self,
+        of: &str,
+        work: Work,
+        now: SystemTime,
+        task: impl FnOnce(Wish, Arc<Store>, Edge) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Ok(store) = self.store() else { return };
+        let Some(order) = self.orders.get_mut(of) else { return };
+        self.last_run += 1;
+        let (run, events) = (self.last_run, self.events.clone());
+        let doing = task(order.wish.clone(), store, Edge { run, events: events.clone() });
+        let ended = Event::Ended { of: of.to_owned(), run };
+        let handle = self.tasks.spawn(async move {
+            doing.await;
+            drop(events.send(ended).await);
+        });
+        order.forced = false;
+        order.task = Some(Running { run, work, since: now, handle: handle.abort_handle() });
+        if work == Work::Order {
+            tracing::info!(names = order.wish.names.join(", "), "a certificate is ordered");
+        }
+    }
+
+    /// Folds what a task tells. True: there is another pair.
+    pub(super) fn fold(&mut self, event: Event, now: SystemTime) -> bool {
+        match event {
+            Event::Present { run, challenges, shown } => {
+                if self.orders.values().any(|order| order.task.as_ref().is_some_and(|task| task.run == run)) {
+                    self.challenges.present(run, challenges);
+                    self.challenges.when_served(Then::Shown(shown));
+                }
+                false
+            }
+            Event::Withdraw { run, challenges } => {
+                self.challenges.withdraw(run, &challenges);
+                false
+            }
+            Event::Ended { of, run } => {
+                let mine = |order: &Order| order.task.as_ref().is_some_and(|task| task.run == run);
+                if !self.orders.get(&of).is_some_and(mine) {
+                    return false;
+                }
+                let former = self.orders.get(&of).map(|order| order.held.meta.error.clone());
+                self.drop_task(&of);
+                let changed = self.read(&of, now);
+                if let Some(order) = self.orders.get(&of) {
+                    order.report(changed, former.flatten());
+                }
+                changed
+            }
+        }
+    }
+
+    /// The pair that sites of these hosts have.
+    pub(super) fn pair(&self, hosts: &[String]) -> Option<&Arc<Pair>> {
+        self.of(hosts)?.pair.as_ref()
+    }
+
+    /// The one that is for these hosts.
+    pub(super) fn of(&self, hosts: &[String]) -> Option<&Order> {
+        self.orders.get(&acme::store::folder_name(hosts))
+    }
+
+    /// Takes a certificate back.
+    pub(super) fn revoke(
+        &mut self,
+        of: &str,
+        reason: Option<RevocationReason>,
+        now: SystemTime,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    ) {
+        self.begin(of, Work::Revoke, now, |wish, store, edge| async move {
+            drop(answer.send(acme::revoke(&wish, reason, &store, &edge).await));
+        });
+    }
+}
+
+impl Order {
+    /// In the keeper's log.
+    fn report(&self, changed: bool, former: Option<String>) {
+        let names = self.wish.names.join(", ");
+        match (&self.held.meta.error, changed) {
+            (_, true) => {
+                let issuer = self.pair.as_ref().map(|pair| pair.facts.issuer.as_str()).unwrap_or_default();
+                tracing::info!(names, issuer, "certificate ready");
+            }
+            (Some(error), false) if former.as_ref() != Some(error) => {
+                tracing::error!(names, error, "no new certificate");
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What people ask of certificates: new ones now, one taken back, one of their own.
+
+use super::Certificates;
+use super::imported;
+use super::orders::Order;
+use crate::api::{Imported, NewPair, RenewRequest, Renewed, Revoke};
+use crate::control::Answer;
+use crate::error::KeeperError;
+use crate::keeper::Keeper;
+use certs::acme::{Due, Failure, RevocationReason};
+use std::time::SystemTime;
+use tokio::sync::oneshot;
+
+impl Certificates {
+    /// Has those ordered that are due, failed, or are wanted all the same.
+    pub(crate) fn renew(&mut self, request: &RenewRequest, now: SystemTime) -> Result<Renewed, KeeperError> {
+        let mut done = Renewed::default();
+        let named = |order: &Order| request.name.as_ref().is_none_or(|name| order.is_for(name));
+        let mut found = false;
+        for order in self.orders.orders.values_mut().filter(|order| named(order)) {
+            found = true;
+            let first = order.wish.names.first().cloned().unwrap_or_default();
+            let is_good = order.pair.is_some() && order.held.meta.error.is_none() && !order.held.meta.revoked;
+            if request.force || !is_good || matches!(order.due, Due::Now) {
+                order.forced = order.task.is_none();
+                done.ordered.push(first);
+            } else {
+                done.left.push(first);
+            }
+        }
+        if let Some(name) = request.name.as_ref().filter(|_| !found) {
+            return Err(unknown(name));
+        }
+        self.look(now);
+        Ok(done)
+    }
+
+    /// Takes one back; the answer comes when the authority has answered.
+    pub(crate) fn revoke(
+        &mut self,
+        request: &Revoke,
+        now: SystemTime,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    ) -> Result<Renewed, KeeperError> {
+        let reason = match request.reason.as_str() {
+            "unspecified" => None,
+            "key-compromise" => Some(RevocationReason::KeyCompromise),
+            "affiliation-changed" => Some(RevocationReason::AffiliationChanged),
+            "superseded" => Some(RevocationReason::Superseded),
+            "cessation-of-operation" => Some(RevocationReason::CessationOfOperation),
+            other => return Err(KeeperError::Wrong(format!("{other} is no reason to revoke a certificate"))),
+        };
+        let found = self.orders.orders.iter().find(|(_, order)| order.is_for(&request.name));
+        let (of, order) = found.ok_or_else(|| unknown(&request.name))?;
+        let first = order.wish.names.first().cloned().unwrap_or_default();
+        if order.task.is_some() {
+            let why = format!(
+                "the certificate of {first} is being ordered or asked about; try again when that is done"
+            );
+            return Err(KeeperError::Conflict(why));
+        }
+        let of = of.clone();
+        self.orders.revoke(&of, reason, now, answer);
+        Ok(Renewed { ordered: vec![first], left: Vec::new() })
+    }
+
+    /// Keeps a pair of the user's own, which is served for the names in it from now on.
+    pub(crate) fn import(&mut self, pair: &NewPair) -> Result<Imported, KeeperError> {
+        let imported = imported::add(&self.own, pair)?;
+        self.seen = None;
+        Ok(imported)
+    }
+
+    /// Forgets it.
+    pub(crate) fn remove(&mut self, name: &str) -> Result<Imported, KeeperError> {
+        let removed = imported::remove(&self.own, name)?;
+        self.seen = None;
+        removed.ok_or_else(|| KeeperError::Unknown(format!("certificate of your own that is called {name}")))
+    }
+}
+
+impl Keeper {
+    /// Answers when the authority has.
+    pub(crate) fn revoke(&mut self, request: &Revoke, answer: Answer<Renewed>) {
+        let (told, heard) = oneshot::channel();
+        let begun = match self.certificates.revoke(request, SystemTime::now(), told) {
+            Ok(begun) => begun,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        self.tasks.spawn(async move {
+            let ended = match heard.await {
+                Ok(Ok(())) => Ok(begun),
+                Ok(Err(failure)) => Err(KeeperError::Authority(failure.cause)),
+                Err(_) => Err(KeeperError::Conflict("it is not wanted any more".into())),
+            };
+            drop(answer.send(ended));
+        });
+    }
+}
+
+impl Order {
+    fn is_for(&self, name: &str) -> bool {
+        self.wish.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+fn unknown(name: &str) -> KeeperError {
+    KeeperError::Unknown(format!(
+        "site with the host {name} that has its certificate from an authority; mainstay certs lists them"
+    ))
+}
