@@ -27,6 +27,7 @@ use model::spec::{SiteSpec, StackSpec};
 use model::{AppId, AppName, InstanceId, StackName};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 use store::{NewRevision, Proposal};
 
 /// A manifest that is to be in force.

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// `why`.
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// The request's id: X-Request-Id of its answer, and on every error page; without it the latest failures are listed
+    /// The request's id: X-Request-Id of its answer, and on every error page; or a host: what is with its
+    /// certificate; without it the latest failures are listed
     #[arg(value_name = "REQUEST_ID")]
     pub id: Option<String>,
     /// Where the stack is.

@@ -1,6 +1,7 @@
 //! `mainstay reload`: the manifest is read again; only what it changed is touched, and a change that does not become healthy
 //! is dropped while the former state serves on.
 
+use super::certs;
 use super::check;
 use super::restart::say;
 use crate::args::ReloadArgs;
@@ -48,6 +49,7 @@ pub fn run(context: &Context, args: &ReloadArgs) -> Result<(), Failure> {
             Err(Failure { cause, code: Code::Unhealthy, ..failure })
         }
         _ => {
+            certs::tell_at_end(context, &client, &stack.name, certs::A_MOMENT)?;
             say(context, &accepted.changes);
             Ok(())
         }

@@ -1,6 +1,7 @@
 //! `mainstay start`: a stack in the background, under the host's keeper, which is started if it does not live. Or apps of
 //! a running stack that were stopped.
 
+use super::certs;
 use super::check;
 use super::{restart, scale};
 use crate::args::StartArgs;
@@ -14,7 +15,7 @@ use crate::ui::words::count;
 use crate::wait::{self, Tracker, Verdict};
 use keeper::api::{StackRequest, StackStatus};
 use keeper::home::Home;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -72,7 +73,8 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let after = client.status()?;
     let now = wait::find(&after, &name)
         .ok_or_else(|| Failure::new(Code::Unclean, format!("{name} was stopped")))?;
-    report(context, now, former.is_some() && accepted.changes.is_empty(), took_over);
+    let certificates = certs::tell_at_end(context, &client, &name, certs::A_MOMENT)?;
+    report(context, now, former.is_some() && accepted.changes.is_empty(), took_over, &certificates);
     // what was not there before, or not at all the same, is fresh
     if args.raise.force_recreate && former.is_some() {
         restart::run(context, &[])?;
@@ -84,12 +86,13 @@ fn scaled(context: &Context, numbers: Vec<(String, Option<u32>)>) -> Result<(), 
     if numbers.is_empty() { Ok(()) } else { scale::run(context, numbers) }
 }
 
-fn report(context: &Context, stack: &StackStatus, unchanged: bool, took_over: usize) {
+fn report(context: &Context, stack: &StackStatus, unchanged: bool, took_over: usize, certificates: &Value) {
     if context.json {
         println!(
             "{}",
             json!({
                 "stack": stack.name, "urls": stack.urls, "changed": !unchanged, "took_over": took_over,
+                "certificates": certificates,
             })
         );
         return;

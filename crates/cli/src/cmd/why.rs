@@ -1,6 +1,7 @@
 //! `mainstay why`: why a request failed, on one screen; without an id the latest that did. The keeper is asked if one lives; else what
 //! it would read is read here.
 
+use super::certs;
 use crate::args::WhyArgs;
 use crate::client::CallError;
 use crate::context::Context;
@@ -48,6 +49,9 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<(), Failure> {
         }
         return Ok(write!(out, "{}", list(&rows, context.style(), context.columns()))?);
     };
+    if why::made_ms(id).is_none() && certs::why(context, id)? {
+        return Ok(());
+    }
     let look =
         || -> Result<Why, Failure> { ask(context, |home| why::of(home, id), |client| client.why(&question)) };
     let mut told = look()?;

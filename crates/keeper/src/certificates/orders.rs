@@ -62,7 +62,6 @@ pub(super) struct Order {
 pub(super) struct Running {
     run: u64,
     pub(super) work: Work,
-    pub(super) since: SystemTime,
     handle: AbortHandle,
 }
 
@@ -247,7 +246,7 @@ impl Orders {
         // Sites without any certificate come first.
         due.sort();
         for (_, of, work) in due.into_iter().take(AT_ONCE.saturating_sub(busy)) {
-            self.begin(&of, work, now, |wish, store, edge| async move {
+            self.begin(&of, work, |wish, store, edge| async move {
                 // What comes of it is in the store.
                 if work == Work::Order {
                     drop(acme::obtain(&wish, &store, &edge).await);
@@ -259,13 +258,8 @@ impl Orders {
         changed
     }
 
-    fn begin<F>(
-        &mut self,
-        of: &str,
-        work: Work,
-        now: SystemTime,
-        task: impl FnOnce(Wish, Arc<Store>, Edge) -> F,
-    ) where
+    fn begin<F>(&mut self, of: &str, work: Work, task: impl FnOnce(Wish, Arc<Store>, Edge) -> F)
+    where
         F: Future<Output = ()> + Send + 'static,
     {
         let Ok(store) = self.store() else { return };
@@ -279,7 +273,7 @@ impl Orders {
             drop(events.send(ended).await);
         });
         order.forced = false;
-        order.task = Some(Running { run, work, since: now, handle: handle.abort_handle() });
+        order.task = Some(Running { run, work, handle: handle.abort_handle() });
         if work == Work::Order {
             tracing::info!(names = order.wish.names.join(", "), "a certificate is ordered");
         }
@@ -330,10 +324,9 @@ impl Orders {
         &mut self,
         of: &str,
         reason: Option<RevocationReason>,
-        now: SystemTime,
         answer: oneshot::Sender<Result<(), Failure>>,
     ) {
-        self.begin(of, Work::Revoke, now, |wish, store, edge| async move {
+        self.begin(of, Work::Revoke, |wish, store, edge| async move {
             drop(answer.send(acme::revoke(&wish, reason, &store, &edge).await));
         });
     }

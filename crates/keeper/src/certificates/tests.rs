@@ -58,13 +58,14 @@ fn the_edge_gets_doors_certificates_and_ticket_keys() {
         bans: &[],
         servers: &crate::servers::Servers::new(mpsc::channel(1).0, Default::default()),
     };
-    let made = crate::publish::parts(&sources).whole();
+    let parts = crate::publish::parts(&sources);
+    let (made, own) = (parts.whole(), &parts.certificates);
     let doors: Vec<_> = made.doors.iter().map(|door| (door.address.port(), door.tls)).collect();
     assert_eq!(doors, [(8080, false), (8443, true)]);
-    assert_eq!(made.certificates[0].hosts, ["web.test"]);
-    assert!(made.certificates[0].key.contains("PRIVATE KEY") && made.ticket_keys == keys);
+    assert_eq!(own[0].hosts, ["web.test"]);
+    assert!(own[0].key.contains("PRIVATE KEY") && made.ticket_keys == keys);
     assert!(made.sites[0].https_redirect);
-    let shown = format!("{made:?} {certificates:?}");
+    let shown = format!("{made:?} {own:?} {certificates:?}");
     assert!(!shown.contains("PRIVATE KEY"), "{shown}");
     assert_eq!(crate::publish::parts(&sources).whole(), made, "the same state gives the same snapshot");
 }

@@ -39,7 +39,6 @@ impl Certificates {
     pub(crate) fn revoke(
         &mut self,
         request: &Revoke,
-        now: SystemTime,
         answer: oneshot::Sender<Result<(), Failure>>,
     ) -> Result<Renewed, KeeperError> {
         let reason = match request.reason.as_str() {
@@ -60,7 +59,7 @@ impl Certificates {
             return Err(KeeperError::Conflict(why));
         }
         let of = of.clone();
-        self.orders.revoke(&of, reason, now, answer);
+        self.orders.revoke(&of, reason, answer);
         Ok(Renewed { ordered: vec![first], left: Vec::new() })
     }
 
@@ -83,7 +82,7 @@ impl Keeper {
     /// Answers when the authority has.
     pub(crate) fn revoke(&mut self, request: &Revoke, answer: Answer<Renewed>) {
         let (told, heard) = oneshot::channel();
-        let begun = match self.certificates.revoke(request, SystemTime::now(), told) {
+        let begun = match self.certificates.revoke(request, told) {
             Ok(begun) => begun,
             Err(error) => return drop(answer.send(Err(error))),
         };

@@ -3,6 +3,7 @@
 mod list;
 mod root;
 mod watch;
+mod why;
 
 use crate::args::{CertsArgs, CertsVerb, ImportCertArgs, RenewArgs, RevokeArgs, RootArgs};
 use crate::context::Context;
@@ -10,10 +11,12 @@ use crate::error::{Code, Failure};
 use crate::ui::Progress;
 use keeper::api::{NewPair, RenewRequest, Revoke};
 use serde_json::json;
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 pub use watch::tell_at_end;
+pub use why::tell as why;
 
+/// Longest wait for certificates at the end of a start: what takes longer is had later.
+pub const A_MOMENT: Duration = Duration::from_secs(30);
 /// Longest wait for certificates that are ordered: an authority may look at names for minutes.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -46,10 +49,6 @@ fn renew(context: &Context, args: RenewArgs) -> Result<(), Failure> {
 
 fn revoke(context: &Context, args: RevokeArgs) -> Result<(), Failure> {
     let (_, client) = context.keeper()?;
-    let question = format!("Revoke the certificate of {}? Another one is ordered then.", args.name);
-    if !context.confirm(&question)? {
-        return Ok(());
-    }
     let progress = Progress::new(context);
     progress.now(format!("the authority is told about {}", args.name));
     let done = client.revoke_cert(&Revoke { name: args.name, reason: args.reason })?;
@@ -65,11 +64,9 @@ fn import(context: &Context, args: &ImportCertArgs) -> Result<(), Failure> {
     // Read here: who calls has the right to, and a fault is named with the file.
     let pair = certs::files::load(&args.cert, &args.key)
         .map_err(|error| Failure::new(Code::Configuration, error.to_string()))?;
-    for warning in
-        certs::files::warnings(&pair, &pair.facts.names, Path::new(""), std::time::SystemTime::now())
-    {
-        context.warn(&format!("the certificate {warning}"));
-    }
+    let style = context.stderr_style();
+    let warnings = certs::files::warnings(&pair, &pair.facts.names, &args.key, SystemTime::now());
+    warnings.iter().for_each(|warning| eprintln!("{} the certificate {warning}", style.yellow("warning:")));
     let kept = client.import_cert(&NewPair { chain: pair.chain, key: pair.key })?;
     if context.json {
         println!("{}", json!(kept));
