@@ -9,6 +9,9 @@ use instant_acme::{AuthorizationHandle, AuthorizationStatus, ChallengeStatus, Er
 use model::acme::ChallengeKind;
 use std::time::Instant;
 
+/// Names whose problems are told in full.
+const TOLD: usize = 5;
+
 impl Job<'_> {
     /// Has each name proved, and waits until the authority has judged.
     pub(super) async fn prove(&self, ours: &Ours, order: &mut Order) -> Result<(), Trouble> {
@@ -93,7 +96,10 @@ impl Job<'_> {
             }
         }
         if let Some(first) = found.first().cloned() {
-            let text = found.iter().map(|trouble| trouble.text.as_str()).collect::<Vec<_>>().join("; ");
+            let told = found.iter().take(TOLD).map(|trouble| trouble.text.as_str());
+            let more = found.len().saturating_sub(TOLD);
+            let more = (more > 0).then(|| format!("and {more} more"));
+            let text = told.chain(more.as_deref()).collect::<Vec<_>>().join("; ");
             let names = found.into_iter().flat_map(|trouble| trouble.names).collect();
             return Trouble { text, names, ..first };
         }

@@ -132,9 +132,9 @@ impl Store {
     /// # Errors
     /// It cannot be written, or what is stored there cannot be read.
     pub fn import(&self, names: &[String], pair: &Pair, now: SystemTime) -> Result<(), CertError> {
-        let mut meta = self.look(names)?.unwrap_or_default().meta;
-        meta = Meta { order: meta.order.take(), names: pair.facts.names.clone(), ..Meta::default() };
-        meta.renew = Some(plan::renewal(&pair.facts, None, now));
+        self.look(names)?;
+        let renew = Some(plan::renewal(&pair.facts, None, now));
+        let meta = Meta { names: pair.facts.names.clone(), renew, ..Meta::default() };
         self.keep_pair(names, pair, &meta)
     }
 
@@ -168,10 +168,12 @@ impl Store {
     /// Keeps a new pair in place of the one there is, which is laid aside, and forgets the order it came from.
     pub(super) fn keep_pair(&self, names: &[String], pair: &Pair, meta: &Meta) -> Result<(), CertError> {
         let entry = self.made(names)?;
-        for (now, former) in [(KEY, FORMER_KEY), (CHAIN, FORMER_CHAIN)] {
-            let (now, former) = (entry.join(now), entry.join(former));
-            if let Some(old) = text(&now)? {
-                write(&former, old.as_bytes(), 0o600)?;
+        // What was interrupted in the middle is no pair: what lies aside then still is.
+        if files::load(&entry.join(CHAIN), &entry.join(KEY)).is_ok() {
+            for (now, former) in [(KEY, FORMER_KEY), (CHAIN, FORMER_CHAIN)] {
+                if let Some(old) = text(&entry.join(now))? {
+                    write(&entry.join(former), old.as_bytes(), 0o600)?;
+                }
             }
         }
         write(&entry.join(KEY), pair.key.as_bytes(), 0o600)?;

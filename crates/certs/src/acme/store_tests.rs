@@ -29,9 +29,11 @@ fn a_swap_that_was_interrupted_leaves_the_pair_before() {
     std::fs::copy(entry.join(KEY), entry.join(FORMER_KEY)).unwrap();
     write(&entry.join(KEY), second.key.as_bytes(), 0o600).unwrap();
     let held = store.look(&names()).unwrap().unwrap();
-    assert_eq!(held.pair, Some(first));
+    assert_eq!(held.pair.as_ref(), Some(&first));
     store.keep_pair(&names(), &second, &Meta::default()).unwrap();
     assert_eq!(store.look(&names()).unwrap().unwrap().pair, Some(second));
+    // The next one does not put the half of a pair in its place.
+    assert_eq!(std::fs::read_to_string(entry.join(FORMER_KEY)).unwrap(), first.key);
 }
 
 #[test]

@@ -20,7 +20,10 @@ pub use instant_acme::RevocationReason;
 /// When an authority that gave no word on renewal this time is asked again (RFC 9773 section 4.3.3).
 const NO_WORD: Duration = Duration::from_secs(6 * 3600);
 
-/// Stores a new pair with the plan of its renewal, and nothing of what led to it.
+/// Stores a new pair with the plan of its renewal, and nothing of what led to it. From then on it is there, whatever fails behind it.
+///
+/// # Errors
+/// It cannot be stored. The order is still under way then: the next try fetches the same pair.
 pub(super) async fn keep(job: &Job<'_>, ours: &Ours, pair: &Pair, meta: &mut Meta) -> Result<(), Trouble> {
     let mut next = Meta {
         names: pair.facts.names.clone(),
@@ -31,13 +34,14 @@ pub(super) async fn keep(job: &Job<'_>, ours: &Ours, pair: &Pair, meta: &mut Met
     // First the pair: whatever the authority says of renewal, this is what was ordered.
     plan::heard(&mut next, &pair.facts, Word::none(), job.host.now());
     job.store.keep_pair(&job.wish.names, pair, &next)?;
-    if let Some(counted) = job.counted() {
-        counted.certificate(job.class(meta))?;
-    }
-    let word = word(ours, pair).await;
+    let was = job.class(meta);
+    let counted = job.counted().map_or(Ok(()), |counted| counted.certificate(was));
     next.renew = None;
-    plan::heard(&mut next, &pair.facts, word, job.host.now());
-    job.store.keep_meta(&job.wish.names, &next)?;
+    plan::heard(&mut next, &pair.facts, word(ours, pair).await, job.host.now());
+    let kept = job.store.keep_meta(&job.wish.names, &next).map_err(Trouble::from);
+    if let Err(trouble) = counted.and(kept) {
+        tracing::warn!(names = ?job.wish.names, problem = trouble.text, "beside a new certificate something was not kept");
+    }
     *meta = next;
     Ok(())
 }
