@@ -29,7 +29,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clients.pem");
         assert!(load(&path).unwrap_err().to_string().contains("clients.pem"));
-        std::fs::write(&path, "nothing").unwrap();
+        sys::durable::write(&path, b"nothing", 0o600).unwrap();
         assert!(load(&path).unwrap_err().to_string().contains("holds no certificate"));
     }
 }

@@ -30,6 +30,8 @@ pub async fn obtain(wish: &Wish, store: &Store, host: &dyn Host) -> Result<Pair,
     if meta.names.is_empty() {
         meta.names.clone_from(&wish.names);
     }
+    // Where nothing can be kept nothing is ordered: nobody would know of it afterwards, and order again.
+    store.keep_meta(&wish.names, &meta).map_err(unusable)?;
     match attempt(wish, store, host, &mut meta).await {
         Ok(pair) => Ok(pair),
         Err(failure) => {

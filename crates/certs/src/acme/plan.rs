@@ -51,12 +51,11 @@ pub fn due(wish: &Wish, held: Option<&Held>, now: SystemTime) -> Due {
     }
 }
 
-/// Whether a pair is what is wanted: its names, by an authority that is still named, with the profile that is wanted of it. One that came
-/// from elsewhere is by nobody.
+/// Whether a pair is what is wanted: its names, by an authority that is still named, with the profile that is wanted of it.
 fn fits(wish: &Wish, facts: &Facts, meta: &Meta) -> bool {
     let names = wish.names.iter().all(|name| facts.names.iter().any(|has| crate::covers(has, name)));
-    let Some(directory) = &meta.directory else { return names };
-    let by = wish.acme.authorities.iter().find(|authority| authority.directory == *directory);
+    let mut authorities = wish.acme.authorities.iter();
+    let by = authorities.find(|authority| Some(&authority.directory) == meta.directory.as_ref());
     names && by.is_some_and(|authority| wish.profile(authority) == meta.profile.as_deref())
 }
 

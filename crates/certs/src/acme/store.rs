@@ -15,12 +15,10 @@
 
 use super::limits::{self, Limits};
 use super::meta::Meta;
-use super::plan;
 use crate::{CertError, Pair, files};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 /// Larger files are none of ours.
 const MOST: u64 = 1 << 20;
@@ -125,30 +123,6 @@ impl Store {
     /// It cannot be removed.
     pub fn served(&self, names: &[String]) -> Result<(), CertError> {
         self.remove_files(&self.entry(names), &[FORMER_CHAIN, FORMER_KEY])
-    }
-
-    /// Takes over a pair that came from elsewhere. It is renewed as others are, by the first authority of the wish.
-    ///
-    /// # Errors
-    /// It cannot be written, or what is stored there cannot be read.
-    pub fn import(&self, names: &[String], pair: &Pair, now: SystemTime) -> Result<(), CertError> {
-        self.look(names)?;
-        let renew = Some(plan::renewal(&pair.facts, None, now));
-        let meta = Meta { names: pair.facts.names.clone(), renew, ..Meta::default() };
-        self.keep_pair(names, pair, &meta)
-    }
-
-    /// Forgets a certificate, its order and its failures.
-    ///
-    /// # Errors
-    /// It cannot be removed.
-    pub fn remove(&self, names: &[String]) -> Result<(), CertError> {
-        let entry = self.entry(names);
-        self.remove_files(&entry, &[META, CHAIN, KEY, FORMER_CHAIN, FORMER_KEY, ORDER_KEY])?;
-        match std::fs::remove_dir(&entry) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(&entry, error)),
-            _ => Ok(()),
-        }
     }
 
     /// Where the pair of these names lies: `fullchain.pem` and `privkey.pem`.

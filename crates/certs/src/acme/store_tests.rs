@@ -1,8 +1,8 @@
-//! The store without an authority: what is interrupted, what is broken, what comes from elsewhere.
+//! The store without an authority: what is interrupted, and how folders are called.
 
 use super::*;
 use crate::local::LocalAuthority;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 fn names() -> Vec<String> {
     ["shop.test".to_owned()].into()
@@ -42,20 +42,4 @@ fn a_folder_s_name_means_nothing_in_a_path() {
     assert_eq!(name("*.Example.org"), "_wildcard.example.org");
     assert_eq!([name("../../etc/passwd"), name(""), name("..")], ["_.._etc_passwd", "_", "_"]);
     assert_eq!((name("2001:db8::1"), name(&"a".repeat(300)).len()), ("2001:db8::1".to_owned(), 253));
-}
-
-#[test]
-fn a_pair_from_elsewhere_is_kept_and_renewed_in_its_time() {
-    let home = tempfile::tempdir().unwrap();
-    let now = now();
-    let own = pair(home.path(), now);
-    let store = Store::open(&home.path().join("acme")).unwrap();
-    store.import(&names(), &own, now).unwrap();
-    let held = store.look(&names()).unwrap().unwrap();
-    let renew = held.meta.renew.unwrap();
-    assert!(renew > now && renew < own.facts.not_after - Duration::from_secs(86400));
-    assert_eq!((held.pair, held.meta.directory), (Some(own), None));
-    store.remove(&names()).unwrap();
-    assert_eq!(store.look(&names()).unwrap(), None);
-    assert!(store.entries().unwrap().is_empty());
 }

@@ -7,7 +7,7 @@
 //! keeper on trial, nor while the keeper ends.
 
 use super::challenges::{Challenges, Then};
-use certs::acme::{self, Due, Failure, Held, Host, RevocationReason, Store, Wish};
+use certs::acme::{self, Due, Failure, Held, Host, Retry, RevocationReason, Store, Wish};
 use certs::{CertError, Pair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,8 +28,8 @@ pub(crate) enum Event {
     Present { run: u64, challenges: Vec<acme::Challenge>, shown: oneshot::Sender<Result<(), String>> },
     /// They need not be.
     Withdraw { run: u64, challenges: Vec<acme::Challenge> },
-    /// It is done.
-    Ended { of: String, run: u64 },
+    /// It is done, and not tried again before, whatever the store says: one that cannot be written says nothing.
+    Ended { of: String, run: u64, not_before: Option<SystemTime> },
 }
 
 /// What a task does.
@@ -248,11 +248,14 @@ impl Orders {
         for (_, of, work) in due.into_iter().take(AT_ONCE.saturating_sub(busy)) {
             self.begin(&of, work, |wish, store, edge| async move {
                 // What comes of it is in the store.
-                if work == Work::Order {
-                    drop(acme::obtain(&wish, &store, &edge).await);
-                } else {
-                    drop(acme::ask(&wish, &store, &edge).await);
-                }
+                let failed = match work {
+                    Work::Order => acme::obtain(&wish, &store, &edge).await.err(),
+                    _ => acme::ask(&wish, &store, &edge).await.err(),
+                };
+                failed.and_then(|failure| match failure.retry {
+                    Retry::At(time) => Some(time),
+                    Retry::Never => None,
+                })
             });
         }
         changed
@@ -260,17 +263,17 @@ impl Orders {
 
     fn begin<F>(&mut self, of: &str, work: Work, task: impl FnOnce(Wish, Arc<Store>, Edge) -> F)
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = Option<SystemTime>> + Send + 'static,
     {
         let Ok(store) = self.store() else { return };
         let Some(order) = self.orders.get_mut(of) else { return };
         self.last_run += 1;
         let (run, events) = (self.last_run, self.events.clone());
         let doing = task(order.wish.clone(), store, Edge { run, events: events.clone() });
-        let ended = Event::Ended { of: of.to_owned(), run };
+        let of = of.to_owned();
         let handle = self.tasks.spawn(async move {
-            doing.await;
-            drop(events.send(ended).await);
+            let not_before = doing.await;
+            drop(events.send(Event::Ended { of, run, not_before }).await);
         });
         order.forced = false;
         order.task = Some(Running { run, work, handle: handle.abort_handle() });
@@ -293,7 +296,7 @@ impl Orders {
                 self.challenges.withdraw(run, &challenges);
                 false
             }
-            Event::Ended { of, run } => {
+            Event::Ended { of, run, not_before } => {
                 let mine = |order: &Order| order.task.as_ref().is_some_and(|task| task.run == run);
                 if !self.orders.get(&of).is_some_and(mine) {
                     return false;
@@ -301,7 +304,10 @@ impl Orders {
                 let former = self.orders.get(&of).map(|order| order.held.meta.error.clone());
                 self.drop_task(&of);
                 let changed = self.read(&of, now);
-                if let Some(order) = self.orders.get(&of) {
+                if let Some(order) = self.orders.get_mut(&of) {
+                    if let (Due::Now | Due::Ask, Some(then)) = (order.due, not_before) {
+                        order.due = Due::At(then);
+                    }
                     order.report(changed, former.flatten());
                 }
                 changed
@@ -328,6 +334,7 @@ impl Orders {
     ) {
         self.begin(of, Work::Revoke, |wish, store, edge| async move {
             drop(answer.send(acme::revoke(&wish, reason, &store, &edge).await));
+            None
         });
     }
 }
