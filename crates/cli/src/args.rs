@@ -17,7 +17,7 @@ mod upkeep;
 mod views;
 mod why;
 
-pub use certs::{CertsArgs, CertsVerb, ImportCertArgs, RenewArgs, RevokeArgs, RootArgs};
+pub use certs::{CertsArgs, CertsVerb, ImportCertArgs, IssueArgs, RenewArgs, RevokeArgs, RootArgs};
 use clap::{Args, Parser, Subcommand};
 pub use compose::ComposeArgs;
 pub use daily::{DownArgs, PsArgs, StatsArgs};

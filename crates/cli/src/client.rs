@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use keeper::api::{
     self, Accepted, BanRequest, BanStatus, Detail, ExecPlace, ExecRequest, HistoryEntry, HistoryQuery,
-    Imported, LiftRequest, NewPair, ReloadRequest, RenewRequest, Renewed, Revoke, ScaleRequest,
+    Imported, IssueRequest, LiftRequest, NewPair, ReloadRequest, RenewRequest, Renewed, Revoke, ScaleRequest,
     SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted, UpgradeRequest,
 };
 use keeper::why::Question;
@@ -185,6 +185,11 @@ impl Client {
     pub fn revoke_cert(&self, request: &Revoke) -> Result<Renewed, CallError> {
         let patient = Self { patience: AUTHORITY, ..self.clone() };
         patient.call(Method::POST, "/v1/certs/revoke", request)
+    }
+
+    /// `POST /v1/certs/issue`.
+    pub fn issue_cert(&self, request: &IssueRequest) -> Result<Renewed, CallError> {
+        self.call(Method::POST, "/v1/certs/issue", request)
     }
 
     /// `PUT /v1/certs/own`.

@@ -188,3 +188,101 @@ fn an_imported_pair_is_served_before_the_authoritys_and_gives_way_again() {
     stage.run(&["certs", "remove", HOST]).expect_code(2);
     stage.stop();
 }
+
+// req: TLS-09
+#[test]
+fn other_programs_find_it_in_their_folder_and_are_told() {
+    let stage = Stage::new(
+        "export = \"live\"\nhook = [\"sh\", \"-c\", \"echo $MAINSTAY_CERTIFICATE $MAINSTAY_CERTIFICATE_DIR >> $MAINSTAY_CERTIFICATE_DIR/../told\"]",
+        Options::default(),
+    );
+    stage.run(&["start"]).expect_code(0);
+    let live = stage.sandbox.stack().join("live");
+    let told = || std::fs::read_to_string(live.join("told")).unwrap_or_default().lines().count();
+    wait_until("the hook has run", || (told() == 1).then_some(()));
+    let read = |file: &str| std::fs::read_to_string(live.join(HOST).join(file)).unwrap();
+    let stored = stage.sandbox.home().join("certs/acme/certificates").join(HOST).join("fullchain.pem");
+    assert_eq!(read("fullchain.pem"), std::fs::read_to_string(&stored).unwrap());
+    assert_eq!(
+        (mode(&live.join(HOST).join("privkey.pem")), mode(&live.join(HOST).join("fullchain.pem"))),
+        (0o600, 0o644)
+    );
+    let first = read("fullchain.pem");
+    stage.run(&["certs", "renew", "--force"]).expect_code(0);
+    wait_until("the hook has run again", || (told() == 2).then_some(()));
+    assert_ne!(first, read("fullchain.pem"));
+    stage.run(&["restart"]).expect_code(0);
+    assert_eq!(told(), 2, "nothing has changed");
+
+    stage.manifest("export = \"live\"\nhook = [\"sh\", \"-c\", \"echo broken >&2; exit 3\"]", &[HOST]);
+    stage.run(&["reload"]).expect_code(0);
+    stage.run(&["certs", "renew", "--force"]).expect_code(0);
+    let problem =
+        wait_until("the failure is shown", || stage.certs()["problems"][0].as_str().map(str::to_owned));
+    assert!(problem.contains("hook sh failed") && problem.contains("broken"), "{problem}");
+    stage.stop();
+}
+
+// req: TLS-08, DEP-25
+#[test]
+fn issued_before_any_site_is_there_and_then_served_without_another_order() {
+    let stage = Stage::new("", Options::default());
+    let (directory, root) = (stage.authority.directory(), stage.authority.root());
+    let (at, live) = (format!("127.0.0.1:{}", stage.http), stage.sandbox.folder().join("live"));
+    let issue =
+        ["certs", "issue", HOST, "--unchecked", "--email", "admin@bench.test", "--authority", &directory];
+    let more = ["--root", root.to_str().unwrap(), "--http", &at, "--export", live.to_str().unwrap()];
+    let issued = stage.run(&[&issue[..], &more[..]].concat()).expect_code(0);
+    assert!(issued.stdout.contains(&format!("certificate of {HOST}: had from Pebble")), "{}", issued.stdout);
+    assert!(live.join(HOST).join("fullchain.pem").exists());
+    assert_eq!(mode(&live.join(HOST).join("privkey.pem")), 0o600);
+
+    stage.run(&["start"]).expect_code(0);
+    assert_eq!(stage.client().get(stage.https, HOST, "/").unwrap().status, 200);
+    assert_eq!(stage.authority.orders(), 1, "ordered though it was there");
+    // Beside a keeper the same goes through its front door.
+    let other = ["certs", "issue", "other.bench.test", "--unchecked", "--authority", &directory, "--root"];
+    let issued = stage.run(&[&other[..], &[root.to_str().unwrap()]].concat()).expect_code(0);
+    assert!(issued.stderr.contains("certificate of other.bench.test: had from Pebble"), "{}", issued.stderr);
+    stage.run(&["certs", "remove", "other.bench.test"]).expect_code(0);
+    stage.stop();
+}
+
+/// A server that says yes to one name, and how often it was asked.
+fn endpoint(yes: &'static str) -> (u16, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (port, asked) = (listener.local_addr().unwrap().port(), std::sync::Arc::default());
+    let count: std::sync::Arc<std::sync::atomic::AtomicUsize> = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut head = [0; 2048];
+            let read = client.read(&mut head).unwrap_or(0);
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let is_yes = String::from_utf8_lossy(&head[..read]).contains(&format!("?domain={yes} "));
+            let status = if is_yes { "200 OK" } else { "403 Forbidden" };
+            let _ = write!(client, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn a_name_that_no_site_has_gets_one_only_with_a_yes() {
+    let (port, asked) = endpoint("shop7.bench.test");
+    let stage =
+        Stage::new(&format!("on_demand = {{ ask = \"http://127.0.0.1:{port}/may\" }}"), Options::default());
+    stage.manifest(&format!("on_demand = {{ ask = \"http://127.0.0.1:{port}/may\" }}"), &["*"]);
+    stage.run(&["start"]).expect_code(0);
+    let client = stage.client();
+    assert!(client.get(stage.https, "evil.bench.test", "/").is_err());
+    assert!(client.get(stage.https, "evil.bench.test", "/").is_err());
+    wait_until("the name is served", || client.get(stage.https, "shop7.bench.test", "/").ok());
+    assert_eq!((stage.authority.orders(), asked.load(std::sync::atomic::Ordering::Relaxed)), (1, 2));
+    // The next keeper and the next edge have it at once.
+    stage.stop();
+    stage.run(&["start"]).expect_code(0);
+    assert_eq!(client.get(stage.https, "shop7.bench.test", "/").unwrap().status, 200);
+    assert_eq!(stage.authority.orders(), 1);
+    stage.stop();
+}

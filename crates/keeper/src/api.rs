@@ -18,6 +18,7 @@
 //! | `POST /v1/bans/lift` | [`LiftRequest`] | the networks that were lifted |
 //! | `POST /v1/certs/renew` | [`RenewRequest`] | [`Renewed`]; `status` tells how it ends |
 //! | `POST /v1/certs/revoke` | [`Revoke`] | [`Renewed`], when the authority has answered; another one is ordered then |
+//! | `POST /v1/certs/issue` | [`IssueRequest`] | [`Renewed`]; 409 where no authority could look |
 //! | `PUT /v1/certs/own` | [`NewPair`] | [`Imported`] |
 //! | `DELETE /v1/certs/own/{name}` | | [`Imported`] |
 //! | `GET /metrics` | | text, as Prometheus reads it |
@@ -37,7 +38,7 @@ mod upgrade;
 mod usage;
 mod views;
 
-pub use certs::{CertificateStatus, Imported, NewPair, RenewRequest, Renewed, Revoke};
+pub use certs::{CertificateStatus, Imported, IssueRequest, NewPair, RenewRequest, Renewed, Revoke};
 pub use confinement::{EnforcedStatus, ReservedStatus};
 pub use exec::{ExecPlace, ExecRequest};
 pub use instance::InstanceStatus;

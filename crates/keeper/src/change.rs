@@ -135,6 +135,12 @@ fn describe_spec(old: Option<&StackSpec>, new: &StackSpec) -> Vec<String> {
     if old.logs != new.logs {
         lines.push("place of the logs, or what they do not show, changed".into());
     }
+    if old.acme != new.acme {
+        lines.push("how certificates are had changed".into());
+    }
+    if old.certificates != new.certificates {
+        lines.push("certificates of one's own changed".into());
+    }
     if old.edge != new.edge {
         lines.push("limits of clients, or the access log, changed".into());
     }

@@ -3,8 +3,8 @@
 
 use crate::api::{
     Accepted, BanRequest, BanStatus, ExecPlace, ExecRequest, Failure, HistoryEntry, HistoryQuery, Imported,
-    LiftRequest, NewPair, ReloadRequest, RenewRequest, Renewed, Revoke, ScaleRequest, SignalRequest,
-    StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted, UpgradeRequest,
+    IssueRequest, LiftRequest, NewPair, ReloadRequest, RenewRequest, Renewed, Revoke, ScaleRequest,
+    SignalRequest, StackRequest, Status, StatusQuery, TaskStarted, UpgradeAccepted, UpgradeRequest,
 };
 use crate::error::KeeperError;
 use crate::home::Home;
@@ -42,6 +42,7 @@ pub(crate) enum Call {
     Lift(LiftRequest, Answer<Vec<IpNet>>),
     Renew(RenewRequest, Answer<Renewed>),
     Revoke(Revoke, Answer<Renewed>),
+    Issue(Box<IssueRequest>, Answer<Renewed>),
     Import(NewPair, Answer<Imported>),
     RemoveOwn(String, Answer<Imported>),
     Upgrade(UpgradeRequest, Answer<UpgradeAccepted>),
@@ -74,6 +75,7 @@ pub(crate) async fn serve(listener: UnixListener, calls: mpsc::Sender<Call>, hom
         .route("/v1/bans/lift", post(lift))
         .route("/v1/certs/renew", post(renew))
         .route("/v1/certs/revoke", post(revoke))
+        .route("/v1/certs/issue", post(issue))
         .route("/v1/certs/own", put(import))
         .route("/v1/certs/own/{name}", delete(remove_own))
         .route("/metrics", get(metrics))
@@ -206,6 +208,10 @@ async fn renew(State(calls): Calls, Json(request): Json<RenewRequest>) -> Respon
 
 async fn revoke(State(calls): Calls, Json(request): Json<Revoke>) -> Response {
     reply(ask(&calls, |answer| Call::Revoke(request, answer)).await)
+}
+
+async fn issue(State(calls): Calls, Json(request): Json<IssueRequest>) -> Response {
+    reply(ask(&calls, |answer| Call::Issue(Box::new(request), answer)).await)
 }
 
 async fn import(State(calls): Calls, Json(pair): Json<NewPair>) -> Response {

@@ -108,7 +108,11 @@ impl Keeper {
             FromEdge::Banned(ban) => self.banned(ban),
             FromEdge::Stats(stats) => self.edge_figures(generation, stats),
             FromEdge::Wanted { upstream } => self.wake(&upstream),
-            FromEdge::Unknown { .. } | FromEdge::Hello { .. } => {}
+            FromEdge::Unknown { name } => {
+                let Self { certificates, stacks, .. } = self;
+                certificates.unknown(&name, stacks.values());
+            }
+            FromEdge::Hello { .. } => {}
         }
     }
 

@@ -9,6 +9,7 @@
 //! - [`services`]: data services become apps, and apps get their addresses; [`secrets`]: what is generated for an app.
 //! - [`stack`]: one stack's desired state; [`keeper`]: the loop: message → fold → judge → plan → execute → publish.
 //! - [`certificates`]: made, loaded, checked and renewed for the edge.
+//! - [`issue`]: one without a keeper.
 //! - [`builds`]: what apps start from, built by their steps before; [`images`]: the same of containers.
 //! - [`execute`]: the plan's steps, journalled. [`publish`]: the edge's snapshot.
 //! - [`admission`]: what stacks reserve, against what there is; [`confinement`]: what instances are really held to.
@@ -50,6 +51,7 @@ pub mod home;
 pub mod image_verbs;
 mod images;
 mod instance_status;
+mod issue;
 mod keeper;
 mod load;
 mod log_folder;
@@ -84,6 +86,7 @@ mod wish;
 
 pub use error::KeeperError;
 pub use hand_over::execute;
+pub use issue::standalone as issue_standalone;
 pub use networks::usable as networks_usable;
 use std::net::TcpListener;
 use std::path::PathBuf;

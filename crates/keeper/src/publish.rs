@@ -180,6 +180,7 @@ pub(crate) fn parts(sources: &Sources<'_>) -> Parts {
     snapshot.sticky_key = sources.sticky_key.clone();
     snapshot.edge = merge::edge_spec(served.map(|(_, active)| &active.spec.edge));
     snapshot.http_challenges = sources.certificates.http_challenges();
+    snapshot.on_demand = sources.certificates.is_on_demand();
     snapshot.alpn_challenges = sources.certificates.alpn_challenges();
     let certificates = Arc::clone(sources.certificates.published());
     if !certificates.is_empty() {

@@ -78,6 +78,11 @@ impl Keeper {
                 drop(answer.send(self.certificates.renew(&request, SystemTime::now())))
             }
             Call::Revoke(request, answer) => self.revoke(&request, answer),
+            Call::Issue(request, answer) => {
+                let Self { certificates, stacks, .. } = self;
+                let begun = certificates.issue(*request, stacks.values(), SystemTime::now());
+                drop(answer.send(begun));
+            }
             Call::Import(pair, answer) => drop(answer.send(self.certificates.import(&pair))),
             Call::RemoveOwn(name, answer) => drop(answer.send(self.certificates.remove(&name))),
             Call::Upgrade(request, answer) => drop(answer.send(self.upgrade(request).await)),

@@ -117,6 +117,19 @@ impl Store {
         self.read(&self.entry(names))
     }
 
+    /// Forgets a certificate that nobody wants any more, its order and its failures.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, names: &[String]) -> Result<(), CertError> {
+        let entry = self.entry(names);
+        self.remove_files(&entry, &[META, CHAIN, KEY, FORMER_CHAIN, FORMER_KEY, ORDER_KEY])?;
+        match std::fs::remove_dir(&entry) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(&entry, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The new pair is served: the one before is not needed any more.
     ///
     /// # Errors

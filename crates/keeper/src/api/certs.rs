@@ -1,5 +1,6 @@
 //! What the API says of certificates. Times are RFC 3339, UTC.
 
+use model::acme::AcmeSpec;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -57,6 +58,15 @@ pub struct Renewed {
     pub ordered: Vec<String>,
     /// First hosts of those that are not due.
     pub left: Vec<String>,
+}
+
+/// Have a certificate for these names, whether or not a site has them, from now on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IssueRequest {
+    /// All in one; the first is what it is called.
+    pub names: Vec<String>,
+    /// From whom, and how.
+    pub acme: AcmeSpec,
 }
 
 /// Take a certificate back.

@@ -5,14 +5,41 @@
 //! ```
 //! Where no edge is there, it is waited for one. Who waits too long is told so.
 
-use super::{Certificates, orders::Served};
-use certs::acme::Challenge;
-use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use super::{Certificates, Event, orders::Served};
+use certs::acme::{Challenge, Host};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, oneshot};
 use wire::snapshot::{Certificate, HttpChallenge};
 
 /// Longest wait for an edge to serve a challenge.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// Where a task's challenges go.
+pub(super) struct Edge {
+    pub(super) run: u64,
+    pub(super) events: mpsc::Sender<Event>,
+}
+
+#[async_trait::async_trait]
+impl Host for Edge {
+    async fn present(&self, challenges: &[Challenge]) -> Result<(), String> {
+        let (shown, told) = oneshot::channel();
+        let event = Event::Present { run: self.run, challenges: challenges.to_vec(), shown };
+        let ending = || "the keeper is ending".to_owned();
+        self.events.send(event).await.map_err(|_| ending())?;
+        told.await.map_err(|_| ending())?
+    }
+
+    async fn withdraw(&self, challenges: &[Challenge]) {
+        let event = Event::Withdraw { run: self.run, challenges: challenges.to_vec() };
+        // A keeper that ends shows nothing any more.
+        drop(self.events.send(event).await);
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
 
 /// Who has to know when a snapshot is served.
 #[derive(Debug)]

@@ -8,6 +8,9 @@
 //! | [`orders`] | certificates from authorities: what is stored, what is due, the tasks that order it |
 //! | [`challenges`] | what authorities have to see at the edge, and who waits until it is there |
 //! | [`client_roots`] | authorities of clients' certificates |
+//! | [`export`], [`live`] | pairs where other programs find them, and the command that is run then |
+//! | [`issued`] | certificates that were asked for by name |
+//! | [`on_demand`] | certificates for names that no site has |
 //! | [`imported`] | pairs that were given to the home |
 //! | [`verbs`] | what people ask for |
 //! | [`status`] | what is shown of all that |
@@ -25,18 +28,27 @@
 
 mod challenges;
 mod client_roots;
+mod export;
 mod held;
 mod imported;
+mod issued;
+mod live;
+mod on_demand;
 mod orders;
 mod status;
 mod verbs;
 mod wanted;
 
+use crate::error::KeeperError;
+use crate::home::Home;
 use crate::stack::{Revision, Stack};
-use certs::{CertError, files};
+use certs::acme::Wish;
+use certs::{CertError, Pair, files};
 use client_roots::ClientRoots;
 use held::{Held, Local};
+pub(crate) use issued::Issued;
 use model::site::{PairSpec, TlsSpec};
+use on_demand::OnDemand;
 use orders::Orders;
 pub(crate) use orders::{Event, QUEUE};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,9 +60,33 @@ use tokio_util::task::TaskTracker;
 use wanted::{Seen, Source, Wanted};
 use wire::snapshot::Certificate;
 
+/// Folder of the store of [`certs::acme`].
+pub(crate) fn store_folder(home: &Home) -> PathBuf {
+    home.certs().join("acme")
+}
+
+/// Has a keeper of this home renew what was issued without one.
+pub(crate) fn add_issued(home: &Home, new: &Issued) -> Result<(), KeeperError> {
+    issued::add(&home.certs().join(ISSUED), new)
+}
+
+/// Lays a new pair out for other programs, where that is wanted. Gives what went wrong.
+pub(crate) async fn export(wish: &Wish, pair: &Pair) -> Option<String> {
+    let name = certs::acme::store::folder_name(&wish.names);
+    export::run(wish.acme.clone(), name, Arc::new(pair.clone()), false).await
+}
+
+const ISSUED: &str = "issued.json";
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Certificates {
+    on_demand: OnDemand,
+    /// A stack wants such.
+    demanded: bool,
+    /// Those that were asked for by name.
+    issued: Vec<Issued>,
+    issued_file: PathBuf,
     /// Folder of imported pairs.
     own: PathBuf,
     local: Local,
@@ -68,7 +104,12 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// None yet; the local authority's files are in `folder`, those of others below it. What tasks tell goes to `events`.
     pub(crate) fn new(folder: PathBuf, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
+        let issued_file = folder.join(ISSUED);
         Self {
+            on_demand: OnDemand::new(folder.join("on_demand.json")),
+            demanded: false,
+            issued: issued::all(&issued_file),
+            issued_file,
             orders: Orders::new(folder.join("acme"), events, tasks),
             missing: BTreeSet::new(),
             own: folder.join("own"),
@@ -103,7 +144,7 @@ impl Certificates {
         }
         self.seen = Some(seen);
         // First those that others are not needed beside.
-        let imported = imported::all(&self.own).into_iter().map(|pair| (None, pair));
+        let imported = imported::all(&self.own).map(|pair| (None, pair));
         let pairs = wanted::pairs(&stacks).into_iter().map(|(stack, pair)| (Some(stack), pair));
         let pairs = imported.chain(pairs).map(|(stack, PairSpec { cert, key })| Wanted {
             stack,
@@ -113,10 +154,18 @@ impl Certificates {
         let pairs: BTreeSet<Wanted> = pairs.collect();
         self.held.retain(|held, _| !held.is_custom() || pairs.contains(held));
         self.hold(pairs, now);
-        let sites = wanted::of_sites(&stacks, |stack, host| self.covers(stack, host));
+        let mut sites = wanted::of_sites(&stacks, |stack, host| self.covers(stack, host));
+        sites.extend(self.issued.iter().map(|issued| Wanted::of_authority(None, issued.names.clone())));
+        let (demanded, demanded_wishes) = self.demand(&stacks);
+        sites.extend(demanded);
         self.held.retain(|held, _| held.is_custom() || sites.contains(held));
         self.hold(sites, now);
-        self.orders.keep(wanted::wishes(&stacks, |stack, host| self.covers(stack, host)), now);
+        let mut wishes = wanted::wishes(&stacks, &self.issued, |stack, host| self.covers(stack, host));
+        for (of, wish) in demanded_wishes {
+            wishes.entry(of).or_insert_with(|| (wish, BTreeSet::new()));
+        }
+        self.orders.keep(wishes, now);
+        self.orders.look(now);
         self.roots.keep(&stacks);
         self.published = self.publish(&stacks);
         let wanting = self.held.iter().filter(|(wanted, _)| wanted.source == Source::Authority);
@@ -155,6 +204,9 @@ impl Certificates {
 
     /// Folds what a task tells.
     pub(crate) fn fold(&mut self, event: Event, now: SystemTime) {
+        if let Event::Answered { name, stack, yes } = event {
+            return self.answered(name, stack, yes);
+        }
         if self.orders.fold(event, now) {
             self.seen = None;
         }
@@ -172,6 +224,7 @@ impl Certificates {
             changed |= held.look(wanted, &mut self.local, now);
         }
         changed |= self.orders.look(now);
+        self.forget_names(now);
         self.give_up_waiting();
         self.roots.look();
         if changed {

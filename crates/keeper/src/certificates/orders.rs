@@ -6,8 +6,9 @@
 //! The store is the truth: a task that ends, however it does, leaves its result there, and it is read anew. Nothing is ordered by a
 //! keeper on trial, nor while the keeper ends.
 
-use super::challenges::{Challenges, Then};
-use certs::acme::{self, Due, Failure, Held, Host, Retry, RevocationReason, Store, Wish};
+use super::challenges::{Challenges, Edge, Then};
+use super::export::{self, Export};
+use certs::acme::{self, Due, Failure, Held, Retry, RevocationReason, Store, Wish};
 use certs::{CertError, Pair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -30,6 +31,10 @@ pub(crate) enum Event {
     Withdraw { run: u64, challenges: Vec<acme::Challenge> },
     /// It is done, and not tried again before, whatever the store says: one that cannot be written says nothing.
     Ended { of: String, run: u64, not_before: Option<SystemTime> },
+    /// What the user's endpoint says of a name that somebody came with.
+    Answered { name: String, stack: String, yes: Result<bool, String> },
+    /// A pair lies where other programs find it, or not.
+    Exported { of: String, problem: Option<String> },
 }
 
 /// What a task does.
@@ -55,6 +60,7 @@ pub(super) struct Order {
     pub(super) task: Option<Running>,
     /// Somebody asked for it, whatever the plan says.
     pub(super) forced: bool,
+    pub(super) export: Export,
 }
 
 /// A task under way; dropped, it ends.
@@ -100,33 +106,6 @@ pub(super) struct Orders {
     pub(super) paused: bool,
 }
 
-/// Where a task's challenges go.
-struct Edge {
-    run: u64,
-    events: mpsc::Sender<Event>,
-}
-
-#[async_trait::async_trait]
-impl Host for Edge {
-    async fn present(&self, challenges: &[acme::Challenge]) -> Result<(), String> {
-        let (shown, told) = oneshot::channel();
-        let event = Event::Present { run: self.run, challenges: challenges.to_vec(), shown };
-        let ending = || "the keeper is ending".to_owned();
-        self.events.send(event).await.map_err(|_| ending())?;
-        told.await.map_err(|_| ending())?
-    }
-
-    async fn withdraw(&self, challenges: &[acme::Challenge]) {
-        let event = Event::Withdraw { run: self.run, challenges: challenges.to_vec() };
-        // A keeper that ends shows nothing any more.
-        drop(self.events.send(event).await);
-    }
-
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-}
-
 impl Orders {
     pub(super) fn new(folder: PathBuf, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
         let (store, orders, challenges) = Default::default();
@@ -159,13 +138,16 @@ impl Orders {
                     continue;
                 }
                 order.wish = wish;
+                order.export.todo = true;
                 // What it was begun for is not wanted any more.
                 self.drop_task(&of);
             } else {
-                let (held, pair, problem, task) = Default::default();
+                let (held, pair, problem, task, export) = Default::default();
                 let (due, forced) = (Due::Never, false);
-                self.orders
-                    .insert(of.clone(), Order { wish, stacks, held, pair, problem, due, task, forced });
+                self.orders.insert(
+                    of.clone(),
+                    Order { wish, stacks, held, pair, problem, due, task, forced, export },
+                );
             }
             self.read(&of, now);
         }
@@ -200,6 +182,7 @@ impl Orders {
         let changed = held.pair.is_some() && held.pair.as_ref() != order.pair.as_deref();
         if changed {
             order.pair = held.pair.clone().map(Arc::new);
+            order.export.todo = true;
             let names = order.wish.names.clone();
             self.challenges.when_served(Then::Served(Served { store, names }));
         }
@@ -231,6 +214,7 @@ impl Orders {
         if self.paused {
             return changed;
         }
+        self.export(now);
         let busy = self.orders.values().filter(|order| order.task.is_some()).count();
         let mut due: Vec<(bool, String, Work)> = Vec::new();
         for (of, order) in
@@ -259,6 +243,24 @@ impl Orders {
             });
         }
         changed
+    }
+
+    /// Lays out for other programs what may not be there yet.
+    fn export(&mut self, now: SystemTime) {
+        for (of, order) in &mut self.orders {
+            let Some(pair) =
+                order.pair.clone().filter(|_| order.wish.acme.export.is_some() && order.export.is_due(now))
+            else {
+                continue;
+            };
+            order.export.running = true;
+            let (of, events, acme) = (of.clone(), self.events.clone(), order.wish.acme.clone());
+            let again = order.export.problem.is_some();
+            self.tasks.spawn(async move {
+                let problem = export::run(acme, of.clone(), pair, again).await;
+                drop(events.send(Event::Exported { of, problem }).await);
+            });
+        }
     }
 
     fn begin<F>(&mut self, of: &str, work: Work, task: impl FnOnce(Wish, Arc<Store>, Edge) -> F)
@@ -296,6 +298,13 @@ impl Orders {
                 self.challenges.withdraw(run, &challenges);
                 false
             }
+            Event::Answered { .. } => false,
+            Event::Exported { of, problem } => {
+                if let Some(order) = self.orders.get_mut(&of) {
+                    order.export.ended(problem, now);
+                }
+                false
+            }
             Event::Ended { of, run, not_before } => {
                 let mine = |order: &Order| order.task.as_ref().is_some_and(|task| task.run == run);
                 if !self.orders.get(&of).is_some_and(mine) {
@@ -323,6 +332,28 @@ impl Orders {
     /// The one that is for these hosts.
     pub(super) fn of(&self, hosts: &[String]) -> Option<&Order> {
         self.orders.get(&acme::store::folder_name(hosts))
+    }
+
+    /// Does something beside the loop, which hears what came of it.
+    pub(super) fn spawn(&self, task: impl Future<Output = Event> + Send + 'static) {
+        let events = self.events.clone();
+        self.tasks.spawn(async move { drop(events.send(task.await).await) });
+    }
+
+    /// Forgets one and all that the store has of it.
+    pub(super) fn remove(&mut self, names: &[String]) {
+        let of = acme::store::folder_name(names);
+        self.drop_task(&of);
+        self.orders.remove(&of);
+        if let Err(error) = self.store().and_then(|store| store.remove(names)) {
+            tracing::warn!(%error, "a certificate that nobody needs stays on the disk");
+        }
+    }
+
+    /// Whether the store has what is wished for, and nothing is to be done about it.
+    pub(super) fn is_stored(&mut self, wish: &Wish, now: SystemTime) -> bool {
+        let held = self.store().and_then(|store| store.look(&wish.names));
+        held.is_ok_and(|held| !matches!(acme::due(wish, held.as_ref(), now), Due::Now | Due::Never))
     }
 
     /// Takes a certificate back.

@@ -65,7 +65,7 @@ impl Certificates {
             error: error.cloned(),
             next_try: next.and_then(time),
             failures: meta.failures,
-            problems: problem.into_iter().collect(),
+            problems: problem.into_iter().chain(order.export.problem.clone()).collect(),
             ..of_pair(wanted, pair)
         }
     }

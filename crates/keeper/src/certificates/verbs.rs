@@ -1,13 +1,15 @@
 //! What people ask of certificates: new ones now, one taken back, one of their own.
 
 use super::Certificates;
-use super::imported;
 use super::orders::Order;
-use crate::api::{Imported, NewPair, RenewRequest, Renewed, Revoke};
+use super::{Issued, imported, issued, wanted};
+use crate::api::{Imported, IssueRequest, NewPair, RenewRequest, Renewed, Revoke};
 use crate::control::Answer;
 use crate::error::KeeperError;
 use crate::keeper::Keeper;
-use certs::acme::{Due, Failure, RevocationReason};
+use crate::stack::Stack;
+use certs::acme::{Due, Failure, RevocationReason, Wish};
+use model::acme::SiteAcme;
 use std::time::SystemTime;
 use tokio::sync::oneshot;
 
@@ -70,8 +72,45 @@ impl Certificates {
         Ok(imported)
     }
 
-    /// Forgets it.
+    /// Has one that no site need have. What a home without a keeper had issued already is only taken note of.
+    pub(crate) fn issue<'a>(
+        &mut self,
+        request: IssueRequest,
+        stacks: impl Iterator<Item = &'a Stack>,
+        now: SystemTime,
+    ) -> Result<Renewed, KeeperError> {
+        let stacks: Vec<&Stack> = stacks.collect();
+        let doors: Vec<_> = stacks.iter().filter_map(|stack| stack.active.as_ref()).collect();
+        let (names, acme) = (request.names, request.acme);
+        let wish = Wish {
+            names: names.clone(),
+            acme: acme.clone(),
+            site: SiteAcme::default(),
+            doors: wanted::doors(&doors),
+        };
+        if wish.doors.http.is_none() && wish.doors.https.is_none() && !self.orders.is_stored(&wish, now) {
+            return Err(KeeperError::Conflict(
+                "no stack of this keeper listens where an authority could look".into(),
+            ));
+        }
+        let first = names.first().cloned().unwrap_or_default();
+        let issued = Issued { names, acme };
+        issued::add(&self.issued_file, &issued)?;
+        self.issued.retain(|known| known.names.first() != Some(&first));
+        self.issued.push(issued);
+        self.seen = None;
+        self.keep(stacks.into_iter(), now);
+        self.look(now);
+        Ok(Renewed { ordered: vec![first], left: Vec::new() })
+    }
+
+    /// Forgets a pair of the user's own, or that a certificate was asked for by name.
     pub(crate) fn remove(&mut self, name: &str) -> Result<Imported, KeeperError> {
+        if issued::remove(&self.issued_file, name)? {
+            self.issued.retain(|known| known.names.first().is_none_or(|first| first != name));
+            self.seen = None;
+            return Ok(Imported { name: name.to_owned(), names: Vec::new() });
+        }
         let removed = imported::remove(&self.own, name)?;
         self.seen = None;
         removed.ok_or_else(|| KeeperError::Unknown(format!("certificate of your own that is called {name}")))

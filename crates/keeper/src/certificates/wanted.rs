@@ -1,10 +1,13 @@
 //! Which certificates the stacks want, and where each comes from. Pure.
 
+use super::issued::Issued;
 use crate::stack::{Revision, Stack};
 use certs::acme::{Doors, Wish};
+use model::acme::SiteAcme;
 use model::site::{PairSpec, TlsSpec};
 use model::spec::SiteSpec;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A certificate that there has to be.
@@ -31,6 +34,11 @@ pub(super) enum Source {
 }
 
 impl Wanted {
+    /// From an authority.
+    pub(super) fn of_authority(stack: Option<String>, hosts: Vec<String>) -> Self {
+        Self { stack, hosts, source: Source::Authority }
+    }
+
     /// It is for the names in it.
     pub(super) fn is_custom(&self) -> bool {
         matches!(self.source, Source::Custom { .. })
@@ -104,6 +112,7 @@ pub(super) fn of_sites(stacks: &[&Stack], covered: impl Fn(&str, &str) -> bool) 
 /// certificate: so a change that adds names orders it before it is committed, and is in nobody's way.
 pub(super) fn wishes(
     stacks: &[&Stack],
+    issued: &[Issued],
     covered: impl Fn(&str, &str) -> bool,
 ) -> BTreeMap<String, (Wish, BTreeSet<String>)> {
     let mut wishes: BTreeMap<String, (Wish, BTreeSet<String>)> = BTreeMap::new();
@@ -126,19 +135,28 @@ pub(super) fn wishes(
             }
             None => {
                 let (acme, site) = (acme.clone(), own.clone());
-                let wish = Wish { names, acme, site, doors: doors(revision) };
+                let wish = Wish { names, acme, site, doors: doors(&[revision]) };
                 wishes.insert(of, (wish, BTreeSet::from([stack.to_owned()])));
             }
         }
     }
+    let active: Vec<&Revision> = stacks.iter().filter_map(|stack| stack.active.as_ref()).collect();
+    for one in issued {
+        let of = certs::acme::store::folder_name(&one.names);
+        // A site that has the same certificate says how it is had.
+        wishes.entry(of).or_insert_with(|| {
+            let (names, acme, site) = (one.names.clone(), one.acme.clone(), SiteAcme::default());
+            (Wish { names, acme, site, doors: doors(&active) }, BTreeSet::new())
+        });
+    }
     wishes
 }
 
-/// Where authorities reach a revision: at 80 and 443. One that listens at neither has somebody before it who passes on what comes
+/// Where authorities reach revisions: at 80 and 443. One that listens at neither has somebody before it who passes on what comes
 /// there, or an authority that comes elsewhere: then it is its own first ports.
-fn doors(revision: &Revision) -> Doors {
-    let ports = |addresses: &[std::net::SocketAddr]| addresses.iter().map(|it| it.port()).collect::<Vec<_>>();
-    let (http, https) = (ports(revision.http()), ports(revision.https()));
+pub(super) fn doors(revisions: &[&Revision]) -> Doors {
+    let http: Vec<u16> = revisions.iter().flat_map(|it| it.http()).map(SocketAddr::port).collect();
+    let https: Vec<u16> = revisions.iter().flat_map(|it| it.https()).map(SocketAddr::port).collect();
     let usual = |ports: &[u16], usual: u16| ports.contains(&usual).then_some(usual);
     let found = Doors { http: usual(&http, 80), https: usual(&https, 443) };
     if found.http.is_some() || found.https.is_some() {

@@ -1,5 +1,6 @@
 //! `mainstay certs`: the certificates of all sites, and what can be done about them.
 
+mod issue;
 mod list;
 mod root;
 mod watch;
@@ -28,6 +29,7 @@ pub fn run(context: &Context, args: CertsArgs) -> Result<(), Failure> {
         Some(CertsVerb::Trust) => root::root(context, &RootArgs { pem: false, install: true }),
         Some(CertsVerb::Renew(args)) => renew(context, args),
         Some(CertsVerb::Revoke(args)) => revoke(context, args),
+        Some(CertsVerb::Issue(args)) => issue::run(context, args),
         Some(CertsVerb::Import(args)) => import(context, &args),
         Some(CertsVerb::Remove(args)) => remove(context, &args.name),
     }
