@@ -19,6 +19,7 @@ pub mod engine;
 pub mod exec;
 mod greeting;
 pub mod image;
+mod listing;
 pub mod run;
 pub mod stats;
 pub mod sweep;

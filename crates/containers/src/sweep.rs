@@ -1,11 +1,10 @@
 //! What runners that were killed left behind: containers of this home that belong to no living instance, and networks of stacks that are
 //! gone. Both are known by their labels; nothing else is ever touched, and no volume.
 
-use crate::engine;
-use crate::run;
+use crate::{engine, listing, run};
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder};
+use bollard::query_parameters::ListNetworksOptionsBuilder;
 use std::collections::HashMap;
 use wire::container::{LABEL_HOME, LABEL_INSTANCE, LABEL_STACK};
 
@@ -32,10 +31,9 @@ async fn whole(
     home: &str,
     living: &(dyn Living + Sync),
 ) -> Result<Result<Vec<String>, String>, Error> {
-    let ours = HashMap::from([("label", vec![format!("{LABEL_HOME}={home}")])]);
+    let label = format!("{LABEL_HOME}={home}");
     let (mut removed, mut stays) = (Vec::new(), Ok(()));
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&ours).build();
-    for container in docker.list_containers(Some(options)).await? {
+    for container in listing::labelled(docker, vec![label.clone()]).await? {
         let instance = container.labels.as_ref().and_then(|labels| labels.get(LABEL_INSTANCE));
         let (Some(id), Some(instance)) = (container.id, instance) else { continue };
         if !living.instance(instance) {
@@ -45,6 +43,7 @@ async fn whole(
             }
         }
     }
+    let ours = HashMap::from([("label", vec![label])]);
     let options = ListNetworksOptionsBuilder::default().filters(&ours).build();
     for network in docker.list_networks(Some(options)).await? {
         let stack = network.labels.as_ref().and_then(|labels| labels.get(LABEL_STACK));

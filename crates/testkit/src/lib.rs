@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that takes milliseconds on an idle machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until the condition gives a value, at most [`DEADLINE`]; panics with `what` then.
 #[track_caller]

@@ -15,12 +15,13 @@ mod prepare;
 mod signals;
 
 use crate::engine::{self, Kind};
+use crate::listing;
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptionsBuilder,
+    InspectContainerOptions, RemoveContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder,
 };
 use signals::{Signals, Told};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -185,9 +186,7 @@ async fn remove_leftovers(spec: &RunnerSpec, docker: &Docker) -> Result<(), Refu
     let labels =
         [LABEL_HOME, LABEL_STACK, LABEL_APP, LABEL_SLOT].into_iter().map(of).collect::<Option<Vec<_>>>();
     let labels = labels.ok_or("its labels are incomplete")?;
-    let filters = std::collections::HashMap::from([("label", labels)]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let found = docker.list_containers(Some(options)).await.map_err(|error| engine::words(&error))?;
+    let found = listing::labelled(docker, labels).await.map_err(|error| engine::words(&error))?;
     for id in found.into_iter().filter_map(|container| container.id) {
         remove(docker, &id).await;
     }
