@@ -50,6 +50,8 @@ def prepare_names(number: int) -> None:
     """A certificate for each of h0.test, h1.test …, all of one root."""
     NAMES.mkdir()
     subprocess.run([_program(), "certificates", str(number), str(NAMES)], check=True)
+    for key in NAMES.glob("*.key"):
+        key.chmod(0o600)
 
 
 def load_names(port: int, path: str, number: int, seconds: float) -> Load:
