@@ -326,6 +326,10 @@ pub struct StartArgs {
     /// What is asked of compose files.
     #[command(flatten)]
     pub compose: ComposeArgs,
+    /// Wait so long for certificates from authorities, such as 60m after a change of DNS: names that do not lead here yet are looked at
+    /// again every half minute
+    #[arg(long, value_name = "TIME", value_parser = length, conflicts_with = "names")]
+    pub wait_dns: Option<Duration>,
     /// Apps and services to start; without a name the whole stack
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,

@@ -1,5 +1,6 @@
 //! `mainstay check`: everything that is wrong with the manifest, at once. Touches nothing.
 
+use super::certs;
 use crate::args::CheckArgs;
 use crate::context::Context;
 use crate::error::{Code, Failure};
@@ -23,7 +24,8 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Failure> {
     });
     let Loaded { spec, warnings, .. } = loaded?;
     // Of this host, not of the manifest: a start would refuse it, or go without.
-    let host: Vec<String> = keeper::networks_usable(&spec).err().into_iter().chain(doubts(&spec)).collect();
+    let host = keeper::networks_usable(&spec).err().into_iter().chain(doubts(&spec));
+    let host: Vec<String> = host.chain(certs::troubles(context, spec.name.as_str())).collect();
     if context.json {
         let effective = args.effective.then(|| manifest::effective_json(&spec));
         let diagnostics: Vec<_> = warnings.iter().map(manifest::Diagnostic::to_json).collect();

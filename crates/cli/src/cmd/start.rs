@@ -74,6 +74,9 @@ pub fn run(context: &Context, args: StartArgs) -> Result<(), Failure> {
     let now = wait::find(&after, &name)
         .ok_or_else(|| Failure::new(Code::Unclean, format!("{name} was stopped")))?;
     let certificates = certs::tell_at_end(context, &client, &name, certs::A_MOMENT)?;
+    if let Some(wait) = args.wait_dns {
+        certs::until_all_had(context, &client, &name, wait)?;
+    }
     report(context, now, former.is_some() && accepted.changes.is_empty(), took_over, &certificates);
     // what was not there before, or not at all the same, is fresh
     if args.raise.force_recreate && former.is_some() {

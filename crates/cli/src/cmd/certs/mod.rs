@@ -13,7 +13,7 @@ use crate::ui::Progress;
 use keeper::api::{NewPair, RenewRequest, Revoke};
 use serde_json::json;
 use std::time::{Duration, SystemTime};
-pub use watch::tell_at_end;
+pub use watch::{tell_at_end, until_all_had};
 pub use why::tell as why;
 
 /// Longest wait for certificates at the end of a start: what takes longer is had later.
@@ -91,4 +91,15 @@ fn remove(context: &Context, name: &str) -> Result<(), Failure> {
         println!("{} is not served any more", gone.name);
     }
     Ok(())
+}
+
+/// What is wrong with the certificates of a stack that runs; nothing where no keeper can be asked.
+pub fn troubles(context: &Context, stack: &str) -> Vec<String> {
+    let status = context.find_keeper().and_then(|(_, client)| client.status().ok());
+    let own = status.into_iter().flat_map(|status| status.certificates).filter(|it| it.stack == stack);
+    own.flat_map(|it| {
+        let hosts = it.hosts.join(", ");
+        it.problems.into_iter().map(move |problem| format!("certificate of {hosts} {problem}"))
+    })
+    .collect()
 }

@@ -4,12 +4,14 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::Progress;
-use keeper::api::CertificateStatus;
+use keeper::api::{CertificateStatus, RenewRequest};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(250);
+/// Time between two tries of what is waited for.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Waits until none of these (first hosts) is being ordered any more.
 ///
@@ -45,6 +47,43 @@ pub fn tell_at_end(
     let ended = wait(context, client, mine, longest)?;
     let one = |it: &CertificateStatus| json!({ "hosts": it.hosts, "state": it.state, "error": it.error });
     Ok(ended.iter().map(one).collect())
+}
+
+/// Waits until a stack has all its certificates; what failed is tried again every half minute, for names that somebody is about to lead
+/// here.
+///
+/// # Errors
+/// One is still missing when the time is over: the last failure, which names both addresses.
+pub fn until_all_had(
+    context: &Context,
+    client: &Client,
+    stack: &str,
+    longest: Duration,
+) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let mine = |it: &CertificateStatus| it.stack == stack && it.source == "acme";
+    loop {
+        let left = longest.saturating_sub(begun.elapsed());
+        let now = wait(context, client, mine, left)?;
+        let Some(bad) = now.iter().find(|it| it.state != "valid") else { return Ok(()) };
+        if left.is_zero() {
+            return Err(Failure::new(Code::Unhealthy, said(bad)).next(
+                "the keeper goes on trying: mainstay certs shows when; mainstay certs renew tries at once",
+            ));
+        }
+        let progress = Progress::new(context);
+        progress.now(format!(
+            "waiting for {}: {}",
+            bad.hosts.join(", "),
+            bad.error.clone().unwrap_or_default()
+        ));
+        std::thread::sleep(AGAIN.min(left));
+        progress.finish();
+        for it in now.iter().filter(|it| it.state != "valid") {
+            let name = it.hosts.first().cloned();
+            client.renew_certs(&RenewRequest { name, force: false })?;
+        }
+    }
 }
 
 fn wait(
