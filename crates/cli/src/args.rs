@@ -156,7 +156,9 @@ impl Cli {
             Verb::Cleanup(CleanupArgs { path, place, .. }) => {
                 path.take().map_or_else(|| take(&mut place.file), |path| vec![path])
             }
-            Verb::Why(WhyArgs { place, .. }) => take(&mut place.file),
+            Verb::Signal(SignalArgs { place, .. }) | Verb::Why(WhyArgs { place, .. }) => {
+                take(&mut place.file)
+            }
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => {
                 Vec::new()
             }
@@ -326,8 +328,7 @@ pub struct StartArgs {
     /// What is asked of compose files.
     #[command(flatten)]
     pub compose: ComposeArgs,
-    /// Wait so long for certificates from authorities, such as 60m after a change of DNS: names that do not lead here yet are looked at
-    /// again every half minute
+    /// Wait so long for certificates, such as 60m after a change of DNS; names that do not lead here are looked at again
     #[arg(long, value_name = "TIME", value_parser = length, conflicts_with = "names")]
     pub wait_dns: Option<Duration>,
     /// Apps and services to start; without a name the whole stack

@@ -286,3 +286,21 @@ fn a_name_that_no_site_has_gets_one_only_with_a_yes() {
     assert_eq!(stage.authority.orders(), 1);
     stage.stop();
 }
+
+// req: DEP-08, DEP-09
+#[test]
+fn a_name_that_does_not_lead_here_is_waited_for_and_nothing_is_ordered() {
+    let stage = Stage::new("", Options::default());
+    let checked = std::fs::read_to_string(stage.sandbox.stack().join("mainstay.toml")).unwrap();
+    stage.sandbox.write("mainstay.toml", checked.replace("check_names = false", ""));
+    let waited = stage.run(&["start", "--wait-dns", "1s"]).expect_code(4);
+    assert!(waited.stderr.contains(&format!("{HOST} leads nowhere")), "{}", waited.stderr);
+    assert_eq!((stage.authority.orders(), get(stage.http, HOST, "/").status), (0, 200));
+    let checked = stage.run(&["check"]).expect_code(0);
+    assert!(checked.stderr.contains("leads nowhere"), "{}", checked.stderr);
+    // With the name looked at by the authority alone the same stack has its certificate.
+    stage.manifest("", &[HOST]);
+    stage.run(&["reload"]).expect_code(0);
+    assert_eq!(stage.client().get(stage.https, HOST, "/").unwrap().status, 200);
+    stage.stop();
+}

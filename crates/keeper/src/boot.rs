@@ -178,7 +178,7 @@ fn assemble(
     let sticky_key = secrets::sticky_key(&home).map_err(KeeperError::at("the key of cookies"))?;
     let handed = Handed::new(&options.handed);
     let (bans, tasks) = (Bans::load(&store)?, TaskTracker::new());
-    let (told, certificate_events) = mpsc::channel(certificates::QUEUE);
+    let (told, heard) = mpsc::channel(certificates::QUEUE);
     let certificates = Certificates::new(home.certs(), told, tasks.clone());
     let networks = Networks::new(&home);
     let keeper = Keeper {
@@ -230,8 +230,7 @@ fn assemble(
         trial_told: false,
         tasks,
     };
-    let certificates = certificate_events;
-    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, looks, certificates, shutdown }))
+    Ok((keeper, Inbox { reports, edge, calls, found, servers, builds, looks, certificates: heard, shutdown }))
 }
 
 impl Keeper {

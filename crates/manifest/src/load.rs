@@ -158,6 +158,7 @@ fn load_project(
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
     let text = print::print(&mapped, &format!("Made by Mainstay of {}.", names.join(", ")));
+    with_authority(&mut mapped.root, compose);
     finish(&mut mapped.root, text, first, environment, disk, report)
 }
 
@@ -184,7 +185,26 @@ fn load_text(
     report.set_source(Source::masked(path, text, &secret_values(&mut root)));
     let dotenv = dotenv_beside(path, text, &compose.env_file, &mut disk, &mut report);
     replace_variables(&mut root, text, &dotenv, environment, &mut report);
+    with_authority(&mut root, compose);
     finish(&mut root, text.to_owned(), path, environment, disk, report)
+}
+
+/// `--acme EMAIL`: an `[acme]` with that address, and the two ports that authorities and browsers come to, where nothing is written of them.
+fn with_authority(root: &mut Node, compose: &Compose) {
+    let Some(email) = &compose.acme else { return };
+    for (table, key, value) in
+        [("acme", "email", email.as_str()), ("listen", "http", ":80"), ("listen", "https", ":443")]
+    {
+        let Kind::Table(entries) = &mut root.kind else { return };
+        if !entries.iter().any(|(name, _)| name == table) {
+            entries.push((table.to_owned(), Node::new(Kind::Table(Vec::new()), 0..0)));
+        }
+        if let Some(Kind::Table(own)) = root.get_mut(table).map(|node| &mut node.kind)
+            && !own.iter().any(|(name, _)| name == key)
+        {
+            own.push((key.to_owned(), Node::new(Kind::Text(value.to_owned()), 0..0)));
+        }
+    }
 }
 
 /// From the tree on: shape, checks, result.

@@ -26,6 +26,10 @@ pub struct ComposeArgs {
     /// Build a service with this Dockerfile instead of the file's; may be given several times
     #[arg(long = "dockerfile", value_name = "SERVICE=PATH", value_parser = pair)]
     pub dockerfiles: Vec<(String, String)>,
+    /// Have certificates from Let's Encrypt, which writes to this address, for sites with public names, listen on ports 80 and 443 and lead to
+    /// HTTPS: as [acme] and [listen] of a manifest would say, where it says nothing of them; kept for later reloads
+    #[arg(long, value_name = "EMAIL", help_heading = "Options")]
+    pub acme: Option<String>,
     /// Give a service all variables of this file; may be given several times
     #[arg(long = "service-env", value_name = "SERVICE=FILE", value_parser = pair)]
     pub service_env: Vec<(String, String)>,
@@ -45,6 +49,7 @@ impl ComposeArgs {
         }
         own.project = self.project_name.or_else(|| variable("COMPOSE_PROJECT_NAME"));
         own.env_file = self.env_files.into_iter().map(absolute).collect();
+        own.acme = self.acme;
         own.map.native = self.native;
         own.map.force = self.allow_debug;
         own.map.dockerfiles = self.dockerfiles.into_iter().collect();

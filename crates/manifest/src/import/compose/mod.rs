@@ -29,6 +29,9 @@ pub struct Compose {
     /// `--env-file`, absolute, in order; none: `.env` beside the first file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env_file: Vec<PathBuf>,
+    /// `--acme`: an e-mail address; sites with public names have certificates from an authority, whatever files say of listening.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme: Option<String>,
     /// What becomes of the files' words.
     #[serde(flatten)]
     pub map: map::Options,
