@@ -2,6 +2,7 @@
 //! text alone can be checked (fuzzing, editors): then every question about the machine is answered with "fine".
 
 use model::spec::EDGE_ID;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -24,6 +25,8 @@ pub struct Disk {
     accepted: bool,
     /// Files that stand for those of the machine, where there is none.
     held: BTreeMap<PathBuf, String>,
+    /// Users that were looked up already: each site asks for the edge's, and a name that is not in `/etc/passwd` costs a process.
+    found: RefCell<BTreeMap<String, Option<Identity>>>,
     /// Every file that was read, in order, each once.
     pub files: Vec<PathBuf>,
 }
@@ -190,9 +193,14 @@ impl Disk {
         if !self.real {
             return Ok(None);
         }
+        if let Some(known) = self.found.borrow().get(name) {
+            return known.clone().map(Some).ok_or(());
+        }
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let entry = passwd.lines().find(|line| line.split(':').next() == Some(name)).map(str::to_owned);
-        entry.or_else(|| getent(name)).and_then(|line| Identity::from_passwd(&line)).map(Some).ok_or(())
+        let found = entry.or_else(|| getent(name)).and_then(|line| Identity::from_passwd(&line));
+        self.found.borrow_mut().insert(name.to_owned(), found.clone());
+        found.map(Some).ok_or(())
     }
 
     /// Names of the users in `/etc/passwd`, for suggestions.

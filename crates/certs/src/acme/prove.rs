@@ -5,7 +5,9 @@ use super::challenge::{self, Answer};
 use super::failure::{Kind, Trouble, told};
 use super::issue::{FIRST_LOOK, Job, PATIENCE};
 use super::{Challenge, dns};
-use instant_acme::{AuthorizationHandle, AuthorizationStatus, ChallengeStatus, Error, Order, OrderStatus};
+use instant_acme::{
+    AuthorizationHandle, AuthorizationStatus, ChallengeStatus, Error, Order, OrderStatus, Problem,
+};
 use model::acme::ChallengeKind;
 use std::time::Instant;
 
@@ -143,10 +145,19 @@ async fn set_ready(order: &mut Order, kinds: &[ChallengeKind]) -> Result<(), Err
         if let Some(mut challenge) = authorization.challenge(challenge::of_kind(kind))
             && challenge.status == ChallengeStatus::Pending
         {
-            challenge.set_ready().await?;
+            match challenge.set_ready().await {
+                // It was told by a try that a refused nonce ended, and has judged in this very moment (RFC 8555 section 7.5.1): what it
+                // found is seen when the order is looked at.
+                Err(Error::Api(problem)) if is_judged(&problem) => {}
+                told => told?,
+            }
         }
     }
     Ok(())
+}
+
+fn is_judged(problem: &Problem) -> bool {
+    problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":malformed"))
 }
 
 /// An order that nobody goes on with leaves nothing pending at the authority, which counts that (RFC 8555 section 7.5.2). Whatever it
