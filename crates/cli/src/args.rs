@@ -147,17 +147,14 @@ impl Cli {
             Verb::Config(ConfigArgs { place, .. })
             | Verb::Build(ImagesArgs { place, .. })
             | Verb::Pull(ImagesArgs { place, .. })
-            | Verb::Signal(SignalArgs { place, .. }) => take(&mut place.file),
-            Verb::Scale(ScaleArgs { place, .. }) | Verb::Task(TaskArgs { place, .. }) => {
-                take(&mut place.file)
-            }
+            | Verb::Signal(SignalArgs { place, .. })
+            | Verb::Why(WhyArgs { place, .. })
+            | Verb::Scale(ScaleArgs { place, .. })
+            | Verb::Task(TaskArgs { place, .. }) => take(&mut place.file),
             Verb::Logs(LogsArgs { file, .. }) => take(file),
             Verb::Data(DataArgs { place, .. }) => take(&mut place.file),
             Verb::Cleanup(CleanupArgs { path, place, .. }) => {
                 path.take().map_or_else(|| take(&mut place.file), |path| vec![path])
-            }
-            Verb::Signal(SignalArgs { place, .. }) | Verb::Why(WhyArgs { place, .. }) => {
-                take(&mut place.file)
             }
             Verb::Certs(_) | Verb::Bans(_) | Verb::Metrics | Verb::HashPassword | Verb::Ports(_) => {
                 Vec::new()
