@@ -147,7 +147,7 @@ async fn each_fault_of_an_authority_is_called_by_its_name() {
     let closed = testkit::free_port();
     fails(
         with(format!("https://localhost:{closed}/dir")),
-        &["cannot be reached: ", "refused", "`directory`"],
+        &["cannot be reached: ", "refused", "`authority`"],
     )
     .await;
     fails(with("https://no-such-name.invalid/dir".to_owned()), &["its name is not found"]).await;

@@ -92,7 +92,7 @@ impl Client {
     pub(super) fn new(authority: &AuthoritySpec, clock: Clock) -> Result<Self, Unreached> {
         if !authority.directory.starts_with("https://") {
             return Err(Unreached::new(
-                "its `directory` does not begin with https://",
+                "its `authority` does not begin with https://",
                 "give the URL of its ACME directory",
             ));
         }
@@ -201,7 +201,7 @@ impl Inner {
             if cause.to_string() == "dns error" {
                 return Unreached::new(
                     "its name is not found",
-                    "look at its `directory`, and at this host's way to its name server",
+                    "look at `authority`, and at this host's way to its name server",
                 );
             }
             let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -212,7 +212,7 @@ impl Inner {
         }
         Unreached::new(
             format!("cannot be reached: {cause}"),
-            "look at its `directory`, at this host's way out and at the authority's own status page",
+            "look at `authority`, at this host's way out and at the authority's own status page",
         )
     }
 }
@@ -244,11 +244,11 @@ fn untrusted(error: &rustls::Error) -> Unreached {
         ),
         rustls::Error::InvalidCertificate(error) => Unreached::new(
             format!("its own certificate is not believed: {error}"),
-            "look at its `directory`: is this its name?",
+            "look at `authority`: is this its name?",
         ),
         error => Unreached::new(
             format!("does not speak TLS as it should: {error}"),
-            "look at its `directory`: its port and its name",
+            "look at `authority`: its port and its name",
         ),
     }
 }

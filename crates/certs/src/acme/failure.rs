@@ -76,7 +76,7 @@ impl Trouble {
             // What the parser says may quote an answer at length.
             Error::Json(_) => Self::new(
                 Kind::Unreachable,
-                "answers with what is no ACME; look at its `directory`, else ask who runs it",
+                "answers with what is no ACME; look at `authority`, else ask who runs it",
             ),
             error => Self::new(Kind::Unreachable, quoted(&error.to_string())),
         };

@@ -119,7 +119,7 @@ fn is_waiting(wish: &Wish, meta: &Meta, now: SystemTime) -> bool {
 /// The ways of proof for each order: where the first way of a name fails, the next order takes its next one.
 fn rounds(wish: &Wish) -> Result<Vec<Vec<ChallengeKind>>, String> {
     if wish.acme.authorities.is_empty() {
-        return Err("no authority is named: give one in `authorities`".to_owned());
+        return Err("no authority is named: give one as `authority`".to_owned());
     }
     let kinds = wish.challenges();
     for name in &wish.names {

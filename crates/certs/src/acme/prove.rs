@@ -196,6 +196,6 @@ fn no_way(name: &str, kinds: &[ChallengeKind]) -> Trouble {
     let kinds = kinds.join(", ");
     Trouble::new(
         Kind::Refused,
-        format!("{name} can be proved there by none of {kinds}; give others as `challenges`"),
+        format!("{name} can be proved there by none of {kinds}; give others as `challenge`"),
     )
 }

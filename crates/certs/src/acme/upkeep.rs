@@ -84,7 +84,7 @@ pub async fn revoke(
     };
     let by = wish.acme.authorities.iter().find(|one| one.directory == *directory);
     let authority = by.ok_or_else(|| {
-        never(format!("it was made by {directory}, which is not among `authorities`: add it to revoke there"))
+        never(format!("it was made by {directory}, which the manifest does not name: add it as a `fallback` to revoke there"))
     })?;
     let tell = async {
         let ours = account::open(authority, store, Clock::new(host.now())).await?;
