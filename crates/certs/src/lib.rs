@@ -55,16 +55,24 @@ pub struct Facts {
 }
 
 /// Whether a certificate's `name` covers `host`: equal, or `*.` in place of its first label (RFC 9525 section 6.3). A host `*`
-/// (any name) is covered by nothing: which names people come with is not known.
+/// (any name) is covered by nothing: which names people come with is not known. An address is covered however it is written.
 pub fn covers(name: &str, host: &str) -> bool {
     let rest = |text: &str| text.split_once('.').map(|(_, rest)| rest.to_ascii_lowercase());
+    let address = model::site::address(name);
     name.eq_ignore_ascii_case(host)
+        || address.is_some() && address == model::site::address(host)
         || name.starts_with("*.") && !host.starts_with("*.") && rest(name) == rest(host)
 }
 
 #[cfg(test)]
 mod tests {
     use super::covers;
+
+    #[test]
+    fn an_ipv6_host_in_brackets_is_the_address_that_a_certificate_names() {
+        assert!(covers("::1", "[::1]") && covers("2001:db8::1", "[2001:db8:0::1]"));
+        assert!(!covers("::1", "[::2]") && !covers("192.0.2.1", "[192.0.2.1]"));
+    }
 
     #[test]
     fn a_wildcard_covers_one_label() {

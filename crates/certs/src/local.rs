@@ -8,7 +8,7 @@
 //! Keys of leaves live in memory only; the root's key is `ca.key`, 0600.
 
 use crate::{CertError, Facts, Pair};
-use model::site::LOCAL_NAMES;
+use model::site::{LOCAL_NAMES, address};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, SanType,
@@ -37,7 +37,7 @@ const ISSUER: &str = "Mainstay local authority";
 /// Whether this host name is one that the local authority certifies.
 pub fn is_local(host: &str) -> bool {
     let host = host.strip_prefix("*.").unwrap_or(host);
-    host.parse::<IpAddr>().is_ok_and(|ip| NETWORKS.iter().any(|(net, prefix)| holds(*net, *prefix, ip)))
+    address(host).is_some_and(|ip| NETWORKS.iter().any(|(net, prefix)| holds(*net, *prefix, ip)))
         || LOCAL_NAMES
             .iter()
             .any(|name| host == *name || host.strip_suffix(name).is_some_and(|it| it.ends_with('.')))
@@ -171,9 +171,9 @@ fn life(now: SystemTime, length: Duration) -> (SystemTime, SystemTime) {
 }
 
 fn san(name: &str) -> Result<SanType, rcgen::Error> {
-    match name.parse::<IpAddr>() {
-        Ok(ip) => Ok(SanType::IpAddress(ip)),
-        Err(_) => Ok(SanType::DnsName(name.try_into()?)),
+    match address(name) {
+        Some(ip) => Ok(SanType::IpAddress(ip)),
+        None => Ok(SanType::DnsName(name.try_into()?)),
     }
 }
 

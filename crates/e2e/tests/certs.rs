@@ -32,15 +32,23 @@ impl Stage {
     }
 
     fn manifest(&self, acme: &str, hosts: &[&str]) {
+        let site = format!("[[site]]\nhosts = {hosts:?}\ntls = \"acme\"\n[[site.route]]\nstatic = \"www\"\n");
+        self.sites("", acme, &site);
+    }
+
+    /// `listen`: where else than at the two ports, for HTTP and for HTTPS.
+    fn sites(&self, listen: &str, acme: &str, sites: &str) {
         // Of the stack's own: it is to be there when the authority is not.
         let root = self.sandbox.write("authority.pem", std::fs::read(self.authority.root()).unwrap());
         let directory = self.authority.directory();
+        let [http, https] = [self.http, self.https].map(|port| match listen {
+            "" => format!("\"127.0.0.1:{port}\""),
+            more => format!("[\"127.0.0.1:{port}\", \"{more}:{port}\"]"),
+        });
         let text = format!(
-            "stack = \"shop\"\n[listen]\nhttp = \"127.0.0.1:{}\"\nhttps = \"127.0.0.1:{}\"\n\
+            "stack = \"shop\"\n[listen]\nhttp = {http}\nhttps = {https}\n\
              [acme]\nauthority = \"{directory}\"\nroot = \"{}\"\nemail = \"admin@bench.test\"\ncheck_names = false\n{acme}\n\
-             [[site]]\nhosts = {hosts:?}\ntls = \"acme\"\n[[site.route]]\nstatic = \"www\"\n",
-            self.http,
-            self.https,
+             {sites}",
             root.display()
         );
         self.sandbox.write("mainstay.toml", text);
@@ -131,7 +139,76 @@ fn without_a_certificate_http_serves_the_site_and_everything_says_why() {
     stage.stop();
 }
 
-// req: TLS-10
+/// The certificate that clients of a name are shown.
+fn shown(stage: &Stage, host: &str) -> Vec<u8> {
+    let connection = stage.client().connect(("127.0.0.1", stage.https), host).unwrap();
+    connection.stream().conn.peer_certificates().unwrap()[0].to_vec()
+}
+
+// req: TLS-07, TLS-20
+#[test]
+fn each_site_has_one_certificate_however_its_names_are_proved() {
+    let stage = Stage::new("", Options::default());
+    let acme = format!("dns = {{ command = {:?}, propagation = \"0s\" }}", stage.authority.dns_command());
+    let own = testkit::tls::pair(&["own.bench.test", "*.own.bench.test"]);
+    stage.sandbox.write("own.pem", &own.cert);
+    let key = stage.sandbox.write("own.key", &own.key);
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let sites: [(&[&str], &str); 6] = [
+        (&["bench.test", "www.bench.test", "api.bench.test"], "\"acme\""),
+        (&["generator.web.test"], "{ challenge = \"tls-alpn-01\" }"),
+        (&["generator.app.test"], "\"acme\""),
+        (&["*.wild.test"], "{ challenge = \"dns-01\" }"),
+        (&["[::1]"], "\"acme\""),
+        (&["own.bench.test", "a.own.bench.test", "a.b.own.bench.test"], "\"acme\""),
+    ];
+    let site = |(hosts, tls)| {
+        format!("[[site]]\nhosts = {hosts:?}\ntls = {tls}\n[[site.route]]\nstatic = \"www\"\n")
+    };
+    let sites = sites.map(site).concat() + "[[certificate]]\ncert = \"own.pem\"\nkey = \"own.key\"\n";
+    stage.sites("[::1]", &acme, &sites);
+    stage.run(&["start"]).expect_code(0);
+    let client = stage.client();
+    let get =
+        |host| client.get(stage.https, host, "/").unwrap_or_else(|error| panic!("{host}: {error}")).status;
+    let one = ["bench.test", "www.bench.test", "api.bench.test"];
+    let each = ["generator.web.test", "generator.app.test", "a.wild.test", "a.b.own.bench.test"];
+    for host in one.iter().chain(&each) {
+        assert_eq!(get(host), 200, "{host}");
+    }
+    let mut six = client.connect(("::1", stage.https), "::1").unwrap();
+    six.send(format!("GET / HTTP/1.1\r\nHost: [::1]:{}\r\n\r\n", stage.https));
+    assert_eq!(six.response().status, 200);
+    assert_eq!(one.map(|host| shown(&stage, host)), [(); 3].map(|()| shown(&stage, one[0])));
+    let mut different: Vec<_> = each.iter().chain(&one[..1]).map(|host| shown(&stage, host)).collect();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 5, "sites share a certificate");
+    // What is in a pair of the stack's own is served from it, and not ordered; what is not is.
+    let mine = Client::trusting(&own.root);
+    for host in ["own.bench.test", "a.own.bench.test"] {
+        assert_eq!(mine.get(stage.https, host, "/").unwrap().status, 200);
+    }
+    assert!(mine.get(stage.https, "a.b.own.bench.test", "/").is_err());
+    assert_eq!(stage.authority.orders(), 6);
+    stage.stop();
+}
+
+// req: TLS-10, JOB-15
+#[test]
+fn it_is_renewed_when_it_is_time_and_nobody_asks() {
+    let stage = Stage::new("", Options { validity: Some(30), ..Options::default() });
+    stage.run(&["start"]).expect_code(0);
+    let first = shown(&stage, HOST);
+    wait_until("another one is served", || {
+        assert_eq!(get(stage.http, HOST, "/").status, 301);
+        (stage.client().get(stage.https, HOST, "/").unwrap().status == 200 && shown(&stage, HOST) != first)
+            .then_some(())
+    });
+    stage.stop();
+}
+
+// req: TLS-10, QUIRK-36
 #[test]
 fn renewed_under_requests_and_revoked_no_handshake_fails() {
     let stage = Stage::new("", Options::default());

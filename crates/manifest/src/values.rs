@@ -20,7 +20,7 @@ pub fn wrong<T>(what: impl Into<String>, help: Option<&str>) -> Result<T, Wrong>
     Err(Wrong { what: what.into(), help: help.map(str::to_owned) })
 }
 
-/// A host name (RFC 1123 section 2.1, without a trailing dot), `*.` before one, `*`, or an address. Lower-cased.
+/// A host name (RFC 1123 section 2.1, without a trailing dot), `*.` before one, `*`, or an address. Lower-cased, IPv6 in short form (RFC 5952).
 pub fn host(text: &str) -> Result<String, Wrong> {
     let lower = text.strip_suffix('.').filter(|name| *name != "*").unwrap_or(text).to_lowercase();
     if lower.contains("://") {
@@ -30,8 +30,8 @@ pub fn host(text: &str) -> Result<String, Wrong> {
     if lower == "*" || lower.parse::<IpAddr>().is_ok_and(|address| address.is_ipv4()) {
         return Ok(lower);
     }
-    if lower.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(is_v6) {
-        return Ok(lower);
+    if let Some(address) = model::site::address(&lower).filter(|_| lower.starts_with('[')) {
+        return Ok(format!("[{address}]"));
     }
     if let Some((name, _)) = lower.split_once(':').filter(|_| !is_v6(&lower)) {
         return wrong("a host name has no port here; `listen` has it", Some(&format!("write `{name}`")));

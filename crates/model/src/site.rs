@@ -4,8 +4,17 @@
 use crate::acme::SiteAcme;
 use crate::policy::Coding;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+
+/// The address that a host is, if it is none of names: IPv6 in brackets as in URLs (RFC 3986 section 3.2.2), or without as in certificates.
+pub fn address(host: &str) -> Option<IpAddr> {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inner {
+        Some(inner) => inner.parse().ok().map(IpAddr::V6),
+        None => host.parse().ok(),
+    }
+}
 
 /// A folder that is served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

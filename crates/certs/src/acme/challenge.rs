@@ -4,8 +4,8 @@ use super::Challenge;
 use super::failure::Trouble;
 use instant_acme::{ChallengeHandle, ChallengeType, Identifier};
 use model::acme::ChallengeKind;
+use model::site::address;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair, SanType};
-use std::net::IpAddr;
 use wire::snapshot::{Certificate, HttpChallenge};
 
 /// What has to be seen before an authority is told to look.
@@ -38,7 +38,7 @@ pub(super) fn called(kind: ChallengeKind) -> &'static str {
 /// (RFC 8738 section 7).
 pub(super) fn can_prove(kind: ChallengeKind, name: &str) -> bool {
     match kind {
-        ChallengeKind::Dns01 => name.parse::<IpAddr>().is_err(),
+        ChallengeKind::Dns01 => address(name).is_none(),
         ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => !name.starts_with("*."),
     }
 }
@@ -88,6 +88,8 @@ mod tests {
     #[test]
     fn wildcards_need_records_and_addresses_have_none() {
         assert!(can_prove(ChallengeKind::Dns01, "*.a.test") && !can_prove(ChallengeKind::Http01, "*.a.test"));
-        assert!(!can_prove(ChallengeKind::Dns01, "::1") && can_prove(ChallengeKind::TlsAlpn01, "192.0.2.1"));
+        assert!(
+            !can_prove(ChallengeKind::Dns01, "[::1]") && can_prove(ChallengeKind::TlsAlpn01, "192.0.2.1")
+        );
     }
 }

@@ -16,11 +16,11 @@ use super::{Host, Wish, account};
 use crate::{Pair, covers, files};
 use instant_acme::{CertificateIdentifier, Error, Identifier, NewOrder, Order, OrderStatus};
 use model::acme::{AuthoritySpec, ChallengeKind, KeyKind};
+use model::site::address;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, RsaKeySize};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long an authority may take to look at names, and to sign.
@@ -290,7 +290,7 @@ pub(super) fn identified(pair: &Pair) -> Option<CertificateIdentifier<'static>> 
 }
 
 fn identifier(name: &str) -> Identifier {
-    name.parse::<IpAddr>().map_or_else(|_| Identifier::Dns(name.to_owned()), Identifier::Ip)
+    address(name).map_or_else(|| Identifier::Dns(name.to_owned()), Identifier::Ip)
 }
 
 fn generate(kind: KeyKind) -> Result<KeyPair, rcgen::Error> {
@@ -303,7 +303,9 @@ fn generate(kind: KeyKind) -> Result<KeyPair, rcgen::Error> {
 
 /// The request for a certificate (RFC 2986), with nothing in it but the names.
 fn request(names: &[String], key: &KeyPair) -> Result<Vec<u8>, rcgen::Error> {
-    let mut params = CertificateParams::new(names.to_vec())?;
+    // Without the brackets of IPv6.
+    let plain = |name: &String| address(name).map_or_else(|| name.clone(), |own| own.to_string());
+    let mut params = CertificateParams::new(names.iter().map(plain).collect::<Vec<_>>())?;
     params.distinguished_name = DistinguishedName::new();
     Ok(params.serialize_request(key)?.der().to_vec())
 }

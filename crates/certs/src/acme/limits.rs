@@ -171,7 +171,7 @@ impl Counted<'_> {
 /// The domain that somebody registered: the last two labels. Where a registry gives out names below two labels (`co.uk`) this counts too
 /// much together, never too little. An address is its own.
 fn registered(name: &str) -> String {
-    if name.parse::<std::net::IpAddr>().is_ok() {
+    if model::site::address(name).is_some() {
         return name.to_owned();
     }
     let labels: Vec<&str> = name.rsplitn(3, '.').take(2).collect();

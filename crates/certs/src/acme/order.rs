@@ -8,8 +8,8 @@ use super::store::Store;
 use super::{Failure, Host, Retry, Wish, account, challenge, preflight, upkeep};
 use crate::Pair;
 use model::acme::{AuthoritySpec, ChallengeKind};
+use model::site::address;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 /// When a store that cannot be read is looked at again: somebody has to repair it.
@@ -90,7 +90,7 @@ async fn lead_here(
     let by_address = |name: &&str| {
         let first =
             rounds.first().and_then(|kinds| kinds.iter().find(|kind| challenge::can_prove(**kind, name)));
-        first != Some(&ChallengeKind::Dns01) && name.parse::<IpAddr>().is_err()
+        first != Some(&ChallengeKind::Dns01) && address(name).is_none()
     };
     let names: Vec<&str> = wish.names.iter().map(String::as_str).filter(by_address).collect();
     let Err(cause) = preflight::look(&names, wish, host).await else {

@@ -134,7 +134,7 @@ impl Builder {
             let Some(certificate) = parsed else { continue };
             for host in &given.hosts {
                 names.by_host.insert(host, Arc::clone(&certificate));
-                if names.of_address.is_none() && host.parse::<IpAddr>().is_ok() {
+                if names.of_address.is_none() && model::site::address(host).is_some() {
                     names.of_address = Some(Arc::clone(&certificate));
                 }
             }

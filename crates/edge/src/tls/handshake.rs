@@ -13,7 +13,7 @@ use crate::timer::Timer;
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -122,9 +122,13 @@ impl Shaking<'_> {
     }
 }
 
-/// What a client that names no host has asked for.
+/// What a client that names no host has asked for, as hosts are written: IPv6 in brackets.
 fn address_of(socket: &Stream) -> String {
-    socket.local_address().map(|address| address.to_canonical().to_string()).unwrap_or_default()
+    match socket.local_address().map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("[{address}]"),
+        None => String::new(),
+    }
 }
 
 /// What is not ready when the deadline has passed will not be.

@@ -11,7 +11,7 @@ use model::acme::{
     AcmeSpec, AuthoritySpec, ChallengeKind, DnsSpec, EabSpec, GOOGLE, KeyKind, LETSENCRYPT,
     LETSENCRYPT_STAGING, OnDemandSpec, SiteAcme, ZEROSSL,
 };
-use model::site::TlsSpec;
+use model::site::{TlsSpec, address};
 use std::path::Path;
 use std::time::Duration;
 
@@ -299,10 +299,6 @@ fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && !host.is_empty() && !host.contains('@') && text.chars().all(plain)
     })
-}
-
-fn address(host: &str) -> Option<std::net::IpAddr> {
-    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn is_address(host: &str) -> bool {

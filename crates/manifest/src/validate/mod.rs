@@ -229,6 +229,10 @@ pub fn stack(context: &mut Context<'_>, place: Place<'_>, file: &ManifestFile) -
     let common = [http.as_slice(), https.as_slice()].concat();
     let ports: Vec<u16> = common.iter().map(std::net::SocketAddr::port).collect();
     authority.doors(context, place.key("acme"), &ports);
+    // Whoever is trusted stands before us, and has HTTPS if anybody has.
+    if https.is_empty() && trusted.is_empty() {
+        tls::plain(context, place.key("site"), &sites, &http);
+    }
     let forwards = forward::forwards(context, place.key("forward"), file, &scope, &common, &sites);
     door::ports(context, place, &apps, &services, &common);
     unreached::check(context, place.key("app"), file, &apps, &tasks);

@@ -3,8 +3,10 @@
 use super::{Context, acme, missing};
 use crate::file::{CertificateFile, ClientCertsFile, SiteFile, TlsFile, TlsSource, TlsTable};
 use crate::place::Place;
-use crate::web;
+use crate::{values, web};
 use model::site::{ClientCertSpec, PairSpec, TlsSpec};
+use model::spec::SiteSpec;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Where the site's certificate comes from.
@@ -129,6 +131,24 @@ pub fn client_certs(
         _ => true,
     };
     Some(ClientCertSpec { roots: roots?, required })
+}
+
+/// Sites with public names, where nobody listens for HTTPS but everybody reaches these addresses.
+pub fn plain(context: &mut Context<'_>, place: Place<'_>, sites: &[SiteSpec], http: &[SocketAddr]) {
+    if !http.iter().any(|address| address.port() == 80 && !address.ip().is_loopback()) {
+        return;
+    }
+    for (index, site) in sites.iter().enumerate() {
+        let place = place.item(index);
+        let is_public = |host: &&String| !web::is_local(host) && !values::is_placeholder(host);
+        let unsaid = site.listen.is_empty() && !place.key("tls").given();
+        if let Some(host) = site.hosts.iter().find(is_public).filter(|_| unsaid) {
+            let message = format!("`{host}` is open to everybody without HTTPS");
+            let found = context.report.warning("tls::plain", message);
+            found.at(place.key("hosts").span(), "what its visitors send can be read on the way");
+            found.help("add `[acme]` with your `email` and `https = [\"0.0.0.0:443\", \"[::]:443\"]` below `[listen]`; or write `tls = false` if it shall be so");
+        }
+    }
 }
 
 /// What the local certificate authority cannot do.
