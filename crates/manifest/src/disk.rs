@@ -3,7 +3,7 @@
 
 use model::spec::EDGE_ID;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -29,6 +29,8 @@ pub struct Disk {
     found: RefCell<BTreeMap<String, Option<Identity>>>,
     /// Every file that was read, in order, each once.
     pub files: Vec<PathBuf>,
+    /// The same, to be found.
+    known: HashSet<PathBuf>,
 }
 
 /// A user, as the kernel's permission check sees one.
@@ -101,7 +103,7 @@ impl Disk {
             return Ok(self.held.get(path).cloned());
         }
         let text = read(path)?;
-        if !self.files.iter().any(|file| file == path) {
+        if self.known.insert(path.to_owned()) {
             self.files.push(path.to_owned());
         }
         Ok(Some(text))
