@@ -27,9 +27,9 @@ fn the_file_comes_up_whole_and_its_routes_follow_its_labels() {
         team.lay("network.yml", &network);
     }
     let said = team.up(&["--env-file", ".env", "--profile", "app"]);
-    let noted = team.done(&team.compose("config -q 2>&1"));
-    assert!(noted.contains("Mainstay takes the place of service `traefik`"), "{noted}");
-    assert!(said.contains("no router has middleware `backend-stripprefix`"), "{said}");
+    assert!(said.contains("Mainstay takes the place of service `traefik`"), "{said}");
+    let noted = team.checked(&["--env-file", ".env", "--profile", "app"]);
+    assert!(noted.contains("no router has middleware `backend-stripprefix`"), "{noted}");
 
     assert!(team.get("localhost", "/").text().contains("id=\"root\""));
     assert!(team.get("localhost", "/other").text().contains("404 Not Found"), "that is the frontend's");
@@ -68,7 +68,7 @@ fn the_file_comes_up_whole_and_its_routes_follow_its_labels() {
 }
 
 /// The team's `traefik.yml`, its labels for HTTPS and its variables of production, in one command.
-// req: CFG-10, CFG-11, QUIRK-06, QUIRK-07, DEP-11, CONT-09, LB-18, ENV-23, ENV-24, ENV-25, ENV-27, ENV-28
+// req: CFG-10, CFG-11, CFG-15, TLS-12, QUIRK-06, QUIRK-07, DEP-11, CONT-09, LB-18, ENV-23, ENV-24, ENV-25, ENV-27, ENV-28
 #[test]
 fn in_production_all_is_reached_over_https() {
     let Some(mut team) = Team::new(DEVELOPMENT) else { return };
@@ -79,20 +79,23 @@ fn in_production_all_is_reached_over_https() {
     let own = |line: &&str| !line.contains(".certresolver=");
     team.lay("letsencrypt.yml", &labels.lines().filter(own).collect::<Vec<_>>().join("\n"));
     team.lay("attach.yml", include_str!("attach.yml"));
-    let said = team.up(&["--env-file", ".env.production", "--profile", "traefik", "--profile", "app"]);
+    const OPTIONS: [&str; 6] = ["--env-file", ".env.production", "--profile", "traefik", "--profile", "app"];
+    team.up(&OPTIONS);
+    let noted = team.checked(&OPTIONS);
     for part in [
         "router `frontend-https` has no rule: it takes over that of `frontend-http`",
         "router `backend-http` answers on `websecure`: `web` leads all requests there",
         "router `discourse-http` answers on `websecure`: `web` leads all requests there",
         "`api.insecure` is said twice, and not the same",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(noted.contains(part), "{part}: {noted}");
     }
     let client = testkit::tls::Client::trusting(&root);
     let get = |host: &str, path: &str| client.get(team.https, host, path).unwrap();
     assert!(get("plosolver.com", "/").text().contains("id=\"root\""));
     assert_eq!(get("plosolver.com", "/api/health").json()["status"], "healthy");
     assert_eq!(get("forum.plosolver.com", "/").text().trim(), "forum");
+    assert!(client.get(team.https, "www.plosolver.com", "/").is_err(), "a name that the pair does not cover");
     for host in ["plosolver.com", "forum.plosolver.com"] {
         let led = team.get(host, "/x");
         let to = led.header("location").unwrap_or_default();
@@ -130,18 +133,15 @@ fn in_production_all_is_reached_over_https() {
     team.end();
 }
 
-/// The certificate of every host.
-const STORE: &str = "tls: { stores: { default: { defaultCertificate: { certFile: /ssl/cert.pem, keyFile: /ssl/key.pem } } } }\n";
-
 /// The team's `traefik.yml`, and a certificate of its own, whose root is given, mounted into Traefik as their document has it.
 fn certified(team: &mut Team) -> String {
     let pair = testkit::tls::pair(&["plosolver.com", "forum.plosolver.com"]);
     team.sandbox.write("ssl/cert.pem", &pair.cert);
     team.sandbox.write("ssl/key.pem", &pair.key);
     let own = fragment("CFG-15.plosolver.custom-certificates.yml").unwrap();
-    let (volumes, _) = own.split_once("# Traefik TLS configuration\n").unwrap();
+    let (volumes, tls) = own.split_once("# Traefik TLS configuration\n").unwrap();
     let fixed = fragment("CFG-11.plosolver.traefik.yml").unwrap();
-    team.sandbox.write("server/traefik/traefik.yml", format!("{fixed}\n{STORE}"));
+    team.sandbox.write("server/traefik/traefik.yml", format!("{fixed}\n{tls}"));
     let volumes: String = volumes.lines().map(|line| format!("    {line}\n")).collect();
     team.lay("certificates.yml", &format!("services:\n  traefik:\n{volumes}"));
     pair.root

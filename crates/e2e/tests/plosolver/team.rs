@@ -144,6 +144,17 @@ impl Team {
         said
     }
 
+    /// All that there is to say about the files, a sentence in a line.
+    #[track_caller]
+    pub fn checked(&self, options: &[&str]) -> String {
+        let mut words = vec!["check", "--json", "-p", &self.name];
+        self.files.iter().for_each(|file| words.extend(["-f", file.as_ref()]));
+        words.extend(options);
+        let said = self.sandbox.run(words).expect_code(0).json();
+        let messages = said["diagnostics"].as_array().expect("diagnostics").iter();
+        messages.map(|it| format!("{}\n", it["message"].as_str().unwrap_or_default())).collect()
+    }
+
     /// Ends it, as Ctrl-C does.
     #[track_caller]
     pub fn end(&mut self) {
