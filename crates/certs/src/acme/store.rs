@@ -9,6 +9,7 @@
 //!                     former-*.pem   the pair before, until the new one is served
 //!                     order.key      key of the order under way
 //!                     meta.json      [`Meta`]
+//! broken/<number>-<name>/            what could not be read, and somebody wanted a new one all the same
 //! ```
 //! Two files cannot be replaced at once. The former pair is laid aside first, then the key is written, then the chain: wherever that is
 //! interrupted, `fullchain.pem` fits either `privkey.pem` or `former-privkey.pem`.
@@ -22,6 +23,8 @@ use std::sync::Mutex;
 
 /// Larger files are none of ours.
 const MOST: u64 = 1 << 20;
+/// So many broken ones of one name are laid aside.
+const BROKEN: u32 = 100;
 const CHAIN: &str = "fullchain.pem";
 const KEY: &str = "privkey.pem";
 const FORMER_CHAIN: &str = "former-fullchain.pem";
@@ -130,12 +133,36 @@ impl Store {
         }
     }
 
-    /// The new pair is served: the one before is not needed any more.
+    /// The new pair is served: the one before is not needed any more. Where the new one was not written wholly the key of the one
+    /// before is all that the chain fits: it stays.
     ///
     /// # Errors
     /// It cannot be removed.
     pub fn served(&self, names: &[String]) -> Result<(), CertError> {
-        self.remove_files(&self.entry(names), &[FORMER_CHAIN, FORMER_KEY])
+        let entry = self.entry(names);
+        if files::load(&entry.join(CHAIN), &entry.join(KEY)).is_err() {
+            return Ok(());
+        }
+        self.remove_files(&entry, &[FORMER_CHAIN, FORMER_KEY])
+    }
+
+    /// Makes room for a new certificate where the one there is cannot be read: all of it goes to `broken/`, and nothing is removed. One
+    /// that can be read stays.
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn lay_aside(&self, names: &[String]) -> Result<(), CertError> {
+        if self.look(names).is_ok() {
+            return Ok(());
+        }
+        let (entry, broken) = (self.entry(names), self.folder.join("broken"));
+        sys::folder::make(&broken, 0o700, None).map_err(|error| file(&broken, error))?;
+        let places = (1..=BROKEN).map(|number| broken.join(format!("{number}-{}", folder_name(names))));
+        let free = places.into_iter().find(|place| place.symlink_metadata().is_err());
+        let full =
+            || io::Error::new(io::ErrorKind::QuotaExceeded, "is full: look at what is there, and remove it");
+        let free = free.ok_or_else(|| file(&broken, full()))?;
+        std::fs::rename(&entry, &free).map_err(|error| file(&entry, error))
     }
 
     /// Where the pair of these names lies: `fullchain.pem` and `privkey.pem`.

@@ -37,6 +37,43 @@ fn a_swap_that_was_interrupted_leaves_the_pair_before() {
 }
 
 #[test]
+fn a_restart_in_the_middle_of_a_swap_does_not_remove_the_only_key_that_fits() {
+    let home = tempfile::tempdir().unwrap();
+    let now = now();
+    let (first, second) = (pair(home.path(), now), pair(home.path(), now));
+    let store = Store::open(&home.path().join("acme")).unwrap();
+    store.keep_pair(&names(), &first, &Meta::default()).unwrap();
+    let entry = store.entry(&names());
+    std::fs::copy(entry.join(KEY), entry.join(FORMER_KEY)).unwrap();
+    write(&entry.join(KEY), second.key.as_bytes(), 0o600).unwrap();
+    // The next keeper reads it, and serves it.
+    store.served(&names()).unwrap();
+    assert_eq!(store.look(&names()).unwrap().unwrap().pair, Some(first));
+    store.keep_pair(&names(), &second, &Meta::default()).unwrap();
+    store.served(&names()).unwrap();
+    assert!(!entry.join(FORMER_KEY).exists());
+    assert_eq!(store.look(&names()).unwrap().unwrap().pair, Some(second));
+}
+
+#[test]
+fn what_is_broken_is_laid_aside_and_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    let pair = pair(&home.path().join("local"), now());
+    for broken in 1..=2 {
+        store.keep_pair(&names(), &pair, &Meta::default()).unwrap();
+        store.lay_aside(&names()).unwrap();
+        assert_eq!(store.look(&names()).unwrap().unwrap().pair.as_ref(), Some(&pair), "it is good");
+        std::fs::write(store.entry(&names()).join(KEY), "no key").unwrap();
+        store.look(&names()).unwrap_err();
+        store.lay_aside(&names()).unwrap();
+        assert_eq!(store.look(&names()).unwrap(), None);
+        let chain = home.path().join(format!("broken/{broken}-shop.test")).join(CHAIN);
+        assert_eq!(std::fs::read_to_string(chain).unwrap(), pair.chain);
+    }
+}
+
+#[test]
 fn a_folder_s_name_means_nothing_in_a_path() {
     let name = |name: &str| folder_name(&[name.to_owned()]);
     assert_eq!(name("*.Example.org"), "_wildcard.example.org");
