@@ -65,7 +65,10 @@ impl Job<'_> {
 
     /// The order that was begun before, if it is for the same and the authority still knows it.
     async fn under_way(&self, ours: &Ours, meta: &mut Meta) -> Result<Option<Order>, Trouble> {
-        let Some(begun) = meta.order.as_ref().filter(|order| self.is_same(order)) else { return Ok(None) };
+        let Some(begun) = meta.order.as_ref().filter(|order| self.wish.is_placed(self.authority, order))
+        else {
+            return Ok(None);
+        };
         match nonced!(ours.account.order(begun.url.clone())) {
             Ok(mut order) => {
                 let key = self.store.order_key(&self.wish.names)?;
@@ -85,15 +88,6 @@ impl Job<'_> {
                 }
             }
         }
-    }
-
-    /// Whether an order under way is one that this job would place.
-    pub(super) fn is_same(&self, order: &UnderWay) -> bool {
-        let profile = self.wish.profile(self.authority);
-        order.directory == self.authority.directory
-            && order.email == self.authority.email
-            && order.names == self.wish.names
-            && order.profile.as_deref() == profile
     }
 
     /// Places an order, and keeps its URL.
@@ -166,27 +160,35 @@ impl Job<'_> {
     /// From whatever state the order is in to the pair.
     async fn steps(&self, ours: &Ours, order: &mut Order) -> Result<Pair, Trouble> {
         let trouble = |error: Error| self.trouble(ours, &error);
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = None;
         let mut pause = FIRST_LOOK;
+        let mut asked = false;
         loop {
-            match order.state().status {
+            let status = order.state().status;
+            // Names may take long to prove; from then on it is the authority's turn.
+            if !matches!(status, OrderStatus::Pending | OrderStatus::Valid | OrderStatus::Invalid)
+                && Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + PATIENCE)
+            {
+                return Err(Trouble::new(
+                    Kind::Unreachable,
+                    "it has not signed yet; the order goes on with the next try",
+                ));
+            }
+            match status {
                 OrderStatus::Pending => self.prove(ours, order).await?,
+                // It was asked and says that it was not: once more, and not at once.
+                OrderStatus::Ready if std::mem::take(&mut asked) => {
+                    self.look_again(ours, order, &mut pause).await?;
+                }
                 OrderStatus::Ready => {
+                    asked = true;
                     let key = self.key().await?;
                     let request = request(&self.wish.names, &key).map_err(Trouble::own)?;
                     nonced!(order.finalize_csr(&request)).map_err(trouble)?;
                 }
                 OrderStatus::Valid => break,
                 OrderStatus::Invalid => return Err(self.why_invalid(order).await),
-                OrderStatus::Processing => {
-                    if Instant::now() > deadline {
-                        return Err(Trouble::new(
-                            Kind::Unreachable,
-                            "it has not signed yet; the order goes on with the next try",
-                        ));
-                    }
-                    self.look_again(ours, order, &mut pause).await?;
-                }
+                OrderStatus::Processing => self.look_again(ours, order, &mut pause).await?,
             }
         }
         let key = self.store.order_key(&self.wish.names)?;

@@ -133,14 +133,15 @@ impl Counted<'_> {
     fn with(&self, change: impl FnOnce(&mut Buckets) -> Result<(), Trouble>) -> Result<(), Trouble> {
         let _alone = self.store.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buckets = load(self.store)?;
-        change(&mut buckets)?;
+        let changed = change(&mut buckets);
         buckets.retain(|_, bucket| bucket.full > seconds(self.now));
         let text = serde_json::to_string_pretty(&buckets).map_err(Trouble::own)?;
-        Ok(self.store.keep_other(FILE, &text)?)
+        self.store.keep_other(FILE, &text)?;
+        changed
     }
 
-    fn asked(&self, buckets: &Buckets, key: &str, rate: Rate, what: &str) -> Result<(), Trouble> {
-        let bucket = buckets.get(&self.key(key)).copied().unwrap_or_default();
+    fn asked(&self, buckets: &mut Buckets, key: &str, rate: Rate, what: &str) -> Result<(), Trouble> {
+        let bucket = buckets.entry(self.key(key)).or_default();
         let Some(wait) = bucket.wait(rate, self.now) else { return Ok(()) };
         let hours = rate.per.as_secs() / 3600;
         let text = format!(
@@ -189,16 +190,23 @@ struct Bucket {
 
 impl Bucket {
     /// How long until there is one to use; none: there is one.
-    fn wait(self, rate: Rate, now: SystemTime) -> Option<Duration> {
+    fn wait(&mut self, rate: Rate, now: SystemTime) -> Option<Duration> {
         let each = rate.per.as_secs_f64() / f64::from(rate.most.max(1));
+        self.set_right(rate, now);
         let wait = self.full - seconds(now) - (rate.per.as_secs_f64() - each);
-        // A clock that was set back must not lock anybody out for longer than all of it takes.
-        (wait > 0.001).then(|| Duration::from_secs_f64(wait).min(rate.per))
+        (wait > 0.001).then(|| Duration::from_secs_f64(wait))
     }
 
     fn spend(&mut self, rate: Rate, now: SystemTime) {
         let each = rate.per.as_secs_f64() / f64::from(rate.most.max(1));
+        self.set_right(rate, now);
         self.full = self.full.max(seconds(now)) + each;
+    }
+
+    /// A clock that was far ahead and was set back must not lock anybody out for longer than all of it takes. It is kept: what it takes
+    /// counts from the first look.
+    fn set_right(&mut self, rate: Rate, now: SystemTime) {
+        self.full = self.full.min(seconds(now) + rate.per.as_secs_f64());
     }
 }
 

@@ -118,6 +118,20 @@ impl Wish {
         hash(&format!("{text}{secrets:?}"))
     }
 
+    /// Whether an order for this was begun and not ended. One for other names, or at an authority that is not named any more, is none.
+    fn has_begun(&self, meta: &Meta) -> bool {
+        let at = |authority| meta.order.as_ref().is_some_and(|order| self.is_placed(authority, order));
+        self.acme.authorities.iter().any(at)
+    }
+
+    /// Whether an order is one that would be placed for this at an authority.
+    fn is_placed(&self, authority: &AuthoritySpec, order: &meta::UnderWay) -> bool {
+        order.directory == authority.directory
+            && order.email == authority.email
+            && order.names == self.names
+            && order.profile.as_deref() == self.profile(authority)
+    }
+
     /// Which of an authority's profiles; none: its default.
     fn profile<'a>(&'a self, authority: &'a AuthoritySpec) -> Option<&'a str> {
         self.site.profile.as_deref().or(authority.profile.as_deref())

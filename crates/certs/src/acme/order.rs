@@ -4,8 +4,8 @@ use super::client::Clock;
 use super::failure::{self, Kind, Trouble};
 use super::issue::Job;
 use super::meta::Meta;
-use super::store::Store;
-use super::{Failure, Host, Retry, Wish, account, challenge, preflight, upkeep};
+use super::store::{Held, Store};
+use super::{Failure, Host, Retry, Wish, account, challenge, plan, preflight, upkeep};
 use crate::Pair;
 use model::acme::{AuthoritySpec, ChallengeKind};
 use model::site::address;
@@ -26,7 +26,7 @@ pub async fn obtain(wish: &Wish, store: &Store, host: &dyn Host) -> Result<Pair,
         cause: format!("the store of certificates cannot be used: {error}"),
         retry: Retry::At(host.now() + STORE),
     };
-    let mut meta = store.look(&wish.names).map_err(unusable)?.map(|held| held.meta).unwrap_or_default();
+    let Held { pair, mut meta } = store.look(&wish.names).map_err(unusable)?.unwrap_or_default();
     if meta.names.is_empty() {
         meta.names.clone_from(&wish.names);
     }
@@ -41,7 +41,9 @@ pub async fn obtain(wish: &Wish, store: &Store, host: &dyn Host) -> Result<Pair,
             meta.wanted = wish.fingerprint();
             meta.error = Some(failure.cause.clone());
             meta.next_try = match failure.retry {
-                Retry::At(time) => Some(time),
+                Retry::At(time) => {
+                    Some(plan::next_try(time, pair.as_ref().map(|pair| &pair.facts), host.now()))
+                }
                 Retry::Never => None,
             };
             store.keep_meta(&wish.names, &meta).map_err(unusable)?;
@@ -84,7 +86,7 @@ async fn lead_here(
     host: &dyn Host,
     meta: &mut Meta,
 ) -> Result<(), Failure> {
-    if !wish.acme.check_names || meta.order.is_some() {
+    if !wish.acme.check_names || wish.has_begun(meta) {
         return Ok(());
     }
     let by_address = |name: &&str| {
@@ -98,7 +100,9 @@ async fn lead_here(
         return Ok(());
     };
     let now = host.now();
-    let since = *meta.waiting_since.get_or_insert(now);
+    // What a wrong clock noted did not begin later than now.
+    let since = meta.waiting_since.map_or(now, |since| since.min(now));
+    meta.waiting_since = Some(since);
     if !is_waiting(wish, meta, now) {
         return Err(Failure { cause, retry: failure::again(now, meta.failures.saturating_add(1), None) });
     }
