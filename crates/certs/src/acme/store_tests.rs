@@ -64,7 +64,7 @@ fn what_is_broken_is_laid_aside_and_kept() {
         store.keep_pair(&names(), &pair, &Meta::default()).unwrap();
         store.lay_aside(&names()).unwrap();
         assert_eq!(store.look(&names()).unwrap().unwrap().pair.as_ref(), Some(&pair), "it is good");
-        std::fs::write(store.entry(&names()).join(KEY), "no key").unwrap();
+        write(&store.entry(&names()).join(KEY), b"no key", 0o600).unwrap();
         store.look(&names()).unwrap_err();
         store.lay_aside(&names()).unwrap();
         assert_eq!(store.look(&names()).unwrap(), None);
