@@ -2,11 +2,11 @@
 //! ([`wire::snapshot::Snapshot::on_demand`]).
 //!
 //! Whoever can open connections can make up names. So each is told once in [`AGAIN`], no more than [`RATE`] in a second are told at
-//! all, others are refused as if nobody could be asked, and no more than [`HELD`] handshakes wait.
+//! all, others are refused as if nobody could be asked, and no more than [`HELD`] handshakes wait, [`OF_ONE`] of them for one name.
+//! A name is told even where its handshake cannot wait: the next one may have its certificate.
 
 use crate::wake::Wake;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -18,12 +18,15 @@ const AGAIN: Duration = Duration::from_secs(10);
 const RATE: usize = 10;
 /// Handshakes that wait at a time.
 const HELD: usize = 256;
+/// And for the same name: one that never gets a certificate does not take the room of others.
+const OF_ONE: usize = 8;
 
 /// What all workers share.
 pub struct Unknown {
     /// Of the last [`AGAIN`].
     told: Mutex<HashMap<String, Told>>,
-    held: AtomicUsize,
+    /// By name how many wait; none is zero.
+    held: Mutex<HashMap<String, usize>>,
     renewed: Notify,
     wake: Arc<Wake>,
 }
@@ -35,28 +38,40 @@ struct Told {
 }
 
 /// A handshake waits as long as this lives.
-pub struct Held<'a>(&'a AtomicUsize);
+pub struct Held<'a> {
+    unknown: &'a Unknown,
+    name: String,
+}
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut held = self.unknown.waiting();
+        if let Some(count) = held.get_mut(&self.name) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                held.remove(&self.name);
+            }
+        }
     }
 }
 
 impl Unknown {
     /// None yet; `wake` is signalled when there is a name to be told.
     pub fn new(wake: Arc<Wake>) -> Self {
-        Self { told: Mutex::default(), held: AtomicUsize::new(0), renewed: Notify::new(), wake }
+        Self { told: Mutex::default(), held: Mutex::default(), renewed: Notify::new(), wake }
     }
 
     /// Has the keeper told of a name. None: there is nothing to wait for.
     pub fn hold(&self, name: &str) -> Option<Held<'_>> {
-        if !is_dns_name(name) {
+        if !is_dns_name(name) || !self.tell(name, Instant::now()) {
             return None;
         }
-        let before = self.held.fetch_add(1, Ordering::Relaxed);
-        let held = Held(&self.held);
-        (before < HELD && self.tell(name, Instant::now())).then_some(held)
+        let mut held = self.waiting();
+        if held.values().sum::<usize>() >= HELD || held.get(name).is_some_and(|count| *count >= OF_ONE) {
+            return None;
+        }
+        *held.entry(name.to_owned()).or_default() += 1;
+        Some(Held { unknown: self, name: name.to_owned() })
     }
 
     /// Ready when the table was renewed.
@@ -97,6 +112,10 @@ impl Unknown {
         told.insert(name.to_owned(), Told { at: now, heard: false });
         self.wake.signal();
         true
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Told>> {
@@ -145,12 +164,22 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_wait() {
+    fn no_more_than_so_many_wait_and_one_name_does_not_take_all_the_room() {
         let unknown = Unknown::new(Wake::new().unwrap());
-        let mut held: Vec<_> = (0..HELD).map(|_| unknown.hold("a.test").unwrap()).collect();
-        assert!(unknown.hold("a.test").is_none());
+        let mut held: Vec<_> = (0..OF_ONE).map(|_| unknown.hold("a.test").unwrap()).collect();
+        assert!(unknown.hold("a.test").is_none() && unknown.hold("b.test").is_some());
         held.pop();
         assert!(unknown.hold("a.test").is_some());
+        drop(held);
+        assert!(unknown.waiting().is_empty());
+    }
+
+    #[test]
+    fn a_new_name_is_told_also_where_too_many_wait_already() {
+        let unknown = Unknown::new(Wake::new().unwrap());
+        unknown.waiting().insert("others.test".to_owned(), HELD);
+        assert!(unknown.hold("a.test").is_none());
+        assert_eq!(unknown.take().as_deref(), Some("a.test"));
     }
 
     #[test]
