@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 pub(super) const CHAIN: &str = "fullchain.pem";
 pub(super) const KEY: &str = "privkey.pem";
 
-/// Puts it there; folders that are made get this mode.
+/// Puts it there; folders that are made get this mode. One that is there already is somebody else's, too: it keeps its own.
 pub(super) fn put(folder: &Path, name: &str, (chain, key): (&str, &str), mode: u32) -> io::Result<()> {
-    sys::folder::make(folder, mode, None)?;
+    if !folder.is_dir() {
+        sys::folder::make(folder, mode, None)?;
+    }
     let link = folder.join(name);
     if link.is_dir() && !link.is_symlink() {
         return write(&link, chain, key);
     }
     let new = folder.join(format!(".{name}-{}", crate::keeper::epoch_ms()));
     sys::folder::make(&new, mode, None)?;
-    let former = std::fs::read_link(&link).ok();
+    let former = own(folder, name);
     let linked = write(&new, chain, key).and_then(|()| {
         let beside = folder.join(format!(".{name}-new"));
         absent(std::fs::remove_file(&beside))?;
@@ -25,7 +27,7 @@ pub(super) fn put(folder: &Path, name: &str, (chain, key): (&str, &str), mode: u
         std::fs::rename(&beside, &link)
     });
     match linked {
-        Ok(()) => former.into_iter().for_each(|former| forget(&folder.join(former))),
+        Ok(()) => former.into_iter().for_each(|former| forget(&former)),
         Err(_) => forget(&new),
     }
     linked
@@ -34,10 +36,17 @@ pub(super) fn put(folder: &Path, name: &str, (chain, key): (&str, &str), mode: u
 /// Takes away what [`put`] put there.
 pub(super) fn remove(folder: &Path, name: &str) -> io::Result<()> {
     let link = folder.join(name);
-    let target = std::fs::read_link(&link)?;
+    let target = own(folder, name);
     std::fs::remove_file(&link)?;
-    forget(&folder.join(target));
+    target.into_iter().for_each(|target| forget(&target));
     Ok(())
+}
+
+/// The folder that `NAME` leads to, where [`put`] made it. A link that somebody else made leads to files that are not ours to remove.
+fn own(folder: &Path, name: &str) -> Option<PathBuf> {
+    let target = std::fs::read_link(folder.join(name)).ok()?;
+    let is_own = |target: &str| !target.contains('/') && target.starts_with(&format!(".{name}-"));
+    target.to_str().is_some_and(is_own).then(|| folder.join(target))
 }
 
 /// Whether the same pair is there already.
@@ -95,5 +104,34 @@ mod tests {
         std::fs::create_dir(live.join("b.test")).unwrap();
         put(&live, "b.test", ("two", "key two"), 0o755).unwrap();
         assert!(has(&live, "b.test", ("two", "key two")) && !live.join("b.test").is_symlink());
+    }
+
+    #[test]
+    fn a_link_of_somebody_elses_was_followed_and_his_key_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (live, others) = (folder.path().join("live"), folder.path().join("others"));
+        std::fs::create_dir_all(&live).unwrap();
+        std::fs::create_dir_all(&others).unwrap();
+        write(&others, "theirs", "their key").unwrap();
+        for act in ["put", "remove"] {
+            drop(std::fs::remove_file(live.join("a.test")));
+            std::os::unix::fs::symlink(&others, live.join("a.test")).unwrap();
+            match act {
+                "put" => put(&live, "a.test", ("one", "key one"), 0o755).unwrap(),
+                _ => remove(&live, "a.test").unwrap(),
+            }
+            assert!(has(folder.path(), "others", ("theirs", "their key")), "{act}");
+        }
+        assert!(!live.join("a.test").is_symlink());
+    }
+
+    #[test]
+    fn a_folder_that_was_closed_to_others_was_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = folder.path().join("live");
+        std::fs::create_dir(&live).unwrap();
+        std::fs::set_permissions(&live, PermissionsExt::from_mode(0o700)).unwrap();
+        put(&live, "a.test", ("one", "key one"), 0o755).unwrap();
+        assert_eq!(live.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 }
