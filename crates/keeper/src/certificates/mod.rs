@@ -82,8 +82,6 @@ const ISSUED: &str = "issued.json";
 #[derive(Debug)]
 pub(crate) struct Certificates {
     on_demand: OnDemand,
-    /// A stack wants such.
-    demanded: bool,
     /// Those that were asked for by name.
     issued: Vec<Issued>,
     issued_file: PathBuf,
@@ -95,10 +93,24 @@ pub(crate) struct Certificates {
     held: BTreeMap<Wanted, Held>,
     orders: Orders,
     roots: ClientRoots,
-    /// Hosts, behind their stack, that are to have a certificate from an authority and never had one.
-    missing: BTreeSet<(String, String)>,
+    /// Hosts, by their stack, that are to have a certificate from an authority and never had one.
+    missing: BTreeMap<String, BTreeSet<String>>,
     /// What the edge gets; made again when something changed.
     published: Arc<[Certificate]>,
+}
+
+/// A pair for the names in it, whoever's sites they are; of a stack: its own.
+struct Custom {
+    stack: Option<String>,
+    pair: Arc<Pair>,
+}
+
+impl Custom {
+    /// Whether a host of this stack's has its certificate from it.
+    fn covers(&self, stack: &str, host: &str) -> bool {
+        let mine = self.stack.as_deref().is_none_or(|own| own == stack);
+        mine && self.pair.facts.names.iter().any(|name| certs::covers(name, host))
+    }
 }
 
 impl Certificates {
@@ -107,11 +119,10 @@ impl Certificates {
         let issued_file = folder.join(ISSUED);
         Self {
             on_demand: OnDemand::new(folder.join("on_demand.json")),
-            demanded: false,
             issued: issued::all(&issued_file),
             issued_file,
             orders: Orders::new(folder.join("acme"), events, tasks),
-            missing: BTreeSet::new(),
+            missing: BTreeMap::new(),
             own: folder.join("own"),
             local: Local::new(folder),
             seen: None,
@@ -154,13 +165,15 @@ impl Certificates {
         let pairs: BTreeSet<Wanted> = pairs.collect();
         self.held.retain(|held, _| !held.is_custom() || pairs.contains(held));
         self.hold(pairs, now);
-        let mut sites = wanted::of_sites(&stacks, |stack, host| self.covers(stack, host));
+        let customs = self.customs();
+        let covered = |stack: &str, host: &str| customs.iter().any(|custom| custom.covers(stack, host));
+        let mut sites = wanted::of_sites(&stacks, covered);
         sites.extend(self.issued.iter().map(|issued| Wanted::of_authority(None, issued.names.clone())));
         let (demanded, demanded_wishes) = self.demand(&stacks);
         sites.extend(demanded);
         self.held.retain(|held, _| held.is_custom() || sites.contains(held));
         self.hold(sites, now);
-        let mut wishes = wanted::wishes(&stacks, &self.issued, |stack, host| self.covers(stack, host));
+        let mut wishes = wanted::wishes(&stacks, &self.issued, covered);
         for (of, wish) in demanded_wishes {
             wishes.entry(of).or_insert_with(|| (wish, BTreeSet::new()));
         }
@@ -171,9 +184,12 @@ impl Certificates {
         let wanting = self.held.iter().filter(|(wanted, _)| wanted.source == Source::Authority);
         let hosts = wanting.flat_map(|(wanted, _)| wanted.hosts.iter().map(move |host| (wanted, host)));
         let missing = hosts.filter(|(wanted, host)| !self.has(wanted, host));
-        let behind =
-            |(wanted, host): (&Wanted, &String)| (wanted.stack.clone().unwrap_or_default(), host.clone());
-        self.missing = missing.map(behind).collect();
+        let mut by_stack: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (wanted, host) in missing {
+            let stack = wanted.stack.as_deref().unwrap_or_default();
+            by_stack.entry(stack.to_owned()).or_default().insert(host.clone());
+        }
+        self.missing = by_stack;
     }
 
     fn hold(&mut self, wanted: BTreeSet<Wanted>, now: SystemTime) {
@@ -185,9 +201,14 @@ impl Certificates {
         }
     }
 
-    /// Whether a host of this stack's has its certificate from a pair for the names in it.
-    fn covers(&self, stack: &str, host: &str) -> bool {
-        self.held.iter().any(|(wanted, held)| wanted.is_custom_of(stack) && held.names(host))
+    /// Pairs for the names in them: few, beside very many sites.
+    fn customs(&self) -> Vec<Custom> {
+        let customs = self.held.iter().filter(|(wanted, _)| wanted.is_custom());
+        let custom = |(wanted, held): (&Wanted, &Held)| {
+            let pair = Arc::clone(held.pair.as_ref()?);
+            Some(Custom { stack: wanted.stack.clone(), pair })
+        };
+        customs.filter_map(custom).collect()
     }
 
     /// Whether an authority gave a certificate for this host of a site.
@@ -199,7 +220,7 @@ impl Certificates {
     /// Whether a host is to have a certificate from an authority and never had one: who came by plain HTTP would be led to where nobody
     /// can answer.
     pub(crate) fn is_missing(&self, stack: &str, host: &str) -> bool {
-        !self.missing.is_empty() && self.missing.contains(&(stack.to_owned(), host.to_owned()))
+        self.missing.get(stack).is_some_and(|hosts| hosts.contains(host))
     }
 
     /// Folds what a task tells.

@@ -31,6 +31,8 @@ const MOST_KEPT: usize = 10_000;
 const A_MINUTE: usize = 10;
 /// Tries after which a name without a certificate is given up.
 const TRIES: u32 = 3;
+/// How long names stay whose stack has none on demand any more: it may be back soon.
+const LINGER: Duration = Duration::from_secs(24 * 3600);
 /// Larger files are none of ours.
 const MOST: u64 = 4 << 20;
 
@@ -40,6 +42,12 @@ pub(super) struct OnDemand {
     file: PathBuf,
     /// Names with a certificate, or about to have one, and the stack that said yes.
     pub(super) names: BTreeMap<String, String>,
+    /// Stacks that have such now.
+    demanding: BTreeSet<String>,
+    /// Since when stacks of names have none any more.
+    left: BTreeMap<String, SystemTime>,
+    /// Somebody was told that no name is kept any more.
+    full_told: bool,
     asked: HashMap<String, Instant>,
     /// When the last ones were ordered.
     ordered: VecDeque<Instant>,
@@ -54,7 +62,37 @@ impl OnDemand {
             }),
             Err(_) => BTreeMap::new(),
         };
-        Self { file, names, asked: HashMap::new(), ordered: VecDeque::new() }
+        let (demanding, left, full_told, asked, ordered) = Default::default();
+        Self { file, names, demanding, left, full_told, asked, ordered }
+    }
+
+    /// Whether the name is kept, and its stack still wants it.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.get(name).is_some_and(|stack| self.demanding.contains(stack))
+    }
+
+    /// Whether another name is one too many; told once.
+    fn is_full(&mut self) -> bool {
+        let is_full = self.names.len() >= MOST_KEPT;
+        if is_full && !self.full_told {
+            tracing::warn!(
+                "no more certificates on demand: there are {MOST_KEPT} names; mainstay certs remove forgets one"
+            );
+        }
+        self.full_told = is_full;
+        is_full
+    }
+
+    /// Stacks that have had none on demand for a while.
+    fn gone(&mut self, now: SystemTime) -> BTreeSet<String> {
+        let stacks: BTreeSet<&String> =
+            self.names.values().filter(|stack| !self.demanding.contains(*stack)).collect();
+        self.left.retain(|stack, _| stacks.contains(stack));
+        for stack in stacks {
+            self.left.entry(stack.clone()).or_insert(now);
+        }
+        let is_over = |since: &SystemTime| now.duration_since(*since).is_ok_and(|since| since >= LINGER);
+        self.left.iter().filter(|(_, since)| is_over(since)).map(|(stack, _)| stack.clone()).collect()
     }
 
     fn save(&self) {
@@ -83,14 +121,14 @@ fn actives<'a>(stacks: &[&'a Stack]) -> impl Iterator<Item = &'a Revision> {
 impl Certificates {
     /// Whether handshakes for unknown names wait for a certificate.
     pub(crate) fn is_on_demand(&self) -> bool {
-        self.demanded
+        !self.on_demand.demanding.is_empty()
     }
 
     /// The same, and what is wanted because of it.
     pub(super) fn demand(&mut self, stacks: &[&Stack]) -> (BTreeSet<Wanted>, BTreeMap<String, Wish>) {
         let by_stack: BTreeMap<&str, &Revision> =
             actives(stacks).filter(|it| of(it).is_some()).map(|it| (it.spec.name.as_str(), it)).collect();
-        self.demanded = !by_stack.is_empty();
+        self.on_demand.demanding = by_stack.keys().map(|&stack| stack.to_owned()).collect();
         let (mut wanted, mut wishes) = (BTreeSet::new(), BTreeMap::new());
         for (name, stack) in &self.on_demand.names {
             let revision = by_stack.get(stack.as_str()).copied();
@@ -114,10 +152,12 @@ impl Certificates {
         else {
             return;
         };
+        if !is_name(name) || self.on_demand.has(name) || self.is_configured(name) {
+            return;
+        }
         let known = &mut self.on_demand;
         known.asked.retain(|_, at| at.elapsed() < REMEMBERED);
-        let is_full = known.asked.len() >= MOST_ASKED || known.names.len() >= MOST_KEPT;
-        if !is_name(name) || is_full || known.names.contains_key(name) || known.asked.contains_key(name) {
+        if known.is_full() || known.asked.len() >= MOST_ASKED || known.asked.contains_key(name) {
             return;
         }
         known.asked.insert(name.to_owned(), Instant::now());
@@ -126,6 +166,14 @@ impl Certificates {
             let yes = allowed(&ask, &name).await;
             Event::Answered { name, stack, yes }
         });
+    }
+
+    /// Whether a site has the name, or it was asked for by name: its certificate is no matter of whoever comes with it.
+    pub(super) fn is_configured(&self, name: &str) -> bool {
+        self.held.iter().any(|(wanted, held)| {
+            let mut hosts = wanted.hosts.iter().filter(|host| *host != "*");
+            held.names(name) || hosts.any(|host| certs::covers(host, name))
+        })
     }
 
     /// What the endpoint said.
@@ -149,19 +197,39 @@ impl Certificates {
 
     /// Forgets names whose certificates have run out, or that never had one.
     pub(super) fn forget_names(&mut self, now: SystemTime) {
+        let gone = self.on_demand.gone(now);
         let is_over = |order: &Order| match &order.pair {
             Some(pair) => pair.facts.not_after <= now,
             None => order.held.meta.failures >= TRIES,
         };
-        let names = self.on_demand.names.keys();
-        let over: Vec<String> =
-            names.filter(|name| self.orders.of(&[(*name).clone()]).is_some_and(is_over)).cloned().collect();
-        if over.is_empty() {
+        let is_over = |(name, stack): &(&String, &String)| {
+            gone.contains(*stack) || self.orders.of_first(name).is_some_and(is_over)
+        };
+        let over = self.on_demand.names.iter().filter(is_over);
+        let over: Vec<String> = over.map(|(name, _)| name.clone()).collect();
+        self.forget(&over);
+    }
+
+    /// Forgets one that was ordered on demand. False: there is none.
+    pub(super) fn forget_name(&mut self, name: &str) -> bool {
+        let is_known = self.on_demand.names.contains_key(name);
+        if is_known {
+            self.forget(&[name.to_owned()]);
+        }
+        is_known
+    }
+
+    /// With what the store has of them, unless a site has it, or it was asked for by name.
+    fn forget(&mut self, names: &[String]) {
+        if names.is_empty() {
             return;
         }
-        for name in over {
-            self.on_demand.names.remove(&name);
-            self.orders.remove(&[name]);
+        for name in names {
+            self.on_demand.names.remove(name);
+            let issued = self.issued.iter().any(|issued| issued.names.first() == Some(name));
+            if !issued && self.orders.of_first(name).is_none_or(|order| order.stacks.is_empty()) {
+                self.orders.remove(std::slice::from_ref(name));
+            }
         }
         self.on_demand.save();
         self.seen = None;

@@ -215,21 +215,7 @@ impl Orders {
             return changed;
         }
         self.export(now);
-        let busy = self.orders.values().filter(|order| order.task.is_some()).count();
-        let mut due: Vec<(bool, String, Work)> = Vec::new();
-        for (of, order) in
-            self.orders.iter().filter(|(_, order)| order.task.is_none() && order.problem.is_none())
-        {
-            match order.due {
-                _ if order.forced => due.push((order.pair.is_some(), of.clone(), Work::Order)),
-                Due::Now => due.push((order.pair.is_some(), of.clone(), Work::Order)),
-                Due::Ask => due.push((true, of.clone(), Work::Ask)),
-                Due::At(_) | Due::Never => {}
-            }
-        }
-        // Sites without any certificate come first.
-        due.sort();
-        for (_, of, work) in due.into_iter().take(AT_ONCE.saturating_sub(busy)) {
+        for (of, work) in self.next() {
             self.begin(&of, work, |wish, store, edge| async move {
                 // What comes of it is in the store.
                 let failed = match work {
@@ -243,6 +229,37 @@ impl Orders {
             });
         }
         changed
+    }
+
+    /// What is begun now. Sites come first, those without any certificate before the others; these are left room for all the same, for
+    /// what is served ends some day. Names on demand come last.
+    pub(super) fn next(&self) -> Vec<(String, Work)> {
+        let mut due: Vec<(bool, bool, &String, Work)> = Vec::new();
+        let idle = self.orders.iter().filter(|(_, order)| order.task.is_none() && order.problem.is_none());
+        for (of, order) in idle {
+            let work = match order.due {
+                _ if order.forced => Work::Order,
+                Due::Now => Work::Order,
+                Due::Ask => Work::Ask,
+                Due::At(_) | Due::Never => continue,
+            };
+            due.push((order.stacks.is_empty(), order.pair.is_some(), of, work));
+        }
+        due.sort();
+        let busy = || self.orders.values().filter(|order| order.task.is_some());
+        let mut room = AT_ONCE.saturating_sub(busy().count());
+        let first = busy().filter(|order| order.pair.is_none()).count();
+        let mut room_for_first = (AT_ONCE - 1).saturating_sub(first);
+        let mut next = Vec::new();
+        for (_, has_pair, of, work) in due {
+            let fits = room > 0 && (has_pair || room_for_first > 0);
+            if fits {
+                room -= 1;
+                room_for_first -= usize::from(!has_pair);
+                next.push((of.clone(), work));
+            }
+        }
+        next
     }
 
     /// Lays out for other programs what may not be there yet.
@@ -334,6 +351,11 @@ impl Orders {
         self.orders.get(&acme::store::folder_name(hosts))
     }
 
+    /// The one whose first host this is.
+    pub(super) fn of_first(&self, host: &str) -> Option<&Order> {
+        self.of(&[host.to_owned()])
+    }
+
     /// Does something beside the loop, which hears what came of it.
     pub(super) fn spawn(&self, task: impl Future<Output = Event> + Send + 'static) {
         let events = self.events.clone();
@@ -367,22 +389,5 @@ impl Orders {
             drop(answer.send(acme::revoke(&wish, reason, &store, &edge).await));
             None
         });
-    }
-}
-
-impl Order {
-    /// In the keeper's log.
-    fn report(&self, changed: bool, former: Option<String>) {
-        let names = self.wish.names.join(", ");
-        match (&self.held.meta.error, changed) {
-            (_, true) => {
-                let issuer = self.pair.as_ref().map(|pair| pair.facts.issuer.as_str()).unwrap_or_default();
-                tracing::info!(names, issuer, "certificate ready");
-            }
-            (Some(error), false) if former.as_ref() != Some(error) => {
-                tracing::error!(names, error, "no new certificate");
-            }
-            _ => {}
-        }
     }
 }

@@ -76,8 +76,12 @@ impl Certificates {
         let found = orders.filter_map(|wanted| {
             let order = self.orders.of(&wanted.hosts)?;
             let is_late = order.problem.is_some() || order.held.meta.failures >= TOO_MANY;
+            // Before its status is made: usually there is nothing to tell of very many.
+            if !is_late && order.due != Due::Never {
+                return None;
+            }
             let status = self.of_order(wanted, order, now);
-            let error = status.error.filter(|_| is_late || order.due == Due::Never)?;
+            let error = status.error?;
             let name = wanted.hosts.first().cloned().unwrap_or_default();
             let left = status.not_after.map(|at| format!("; the one that is served is good until {at}"));
             Some(Alert {
@@ -94,10 +98,26 @@ impl Certificates {
 }
 
 impl Order {
+    /// In the keeper's log.
+    pub(super) fn report(&self, changed: bool, former: Option<String>) {
+        let names = self.wish.names.join(", ");
+        match (&self.held.meta.error, changed) {
+            (_, true) => {
+                let issuer = self.pair.as_ref().map(|pair| pair.facts.issuer.as_str()).unwrap_or_default();
+                tracing::info!(names, issuer, "certificate ready");
+            }
+            (Some(error), false) if former.as_ref() != Some(error) => {
+                tracing::error!(names, error, "no new certificate");
+            }
+            _ => {}
+        }
+    }
+
     /// It is being ordered, or as soon as others are done.
     fn is_under_way(&self) -> bool {
         let begun = self.task.as_ref().is_some_and(|task| task.work == Work::Order);
-        begun || self.problem.is_none() && self.task.is_none() && (self.forced || self.due == Due::Now)
+        let is_next = self.forced || self.task.is_none() && self.due == Due::Now;
+        begun || self.problem.is_none() && is_next
     }
 }
 

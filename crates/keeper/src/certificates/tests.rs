@@ -182,3 +182,111 @@ fn client_certificates_are_asked_for_by_the_list_in_the_file_and_without_one_nob
     assert_eq!(certificates.client_roots(&roots), authority.root());
     assert_eq!(certificates.client_problems(revision).count(), 0);
 }
+
+fn acme(stack: &mut Stack, number: u64, hosts: &[&str], on_demand: bool) {
+    let active = stack.active.as_mut().unwrap();
+    let mut spec = StackSpec::clone(&active.spec);
+    let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    spec.sites[0].hosts = hosts;
+    spec.sites[0].tls = TlsSpec::Acme(Default::default());
+    let on_demand = on_demand.then(|| model::acme::OnDemandSpec { ask: "http://127.0.0.1:9/".to_owned() });
+    spec.acme = Some(model::acme::AcmeSpec {
+        authorities: Vec::new(),
+        challenges: Vec::new(),
+        dns: None,
+        key: Default::default(),
+        check_names: false,
+        wait: Duration::ZERO,
+        export: None,
+        hook: Vec::new(),
+        on_demand,
+    });
+    active.spec = Arc::new(spec);
+    active.number = number;
+}
+
+/// None yet; nothing is ordered.
+fn paused(folder: &Path) -> Certificates {
+    let mut certificates = certificates(folder);
+    certificates.pause();
+    certificates
+}
+
+fn names(certificates: &Certificates) -> Vec<&str> {
+    certificates.on_demand.names.keys().map(String::as_str).collect()
+}
+
+fn says_yes(certificates: &mut Certificates, stack: &Stack, name: &str) {
+    certificates.answered(name.to_owned(), stack.name.to_string(), Ok(true));
+    keep(certificates, stack);
+}
+
+// Somebody came with the name of a site whose order failed, and both the order and what the store had of it were gone.
+#[test]
+fn a_name_on_demand_took_a_configured_sites_order_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = paused(folder.path());
+    let mut stack = secure(TlsSpec::Local);
+    acme(&mut stack, 1, &["*"], true);
+    keep(&mut certificates, &stack);
+    for name in ["web.test", "free.test"] {
+        says_yes(&mut certificates, &stack, name);
+    }
+    acme(&mut stack, 2, &["web.test", "*"], true);
+    keep(&mut certificates, &stack);
+    assert!(certificates.is_configured("web.test") && !certificates.is_configured("other.test"));
+    for order in certificates.orders.orders.values_mut() {
+        order.held.meta.failures = 3;
+    }
+    certificates.forget_names(SystemTime::now());
+    assert!(names(&certificates).is_empty(), "{:?}", names(&certificates));
+    let left: Vec<&String> = certificates.orders.orders.keys().collect();
+    assert_eq!(left, ["web.test"]);
+    // A name of a site is not even asked about: there is no runtime here that could.
+    certificates.unknown("web.test", [&stack].into_iter());
+}
+
+#[test]
+fn names_on_demand_of_a_stack_that_is_gone_stayed_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = paused(folder.path());
+    let mut stack = secure(TlsSpec::Local);
+    acme(&mut stack, 1, &["*"], true);
+    keep(&mut certificates, &stack);
+    says_yes(&mut certificates, &stack, "a.test");
+    assert!(certificates.on_demand.has("a.test"));
+    certificates.keep(std::iter::empty(), SystemTime::now());
+    assert!(!certificates.is_on_demand() && !certificates.on_demand.has("a.test"));
+    let (now, hour) = (SystemTime::now(), Duration::from_secs(3600));
+    certificates.forget_names(now);
+    certificates.forget_names(now + 23 * hour);
+    assert_eq!(names(&certificates), ["a.test"], "it may be back soon");
+    certificates.forget_names(now + 25 * hour);
+    assert!(names(&certificates).is_empty());
+
+    keep(&mut certificates, &stack);
+    says_yes(&mut certificates, &stack, "b.test");
+    certificates.remove("b.test").unwrap();
+    assert!(names(&certificates).is_empty() && certificates.remove("b.test").is_err());
+}
+
+#[test]
+fn a_renewal_waited_behind_sites_without_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = paused(folder.path());
+    let mut stack = secure(TlsSpec::Local);
+    acme(&mut stack, 1, &["*"], true);
+    keep(&mut certificates, &stack);
+    for name in ["a.test", "b.test", "c.test", "d.test", "z.test"] {
+        says_yes(&mut certificates, &stack, name);
+    }
+    let authority = LocalAuthority::open(&folder.path().join("own")).unwrap();
+    let pair = Arc::new(authority.issue(&["z.test".to_owned()], SystemTime::now()).unwrap());
+    let orders = &mut certificates.orders.orders;
+    orders.get_mut("z.test").unwrap().pair = Some(pair);
+    orders.values_mut().for_each(|order| order.forced = true);
+    // A site goes before names on demand.
+    orders.get_mut("d.test").unwrap().stacks.insert("shop".to_owned());
+    let next: Vec<String> = certificates.orders.next().into_iter().map(|(of, _)| of).collect();
+    assert_eq!(next, ["d.test", "a.test", "b.test", "z.test"]);
+}

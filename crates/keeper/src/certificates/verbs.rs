@@ -1,7 +1,7 @@
 //! What people ask of certificates: new ones now, one taken back, one of their own.
 
 use super::Certificates;
-use super::orders::Order;
+use super::orders::{Order, Work};
 use super::{Issued, imported, issued, wanted};
 use crate::api::{Imported, IssueRequest, NewPair, RenewRequest, Renewed, Revoke};
 use crate::control::Answer;
@@ -24,7 +24,8 @@ impl Certificates {
             let first = order.wish.names.first().cloned().unwrap_or_default();
             let is_good = order.pair.is_some() && order.held.meta.error.is_none() && !order.held.meta.revoked;
             if request.force || !is_good || matches!(order.due, Due::Now) {
-                order.forced = order.task.is_none();
+                // One that only asks when is none that orders: what is wanted comes after it.
+                order.forced = order.task.as_ref().is_none_or(|task| task.work != Work::Order);
                 done.ordered.push(first);
             } else {
                 done.left.push(first);
@@ -104,14 +105,17 @@ impl Certificates {
         Ok(Renewed { ordered: vec![first], left: Vec::new() })
     }
 
-    /// Forgets a pair of the user's own, or that a certificate was asked for by name.
+    /// Forgets a pair of the user's own, a name with a certificate on demand, or that a certificate was asked for by name.
     pub(crate) fn remove(&mut self, name: &str) -> Result<Imported, KeeperError> {
         if issued::remove(&self.issued_file, name)? {
             self.issued.retain(|known| known.names.first().is_none_or(|first| first != name));
             self.seen = None;
             return Ok(Imported { name: name.to_owned(), names: Vec::new() });
         }
-        let removed = imported::remove(&self.own, name)?;
+        let mut removed = imported::remove(&self.own, name)?;
+        if removed.is_none() && self.forget_name(name) {
+            removed = Some(Imported { name: name.to_owned(), names: Vec::new() });
+        }
         self.seen = None;
         removed.ok_or_else(|| KeeperError::Unknown(format!("certificate of your own that is called {name}")))
     }
