@@ -36,6 +36,7 @@ impl Keeper {
     pub(crate) fn end(&mut self, ending: Ending) {
         let first = self.ending.is_none();
         self.ending = self.ending.max(Some(ending));
+        self.certificates.pause();
         if first && ending >= Ending::Orderly {
             let deadline_ms = u64::try_from(UP_DRAIN.as_millis()).unwrap_or(u64::MAX);
             self.tell_edge(&ToEdge::Shutdown { deadline_ms });

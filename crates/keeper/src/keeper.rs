@@ -173,6 +173,9 @@ impl Keeper {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let hangup = Arc::clone(&self.options.hangup);
+        if self.options.trial.is_some() {
+            self.certificates.pause();
+        }
         loop {
             let next = self.settle();
             let next = next.into_iter().chain(self.tell_manager()).min();
@@ -205,9 +208,6 @@ impl Keeper {
                 _ = look.tick() => self.look_again(),
                 _ = beat.tick() => self.beat(),
                 _ = files.tick() => {
-                    if self.ending.is_some() || self.options.trial.is_some() {
-                        self.certificates.pause();
-                    }
                     self.certificates.look(SystemTime::now());
                     self.refresh_bans();
                 }
