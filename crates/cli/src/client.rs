@@ -101,7 +101,10 @@ impl Client {
             Detail::Quick => "quick",
             Detail::Exact => "exact",
         };
-        let path = format!("/v1/status?usage={usage}&settings={}", query.settings);
+        let StatusQuery { settings, without_certificates, .. } = query;
+        let path = format!(
+            "/v1/status?usage={usage}&settings={settings}&without_certificates={without_certificates}"
+        );
         self.call(Method::GET, &path, &())
     }
 

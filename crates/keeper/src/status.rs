@@ -92,7 +92,10 @@ impl Keeper {
             edge: self.edge_status(),
             stacks: self.stacks.values().map(|stack| self.stack_status(stack, &desired, query)).collect(),
             alerts: self.alerts(&desired),
-            certificates: self.certificates.status(SystemTime::now()),
+            certificates: match query.without_certificates {
+                true => Vec::new(),
+                false => self.certificates.status(SystemTime::now()),
+            },
             bans: self.bans.len(),
             host: None,
             reserved: self.reserved(),

@@ -30,7 +30,7 @@ struct Port {
 
 /// Shows them.
 pub fn run(context: &Context, args: &PortsArgs) -> Result<(), Failure> {
-    let query = StatusQuery { usage: Detail::Quick, settings: false };
+    let query = StatusQuery { usage: Detail::Quick, ..StatusQuery::default() };
     let status = context.find_keeper().map(|(_, client)| client.status_with(query)).transpose()?;
     let owners = status.as_ref().map(owners).unwrap_or_default();
     let found = sys::listening::listening(&args.ports).into_iter();

@@ -82,7 +82,8 @@ impl Seen<'_> {
     }
 
     fn look(&mut self) -> Result<Vec<Used>, Failure> {
-        let status = self.client.status_with(StatusQuery { usage: Detail::Quick, settings: false })?;
+        let status =
+            self.client.status_with(StatusQuery { usage: Detail::Quick, ..StatusQuery::default() })?;
         let targets = match self.names.is_empty() {
             true => target::all(self.context, &status)?,
             false => target::apps(self.context, &status, self.names)?,

@@ -18,7 +18,7 @@ use crate::logs::{self, Filter, Printer};
 use crate::tracker::News;
 use crate::ui::Progress;
 use crate::wait::{self, Tracker, Verdict};
-use keeper::api::{ScaleRequest, StackRequest};
+use keeper::api::{ScaleRequest, StackRequest, StatusQuery};
 use keeper::home::Home;
 use keeper::{KeeperError, Options, Shutdown};
 use manifest::StackSpec;
@@ -205,7 +205,10 @@ impl<'a> Up<'a> {
 
     /// Looks at the status. No answer is no news: the keeper may be starting or ending, and its end is told elsewhere.
     fn look(&mut self) {
-        let Ok(status) = self.client.status() else { return };
+        // Thousands of certificates twice a second would be more work than serving them.
+        let without_certificates = self.phase == Phase::Running;
+        let query = StatusQuery { without_certificates, ..StatusQuery::default() };
+        let Ok(status) = self.client.status_with(query) else { return };
         let Some(stack) = wait::find(&status, &self.stack) else { return };
         let mut news = self.tracker.news(stack);
         if self.phase == Phase::Starting {

@@ -11,6 +11,8 @@ pub struct StatusQuery {
     pub usage: Detail,
     /// Settings of each app.
     pub settings: bool,
+    /// No certificates, of which there may be thousands.
+    pub without_certificates: bool,
 }
 
 /// Which changes of state.

@@ -28,7 +28,11 @@ const LAST_LINES: usize = 10;
 pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     let (home, client) = context.keeper()?;
     let named = !args.names.is_empty();
-    let status = client.status_with(StatusQuery { usage: Detail::Exact, settings: named })?;
+    let status = client.status_with(StatusQuery {
+        usage: Detail::Exact,
+        settings: named,
+        ..StatusQuery::default()
+    })?;
     let style = context.style();
     let look = Look { style, columns: context.columns(), workers: args.workers };
     if named {

@@ -24,7 +24,7 @@ struct Taken {
 
 impl Taken {
     fn now(client: &Client) -> Result<Self, Failure> {
-        let status = client.status_with(StatusQuery { usage: Detail::Quick, settings: false })?;
+        let status = client.status_with(StatusQuery { usage: Detail::Quick, ..StatusQuery::default() })?;
         Ok(Self { at: Instant::now(), status })
     }
 }
