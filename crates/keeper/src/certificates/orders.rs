@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
-/// Orders under way at once.
+/// Orders under way at once, and pairs that are laid out.
 const AT_ONCE: usize = 4;
 /// Events that may wait for the loop.
 pub(crate) const QUEUE: usize = 64;
@@ -264,12 +264,14 @@ impl Orders {
 
     /// Lays out for other programs what may not be there yet.
     fn export(&mut self, now: SystemTime) {
+        let running = self.orders.values().filter(|order| order.export.running).count();
+        let mut room = AT_ONCE.saturating_sub(running);
         for (of, order) in &mut self.orders {
-            let Some(pair) =
-                order.pair.clone().filter(|_| order.wish.acme.export.is_some() && order.export.is_due(now))
-            else {
+            let wants = room > 0 && order.wish.acme.export.is_some() && order.export.is_due(now);
+            let Some(pair) = order.pair.clone().filter(|_| wants) else {
                 continue;
             };
+            room -= 1;
             order.export.running = true;
             let (of, events, acme) = (of.clone(), self.events.clone(), order.wish.acme.clone());
             let again = order.export.problem.is_some();
@@ -319,6 +321,9 @@ impl Orders {
             Event::Exported { of, problem } => {
                 if let Some(order) = self.orders.get_mut(&of) {
                     order.export.ended(problem, now);
+                }
+                if !self.paused {
+                    self.export(now);
                 }
                 false
             }
