@@ -13,13 +13,15 @@ use certs::{CertError, Pair};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 
 /// Orders under way at once, and pairs that are laid out.
 const AT_ONCE: usize = 4;
+/// A clock that goes back by less was only corrected a little.
+const SET_BACK: Duration = Duration::from_secs(60);
 /// Events that may wait for the loop.
 pub(crate) const QUEUE: usize = 64;
 
@@ -104,16 +106,19 @@ pub(super) struct Orders {
     last_run: u64,
     /// Nothing is begun.
     pub(super) paused: bool,
+    /// Last time of [`Orders::look`].
+    looked: SystemTime,
 }
 
 impl Orders {
     pub(super) fn new(folder: PathBuf, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
-        let (store, orders, challenges) = Default::default();
-        Self { folder, store, orders, challenges, events, tasks, last_run: 0, paused: false }
+        let (store, orders, challenges, last_run, paused) = Default::default();
+        let looked = SystemTime::UNIX_EPOCH;
+        Self { folder, store, orders, challenges, events, tasks, last_run, paused, looked }
     }
 
     /// The store, opened when somebody wants a certificate from an authority.
-    fn store(&mut self) -> Result<Arc<Store>, CertError> {
+    pub(super) fn store(&mut self) -> Result<Arc<Store>, CertError> {
         let store = match self.store.take() {
             Some(store) => store,
             None => Arc::new(Store::open(&self.folder)?),
@@ -160,7 +165,7 @@ impl Orders {
     }
 
     /// What the store has now. True: there is another pair.
-    fn read(&mut self, of: &str, now: SystemTime) -> bool {
+    pub(super) fn read(&mut self, of: &str, now: SystemTime) -> bool {
         let store = self.store();
         let Some(order) = self.orders.get_mut(of) else { return false };
         let looked = store.and_then(|store| Ok((store.look(&order.wish.names)?, store)));
@@ -200,14 +205,14 @@ impl Orders {
             self.drop_task(&of);
             changed |= self.read(&of, now);
         }
-        let again =
-            |order: &Order| order.problem.is_some() || matches!(order.due, Due::At(then) if then <= now);
-        let again: Vec<String> = self
-            .orders
-            .iter()
-            .filter(|(_, order)| order.task.is_none() && again(order))
-            .map(|(of, _)| of.clone())
-            .collect();
+        // What was planned by a clock that was ahead is planned anew when that was set right.
+        let was_ahead = now + SET_BACK < self.looked;
+        self.looked = now;
+        let again = |order: &Order| {
+            was_ahead || order.problem.is_some() || matches!(order.due, Due::At(then) if then <= now)
+        };
+        let again = self.orders.iter().filter(|(_, order)| order.task.is_none() && again(order));
+        let again: Vec<String> = again.map(|(of, _)| of.clone()).collect();
         for of in again {
             changed |= self.read(&of, now);
         }

@@ -290,3 +290,23 @@ fn a_renewal_waited_behind_sites_without_a_certificate() {
     let next: Vec<String> = certificates.orders.next().into_iter().map(|(of, _)| of).collect();
     assert_eq!(next, ["d.test", "a.test", "b.test", "z.test"]);
 }
+
+#[test]
+fn a_forced_renewal_goes_on_where_what_is_stored_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut certificates = paused(folder.path());
+    let mut stack = secure(TlsSpec::Local);
+    acme(&mut stack, 1, &["web.test"], false);
+    let entry = folder.path().join("certs/acme/certificates/web.test");
+    sys::folder::make(&entry, 0o700, None).unwrap();
+    write(&entry.join("meta.json"), "{");
+    keep(&mut certificates, &stack);
+    let mut renew = |force| {
+        let request = crate::api::RenewRequest { name: None, force };
+        certificates.renew(&request, SystemTime::now()).unwrap()
+    };
+    assert_eq!((renew(false).ordered.len(), entry.exists()), (0, true), "left as it is");
+    assert_eq!((renew(true).ordered, entry.exists()), (vec!["web.test".to_owned()], false));
+    assert!(folder.path().join("certs/acme/broken/1-web.test/meta.json").exists());
+    assert!(certificates.orders.orders.values().all(|order| order.problem.is_none() && order.forced));
+}

@@ -18,12 +18,20 @@ impl Certificates {
     pub(crate) fn renew(&mut self, request: &RenewRequest, now: SystemTime) -> Result<Renewed, KeeperError> {
         let mut done = Renewed::default();
         let named = |order: &Order| request.name.as_ref().is_none_or(|name| order.is_for(name));
+        if request.force {
+            let broken = |order: &Order| named(order) && order.problem.is_some();
+            let all = self.orders.orders.iter().filter(|(_, order)| broken(order));
+            let broken: Vec<String> = all.map(|(of, _)| of.clone()).collect();
+            broken.iter().try_for_each(|of| self.lay_aside(of, now))?;
+        }
         let mut found = false;
         for order in self.orders.orders.values_mut().filter(|order| named(order)) {
             found = true;
             let first = order.wish.names.first().cloned().unwrap_or_default();
             let is_good = order.pair.is_some() && order.held.meta.error.is_none() && !order.held.meta.revoked;
-            if request.force || !is_good || matches!(order.due, Due::Now) {
+            // What is stored cannot be read: nothing is ordered beside it.
+            let is_broken = order.problem.is_some();
+            if !is_broken && (request.force || !is_good || matches!(order.due, Due::Now)) {
                 // One that only asks when is none that orders: what is wanted comes after it.
                 order.forced = order.task.as_ref().is_none_or(|task| task.work != Work::Order);
                 done.ordered.push(first);
@@ -36,6 +44,16 @@ impl Certificates {
         }
         self.look(now);
         Ok(done)
+    }
+
+    /// Makes room for a new one where what the store has cannot be read.
+    fn lay_aside(&mut self, of: &str, now: SystemTime) -> Result<(), KeeperError> {
+        let store = self.orders.store()?;
+        if let Some(order) = self.orders.orders.get(of).filter(|order| order.task.is_none()) {
+            store.lay_aside(&order.wish.names)?;
+            self.orders.read(of, now);
+        }
+        Ok(())
     }
 
     /// Takes one back; the answer comes when the authority has answered.
