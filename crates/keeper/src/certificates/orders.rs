@@ -227,10 +227,7 @@ impl Orders {
                     Work::Order => acme::obtain(&wish, &store, &edge).await.err(),
                     _ => acme::ask(&wish, &store, &edge).await.err(),
                 };
-                failed.and_then(|failure| match failure.retry {
-                    Retry::At(time) => Some(time),
-                    Retry::Never => None,
-                })
+                failed.and_then(|failure| if let Retry::At(time) = failure.retry { Some(time) } else { None })
             });
         }
         changed
