@@ -127,7 +127,7 @@ fn help_is_a_verb_and_verbs_are_offered_first() {
     let script = sandbox.run(["completions", "bash"]).expect_code(0).stdout;
     let mut lists = script.lines().filter_map(|line| line.trim().strip_prefix("opts=\""));
     let offered = lists.find(|list| list.contains("--json")).unwrap();
-    assert!(offered.starts_with("check up start"), "{offered}");
+    assert!(offered.starts_with("check config build pull up start"), "{offered}");
 }
 
 #[test]
