@@ -39,6 +39,8 @@ const NO_CONTAINER: i32 = 126;
 const KILLED: i32 = 137;
 /// Pause before the engine is asked again after it went away.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often an answer that cannot be read is asked for again.
+const MOST_UNREAD: u32 = 100;
 /// Time between two looks at a container whose engine says nothing.
 const LOOK: Duration = Duration::from_secs(10);
 /// Time for the last output of a container that has ended.
@@ -170,11 +172,17 @@ async fn patiently<T>(
     spec: &RunnerSpec,
     ask: impl AsyncFn(&Docker) -> Result<T, Error>,
 ) -> Result<T, Refused> {
+    let mut unread = 0;
     loop {
         let docker = engine::connect_patiently(&spec.engine).await;
         match ask(&docker).await {
             Ok(answer) => return Ok(answer),
             Err(error) if engine::is_lost(&error) => tokio::time::sleep(PAUSE).await,
+            // Podman 4 says `stopped`, which cannot be read, of one that has ended and is not tidied up yet.
+            Err(Error::JsonDataError { .. }) if unread < MOST_UNREAD => {
+                unread += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
             Err(error) => return Err(engine::words(&error)),
         }
     }
@@ -297,26 +305,27 @@ async fn end_of(spec: &RunnerSpec) -> Ended {
     let lives = |inside: &Confined| sys::proc::lives(inside.pid, inside.born);
     let mut follower = follow::Follower::new(spec);
     let mut following = std::pin::pin!(follower.run(&spec.engine));
+    let mut unread = 0;
     loop {
         tokio::select! {
             () = &mut following => break,
             // Asking the kernel costs nothing; each question to Podman costs it milliseconds.
-            () = tokio::time::sleep(LOOK) => if !inside.as_ref().is_some_and(lives) && let Some(ended) = look(spec).await {
+            () = tokio::time::sleep(LOOK) => if !inside.as_ref().is_some_and(lives) && let Some(ended) = look(spec, &mut unread).await {
                 let _ = tokio::time::timeout(LAST_OUTPUT, &mut following).await;
                 return ended;
             }
         }
     }
     loop {
-        if let Some(ended) = look(spec).await {
+        if let Some(ended) = look(spec, &mut unread).await {
             return ended;
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// How it ended, if it has.
-async fn look(spec: &RunnerSpec) -> Option<Ended> {
+/// How it ended, if it has. One whose monitor was killed never gets a state that can be read: after so many answers it is taken for killed.
+async fn look(spec: &RunnerSpec, unread: &mut u32) -> Option<Ended> {
     let docker = engine::connect_patiently(&spec.engine).await;
     match docker.inspect_container(&spec.name, None::<InspectContainerOptions>).await {
         Ok(seen) => {
@@ -328,6 +337,10 @@ async fn look(spec: &RunnerSpec) -> Option<Ended> {
         // Somebody removed it.
         Err(error) if engine::status(&error) == Some(404) => {
             Some(Ended { status: KILLED, out_of_memory: false, asked: true })
+        }
+        Err(Error::JsonDataError { .. }) => {
+            *unread += 1;
+            (*unread > MOST_UNREAD).then_some(Ended { status: KILLED, out_of_memory: false, asked: false })
         }
         Err(_) => None,
     }

@@ -1,6 +1,7 @@
 //! Networks, names in them, and who cannot reach whom; images that are built.
 
 use crate::ground::Ground;
+use testkit::wait_until;
 
 #[test]
 fn services_find_each_other_and_nobody_else() {
@@ -8,12 +9,10 @@ fn services_find_each_other_and_nobody_else() {
 
     let shape = ground.shape("networks", include_str!("shapes/networks.yaml"));
     shape.start();
-    assert_eq!(
-        shape.sh(
-            "for name in db database pg; do nc -w 2 $name 8000 </dev/null >/dev/null 2>&1 && echo $name; done"
-        ),
-        "db\ndatabase\npg"
-    );
+    // The engine's name server learns of containers a moment after they run.
+    let find =
+        "for name in db database pg; do nc -w 2 $name 8000 </dev/null >/dev/null 2>&1 && echo $name; done";
+    wait_until("they find each other", || (shape.sh(find) == "db\ndatabase\npg").then_some(()));
     assert_eq!(shape.sh_at(shape.ports[1], "nc -w 2 db 8000 </dev/null >/dev/null 2>&1 || echo no"), "no");
     assert_eq!(shape.sh("ip -4 addr | grep -c 10.214.7.10"), "1");
     let address = shape.sh("nslookup db | grep -o '10.214.7.[0-9]*' | tail -n 1");
