@@ -137,7 +137,11 @@ fn requests_and_times_to_answer_are_those_that_were_seen() {
 fn settings_and_last_lines_of_a_service_are_in_its_status() {
     let stage =
         gunicorn("restart = { delay = \"3s\", max_restarts = 7 }\nlogs = { max_size = \"5MB\", keep = 3 }\n");
-    let text = stage.run(&["status", "web"]).expect_code(0).stdout;
+    // Gunicorn is ready before both of its workers are there.
+    let text = wait_until("its processes", || {
+        let text = stage.run(&["status", "web"]).expect_code(0).stdout;
+        text.contains("web.1 processes   3,").then_some(text)
+    });
     let log = stage.sandbox.home().join("logs/t/web.1.err.log").display().to_string();
     for word in [
         "t/web  ready  Imagineer API Server",
