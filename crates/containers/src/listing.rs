@@ -1,13 +1,19 @@
 //! Containers by label.
 //!
-//! Podman 4 gives one whose monitor was killed a state of its own, `stopped`, which Docker's interface does not have, and with which its whole answer
-//! cannot be read. Those are removed, as what they are: nobody can start or wait for them. Then it is asked again.
+//! Podman 4 says `stopped` of one that has ended and is not tidied up yet, and for ever of one whose monitor was killed: a state that Docker's
+//! interface does not have, and with which its whole answer cannot be read. So it is asked again for a while, since whoever ran the former still has to
+//! learn how it ended; the latter are removed then: nobody can start or wait for them.
 
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, PruneContainersOptionsBuilder};
 use std::collections::HashMap;
+use std::time::Duration;
+
+/// How often it is asked before what cannot be read is removed, and the pause between.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// All that have these labels (`name=value`), whatever their state.
 ///
@@ -16,16 +22,13 @@ use std::collections::HashMap;
 pub(crate) async fn labelled(docker: &Docker, labels: Vec<String>) -> Result<Vec<ContainerSummary>, Error> {
     let filters = HashMap::from([("label", labels)]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    match docker.list_containers(Some(options.clone())).await {
-        Err(Error::JsonDataError { message, .. }) => {
-            tracing::debug!(
-                message,
-                "what the engine lists cannot be read: what nobody can wait for is removed"
-            );
-            let ended = PruneContainersOptionsBuilder::default().filters(&filters).build();
-            docker.prune_containers(Some(ended)).await?;
-            docker.list_containers(Some(options)).await
+    for _ in 0..TRIES {
+        match docker.list_containers(Some(options.clone())).await {
+            Err(Error::JsonDataError { .. }) => tokio::time::sleep(PAUSE).await,
+            listed => return listed,
         }
-        listed => listed,
     }
+    let ended = PruneContainersOptionsBuilder::default().filters(&filters).build();
+    docker.prune_containers(Some(ended)).await?;
+    docker.list_containers(Some(options)).await
 }
